@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# One entry for everything; `make help` lists it.
+
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := all
+BUILD ?= build
+CC := gcc
+Q := $(if $(V),,@)
+
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unversioned)
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wpointer-arith -Wvla -Wno-missing-field-initializers
+FREESTANDING := -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
+	-fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer \
+	-fno-strict-aliasing -fcf-protection=none
+
+# --- the hypervisor ------------------------------------------------------------------
+
+HV_CFLAGS := -std=gnu17 -O2 -g -I. $(WARNINGS) $(FREESTANDING) -mcmodel=kernel \
+	-DVERSION='"$(VERSION)"' $(if $(BREAK),-DBREAK_$(BREAK))
+HV_SRCS := $(wildcard boot/*.c hv/*.c hv/base/*.c hv/dev/*.c mm/*.c arch/x86_64/*/*.c)
+HV_ASM := $(wildcard arch/x86_64/*/*.S)
+HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASM:%.S=$(BUILD)/%.o)
+HV := $(BUILD)/aerostat.elf
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HV_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/%.o: %.S
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HV_CFLAGS) -MMD -MP -c $< -o $@
+
+LINK = $(CC) -nostdlib -static -no-pie -Wl,-T,boot/link.lds -Wl,--build-id=none \
+	-Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
+
+# Linked twice: the first gives the symbols that the second carries.
+$(HV): $(HV_OBJS) boot/link.lds tools/symbols
+	@echo "  LINK $@"
+	$(Q)tools/symbols > $(BUILD)/symbols0.S
+	$(Q)$(CC) $(HV_CFLAGS) -c $(BUILD)/symbols0.S -o $(BUILD)/symbols0.o
+	$(Q)$(LINK) $(HV_OBJS) $(BUILD)/symbols0.o -o $(BUILD)/stage1.elf
+	$(Q)tools/symbols $(BUILD)/stage1.elf > $(BUILD)/symbols.S
+	$(Q)$(CC) $(HV_CFLAGS) -c $(BUILD)/symbols.S -o $(BUILD)/symbols.o
+	$(Q)$(LINK) $(HV_OBJS) $(BUILD)/symbols.o -o $@
+
+-include $(HV_OBJS:.o=.d)
+
+.PHONY: all
+all: $(HV)

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * SDM: "Advanced Programmable Interrupt Controller (APIC)".  IA32_APIC_BASE.EN
+ * is never cleared: neither emulated CPU brings the APIC back after that.
+ */
+#include <arch/x86_64/cpu/apic.h>
+#include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/cpu/paging.h>
+#include <arch/x86_64/cpu/percpu.h>
+#include <arch/x86_64/cpu/regs.h>
+#include <hv/base/err.h>
+#include <hv/base/log.h>
+
+enum {
+	APIC_ID = 0x20,
+	APIC_TPR = 0x80,
+	APIC_EOI = 0xb0,
+	APIC_SVR = 0xf0,
+	APIC_ICR = 0x300,
+	APIC_ICR_HI = 0x310,
+	APIC_LVT_TIMER = 0x320,
+	APIC_LVT_THERMAL = 0x330,
+	APIC_LVT_PERF = 0x340,
+	APIC_LVT_LINT0 = 0x350,
+	APIC_LVT_LINT1 = 0x360,
+	APIC_LVT_ERROR = 0x370,
+	APIC_TIMER_INITIAL = 0x380,
+	APIC_TIMER_CURRENT = 0x390,
+	APIC_TIMER_DIVIDE = 0x3e0,
+};
+#define SVR_ENABLE 0x100
+#define LVT_MASKED 0x10000
+#define LVT_NMI 0x400
+#define TIMER_TSC_DEADLINE 0x40000
+#define ICR_PENDING 0x1000
+#define ICR_NMI 0x400
+#define ICR_INIT 0x500
+#define ICR_STARTUP 0x600
+#define ICR_ASSERT 0x4000
+#define ICR_ALL_BUT_SELF 0xc0000
+
+static struct {
+	bool x2;
+	bool deadline_mode;
+	volatile u32 *mmio;
+	u64 tsc_per_tick_shl16; /* one-shot mode: TSC ticks per timer tick, times 65536 */
+} apic;
+
+static u32 apic_read(u32 reg)
+{
+	return apic.x2 ? (u32)rdmsr(MSR_X2APIC_BASE + (reg >> 4)) : apic.mmio[reg / 4];
+}
+
+static void apic_write(u32 reg, u32 v)
+{
+	if (apic.x2)
+		wrmsr(MSR_X2APIC_BASE + (reg >> 4), v);
+	else
+		apic.mmio[reg / 4] = v;
+}
+
+static void icr_write(u32 dest, u32 low)
+{
+	if (apic.x2) {
+		wrmsr(MSR_X2APIC_BASE + (APIC_ICR >> 4), (u64)dest << 32 | low);
+		return;
+	}
+	while (apic.mmio[APIC_ICR / 4] & ICR_PENDING)
+		cpu_pause();
+	apic.mmio[APIC_ICR_HI / 4] = dest << 24;
+	apic.mmio[APIC_ICR / 4] = low;
+}
+
+int apic_init(void)
+{
+	u64 base = rdmsr(MSR_IA32_APIC_BASE);
+	struct cpuid_regs one = cpuid(1, 0);
+
+	if (!(one.d & BIT(9)))
+		return log_error(HV_ENODEV, "no local APIC: enable it in the firmware setup");
+	apic.x2 = one.c & BIT(21);
+	apic.deadline_mode = one.c & BIT(24);
+	if (!apic.x2) {
+		apic.mmio = paging_map_mmio(HPA(base & 0xffffff000UL), PAGE_SIZE, PAGING_UC);
+		if (!apic.mmio)
+			return HV_ENOMEM;
+	}
+	log_line("apic: %s, timer %s", apic.x2 ? "x2APIC" : "xAPIC",
+		 apic.deadline_mode ? "by TSC deadline" : "one-shot");
+	return HV_OK;
+}
+
+void apic_enable(void)
+{
+	if (apic.x2)
+		wrmsr(MSR_IA32_APIC_BASE, rdmsr(MSR_IA32_APIC_BASE) | APIC_BASE_EN | APIC_BASE_EXTD);
+	apic_write(APIC_TPR, 0);
+	apic_write(APIC_LVT_LINT0, LVT_MASKED);
+	apic_write(APIC_LVT_LINT1, LVT_NMI);
+	apic_write(APIC_LVT_ERROR, LVT_MASKED);
+	apic_write(APIC_TIMER_DIVIDE, 0xb); /* by 1 */
+	apic_write(APIC_LVT_TIMER, VECTOR_TIMER | (apic.deadline_mode ? TIMER_TSC_DEADLINE : 0));
+	apic_write(APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
+}
+
+bool apic_is_x2(void)
+{
+	return apic.x2;
+}
+
+u32 apic_id(void)
+{
+	return apic.x2 ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24;
+}
+
+void apic_eoi(void)
+{
+	apic_write(APIC_EOI, 0);
+}
+
+void apic_send_ipi(u32 dest, u8 vector)
+{
+	icr_write(dest, vector | ICR_ASSERT);
+}
+
+void apic_send_init(u32 dest)
+{
+	icr_write(dest, ICR_INIT | ICR_ASSERT);
+}
+
+void apic_send_startup(u32 dest, u8 page)
+{
+	icr_write(dest, ICR_STARTUP | ICR_ASSERT | page);
+}
+
+void apic_nmi_others(void)
+{
+	if (apic.x2 || apic.mmio)
+		icr_write(0, ICR_NMI | ICR_ASSERT | ICR_ALL_BUT_SELF);
+}
+
+void apic_timer_calibrate(void)
+{
+	u64 start, tsc;
+	u32 ticks;
+
+	if (apic.deadline_mode)
+		return;
+	apic_write(APIC_LVT_TIMER, LVT_MASKED);
+	apic_write(APIC_TIMER_INITIAL, UINT32_MAX);
+	start = rdtsc();
+	while ((tsc = rdtsc() - start) < plat_tsc_khz() * 2)
+		cpu_pause();
+	ticks = UINT32_MAX - apic_read(APIC_TIMER_CURRENT);
+	apic_write(APIC_TIMER_INITIAL, 0);
+	apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
+	apic.tsc_per_tick_shl16 = ticks ? (tsc << 16) / ticks : 65536;
+	if (!apic.tsc_per_tick_shl16)
+		apic.tsc_per_tick_shl16 = 1;
+}
+
+void apic_timer_set(u64 deadline)
+{
+	struct cpu *c = this_cpu();
+	u64 now, ticks;
+
+	if (c->timer_armed == deadline)
+		return;
+	c->timer_armed = deadline;
+	if (apic.deadline_mode) {
+		wrmsr(MSR_IA32_TSC_DEADLINE, deadline);
+		return;
+	}
+	now = rdtsc();
+	if (!deadline)
+		ticks = 0;
+	else if (deadline <= now)
+		ticks = 1;
+	else
+		ticks = (min(deadline - now, 1UL << 40) << 16) / apic.tsc_per_tick_shl16 + 1;
+	apic_write(APIC_TIMER_INITIAL, (u32)min(ticks, (u64)UINT32_MAX));
+}
+
+void pic_mask(void)
+{
+	/* Initialised first, so that a spurious interrupt has a vector of its own. */
+	outb(0x20, 0x11);
+	outb(0xa0, 0x11);
+	outb(0x21, 0xe0);
+	outb(0xa1, 0xe8);
+	outb(0x21, 4);
+	outb(0xa1, 2);
+	outb(0x21, 1);
+	outb(0xa1, 1);
+	outb(0x21, 0xff);
+	outb(0xa1, 0xff);
+}

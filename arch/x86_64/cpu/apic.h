@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The host's local APIC: x2APIC where there is one, MMIO otherwise. */
+#ifndef ARCH_CPU_APIC_H
+#define ARCH_CPU_APIC_H
+
+#include <hv/base/types.h>
+
+/* Chooses the mode and maps the registers. Boot CPU, once. */
+int apic_init(void);
+/* Enables this CPU's APIC with everything but the timer masked. */
+void apic_enable(void);
+u32 apic_id(void);
+void apic_eoi(void);
+bool apic_is_x2(void);
+
+void apic_send_ipi(u32 apic_id, u8 vector);
+void apic_send_init(u32 apic_id);
+void apic_send_startup(u32 apic_id, u8 page);
+void apic_nmi_others(void);
+
+/* Interrupt VECTOR_TIMER at TSC @deadline; 0 disarms. */
+void apic_timer_set(u64 deadline);
+/* Measures the timer against the TSC where there is no deadline mode. */
+void apic_timer_calibrate(void);
+
+/* Masks the two 8259s, so that only the APIC interrupts us. */
+void pic_mask(void);
+
+#endif

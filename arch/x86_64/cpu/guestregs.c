@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/cpu/guestregs.h>
+#include <arch/x86_64/cpu/regs.h>
+#include <hv/base/err.h>
+#include <hv/base/log.h>
+#include <mm/frame.h>
+
+#define XCR0_X87 BIT(0)
+#define XCR0_SSE BIT(1)
+#define XCR0_AVX BIT(2)
+#define XCR0_AVX512 (BIT(5) | BIT(6) | BIT(7))
+#define FXSAVE_SIZE 512
+
+static struct {
+	bool xsave;
+	bool tsc_aux;
+	u64 mask;
+	u32 size;
+	unsigned int order;
+} host;
+
+static const u32 msrs[GMSR_NR] = {
+	[GMSR_STAR] = MSR_STAR,		  [GMSR_LSTAR] = MSR_LSTAR,
+	[GMSR_CSTAR] = MSR_CSTAR,	  [GMSR_FMASK] = MSR_FMASK,
+	[GMSR_KERNEL_GS] = MSR_KERNEL_GS_BASE, [GMSR_TSC_AUX] = MSR_TSC_AUX,
+};
+
+void guestregs_probe(void)
+{
+	host.xsave = cpuid(1, 0).c & BIT(26);
+	host.tsc_aux = cpuid(0x80000001, 0).d & BIT(27);
+	host.size = FXSAVE_SIZE;
+	if (host.xsave) {
+		struct cpuid_regs d = cpuid(0xd, 0);
+		u64 has = d.a;
+
+		host.mask = has & (XCR0_X87 | XCR0_SSE | XCR0_AVX);
+		if ((has & XCR0_AVX512) == XCR0_AVX512)
+			host.mask |= XCR0_AVX512;
+		xsetbv(0, host.mask);
+		host.size = cpuid(0xd, 0).b;
+	}
+	while (PAGE_SIZE << host.order < host.size)
+		host.order++;
+	log_line("cpu: extended state %s, %u bytes a vCPU, XCR0 mask %lx",
+		 host.xsave ? "by XSAVE" : "by FXSAVE", host.size, host.mask);
+}
+
+void guestregs_cpu_init(void)
+{
+	if (host.xsave)
+		xsetbv(0, host.mask);
+}
+
+u64 guestregs_xcr0_mask(void)
+{
+	return host.mask;
+}
+
+/* The state after reset: SDM, "Processor State After Reset" and the XSAVE header. */
+int guestregs_init(struct guestregs *g)
+{
+	u8 *x = frame_alloc_pages(host.order);
+
+	if (!x)
+		return HV_ENOMEM;
+	*(u16 *)x = 0x37f;	  /* FCW */
+	*(u32 *)(x + 24) = 0x1f80; /* MXCSR */
+	*g = (struct guestregs){ .xcr0 = XCR0_X87, .dr6 = 0xffff0ff0, .xsave = x };
+	return HV_OK;
+}
+
+void guestregs_destroy(struct guestregs *g)
+{
+	frame_free_pages(g->xsave);
+	g->xsave = NULL;
+}
+
+void guestregs_load(const struct guestregs *g)
+{
+	if (host.xsave) {
+		xsetbv(0, host.mask);
+		asm volatile("xrstor64 (%0)" ::"r"(g->xsave), "a"((u32)host.mask),
+			     "d"((u32)(host.mask >> 32))
+			     : "memory");
+		xsetbv(0, g->xcr0);
+	} else {
+		asm volatile("fxrstor64 (%0)" ::"r"(g->xsave) : "memory");
+	}
+	write_dr0(g->dr[0]);
+	write_dr1(g->dr[1]);
+	write_dr2(g->dr[2]);
+	write_dr3(g->dr[3]);
+	write_dr6(g->dr6);
+	write_cr2(g->cr2);
+	for (int i = 0; i < GMSR_NR; i++)
+		if (i != GMSR_TSC_AUX || host.tsc_aux)
+			wrmsr(msrs[i], g->msr[i]);
+}
+
+void guestregs_save(struct guestregs *g)
+{
+	if (host.xsave) {
+		xsetbv(0, host.mask);
+		asm volatile("xsave64 (%0)" ::"r"(g->xsave), "a"((u32)host.mask),
+			     "d"((u32)(host.mask >> 32))
+			     : "memory");
+	} else {
+		asm volatile("fxsave64 (%0)" ::"r"(g->xsave) : "memory");
+	}
+	g->dr[0] = read_dr0();
+	g->dr[1] = read_dr1();
+	g->dr[2] = read_dr2();
+	g->dr[3] = read_dr3();
+	g->dr6 = read_dr6();
+	g->cr2 = read_cr2();
+	for (int i = 0; i < GMSR_NR; i++)
+		if (i != GMSR_TSC_AUX || host.tsc_aux)
+			g->msr[i] = rdmsr(msrs[i]);
+}
+
+bool guestregs_set_xcr0(struct guestregs *g, u32 index, u64 value)
+{
+	if (!host.xsave || index || !(value & XCR0_X87) || value & ~host.mask)
+		return false;
+	if (value & XCR0_AVX && !(value & XCR0_SSE))
+		return false;
+	if (value & XCR0_AVX512 &&
+	    ((value & XCR0_AVX512) != XCR0_AVX512 || !(value & XCR0_AVX)))
+		return false;
+	g->xcr0 = value;
+	xsetbv(0, value);
+	return true;
+}

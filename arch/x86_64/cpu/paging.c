@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Host page tables.  Text is read-only and executable, rodata read-only,
+ * everything else no-execute; the image's text and rodata are left out of the
+ * direct map, so that no writable alias of them exists.
+ */
+#include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/cpu/paging.h>
+#include <arch/x86_64/cpu/regs.h>
+#include <hv/base/err.h>
+#include <hv/base/platform.h>
+#include <mm/frame.h>
+
+#define PTE_P BIT(0)
+#define PTE_W BIT(1)
+#define PTE_PWT BIT(3)
+#define PTE_PCD BIT(4)
+#define PTE_PS BIT(7)
+#define PTE_NX BIT(63)
+#define PTE_ADDR 0x000ffffffffff000UL
+
+extern u8 __image_start[], __text_end[], __rodata_end[], __image_end[];
+
+static u64 *root;
+static u64 mmio_next = VA_MMIO;
+static hpa_t (*early_alloc)(void);
+
+void paging_early_alloc(hpa_t (*alloc)(void))
+{
+	early_alloc = alloc;
+}
+
+static u64 *new_table(void)
+{
+	u32 frame;
+	u64 *t;
+
+	if (early_alloc)
+		return plat_ptr(early_alloc());
+	if (frame_alloc_hv(0, &frame))
+		return NULL;
+	t = plat_ptr(HPA((u64)frame << PAGE_SHIFT));
+	zero_qwords(t, PAGE_SIZE);
+	return t;
+}
+
+static u64 table_pa(u64 *t)
+{
+	return (u64)t - VA_DIRECT;
+}
+
+/* The entry for @va at @level (1 = 4 KiB), making tables on the way. */
+static u64 *entry_for(u64 va, int level)
+{
+	u64 *t = root;
+
+	for (int l = 4;; l--) {
+		u64 *e = &t[va >> (12 + 9 * (l - 1)) & 511];
+
+		if (l == level)
+			return e;
+		if (!(*e & PTE_P)) {
+			u64 *n = new_table();
+
+			if (!n)
+				return NULL;
+			*e = table_pa(n) | PTE_P | PTE_W;
+		}
+		t = plat_ptr(HPA(*e & PTE_ADDR));
+	}
+}
+
+static u64 pte_flags(unsigned int flags)
+{
+	u64 e = PTE_P;
+
+	e |= flags & PAGING_W ? PTE_W : 0;
+	e |= flags & PAGING_X ? 0 : PTE_NX;
+	e |= flags & PAGING_UC ? PTE_PCD | PTE_PWT : 0;
+	e |= flags & PAGING_WC ? PTE_PWT : 0; /* PAT entry 1 is made WC in paging_activate() */
+	return e;
+}
+
+int paging_map(u64 va, hpa_t pa, u64 pages, unsigned int flags)
+{
+	for (u64 i = 0; i < pages; i++) {
+		u64 *e = entry_for(va + i * PAGE_SIZE, 1);
+
+		if (!e)
+			return HV_ENOMEM;
+		*e = (pa.v + i * PAGE_SIZE) | pte_flags(flags);
+	}
+	return HV_OK;
+}
+
+static int map_section(u8 *start, u8 *end, unsigned int flags)
+{
+	return paging_map((u64)start, HPA((u64)start - VA_IMAGE), (u64)(end - start) / PAGE_SIZE, flags);
+}
+
+int paging_init(void)
+{
+	root = new_table();
+	return map_section(__image_start, __text_end, PAGING_X) ?:
+	       map_section(__text_end, __rodata_end, 0) ?:
+	       map_section(__rodata_end, __image_end, PAGING_W);
+}
+
+static bool has_gib_pages(void)
+{
+	return cpuid(0x80000001, 0).d & BIT(26);
+}
+
+static int map_range(u64 pa, u64 end)
+{
+	while (pa < end) {
+		int level = 1;
+		u64 *e, size;
+
+		if (!(pa & (MIB(2) - 1)) && end - pa >= MIB(2))
+			level = 2;
+		if (!(pa & (GIB(1) - 1)) && end - pa >= GIB(1) && has_gib_pages())
+			level = 3;
+		size = PAGE_SIZE << (9 * (level - 1));
+		e = entry_for(VA_DIRECT + pa, level);
+		if (!e)
+			return HV_ENOMEM;
+		*e = pa | pte_flags(PAGING_W) | (level > 1 ? PTE_PS : 0);
+		pa += size;
+	}
+	return HV_OK;
+}
+
+int paging_map_direct(hpa_t start, hpa_t end)
+{
+	u64 ro_start = (u64)__image_start - VA_IMAGE, ro_end = (u64)__rodata_end - VA_IMAGE;
+	u64 s = start.v, e = end.v;
+	int err = HV_OK;
+
+	if (s < ro_end && e > ro_start) {
+		if (s < ro_start)
+			err = map_range(s, ro_start);
+		s = min(e, ro_end);
+	}
+	return err ? err : map_range(s, e);
+}
+
+void paging_activate(void)
+{
+	struct cpuid_regs seven = cpuid(7, 0);
+	u64 cr4 = CR4_PAE | CR4_PGE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+
+	if (cpuid(0, 0).a >= 7) {
+		cr4 |= seven.b & BIT(7) ? CR4_SMEP : 0;
+		cr4 |= seven.b & BIT(20) ? CR4_SMAP : 0;
+		cr4 |= seven.c & BIT(2) ? CR4_UMIP : 0;
+	}
+	if (cpuid(1, 0).c & BIT(26))
+		cr4 |= CR4_OSXSAVE;
+	/* PAT: WB, WC, UC-, UC, and the same again: only entry 1 differs from reset. */
+	wrmsr(MSR_IA32_PAT, 0x0007010600070106);
+	write_cr3(table_pa(root));
+	write_cr4(cr4);
+	write_cr0(CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE);
+}
+
+void *paging_map_mmio(hpa_t pa, size_t bytes, unsigned int flags)
+{
+	u64 offset = pa.v & PAGE_MASK, va = mmio_next;
+	u64 pages = (offset + bytes + PAGE_SIZE - 1) / PAGE_SIZE;
+
+	if (paging_map(va, HPA(pa.v - offset), pages, flags | PAGING_W))
+		return NULL;
+	mmio_next += (pages + 1) * PAGE_SIZE; /* one unmapped page between two devices */
+	return (void *)(va + offset);
+}
+
+hpa_t paging_root(void)
+{
+	return HPA(table_pa(root));
+}
+
+int paging_map_trampoline(hpa_t pa)
+{
+	return paging_map(pa.v, pa, 1, PAGING_X);
+}
+
+void paging_unmap_low(void)
+{
+	root[0] = 0; /* the table below it is lost: one page, once */
+	write_cr3(read_cr3());
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The host's own page tables. */
+#ifndef ARCH_CPU_PAGING_H
+#define ARCH_CPU_PAGING_H
+
+#include <hv/base/types.h>
+
+enum paging_flags {
+	PAGING_W = BIT(0),
+	PAGING_X = BIT(1),
+	PAGING_UC = BIT(2),
+	PAGING_WC = BIT(3),
+};
+
+/* Pages for tables before the frame table exists; must be zeroed. */
+void paging_early_alloc(hpa_t (*alloc)(void));
+
+/* Starts the final tables: the image, by section. Direct map regions are added next. */
+int paging_init(void);
+
+/* Adds [start, end) of RAM to the direct map, with the largest pages possible. */
+int paging_map_direct(hpa_t start, hpa_t end);
+
+/* Maps @pages 4 KiB pages at @va. HV_ENOMEM. */
+int paging_map(u64 va, hpa_t pa, u64 pages, unsigned int flags);
+
+/* Makes the final tables this CPU's; also on every AP. */
+void paging_activate(void);
+
+/* Device memory: a new mapping, for good; NULL without memory. */
+void *paging_map_mmio(hpa_t pa, size_t bytes, unsigned int flags);
+
+/* Physical root, for the AP trampoline. */
+hpa_t paging_root(void);
+
+/* An identity mapping of the AP trampoline page, and its removal. */
+int paging_map_trampoline(hpa_t pa);
+void paging_unmap_low(void);
+
+#endif

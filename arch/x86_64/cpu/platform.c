@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* hv/base/platform.h on hardware. */
+#include <arch/x86_64/cpu/apic.h>
+#include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/cpu/percpu.h>
+#include <arch/x86_64/cpu/power.h>
+#include <arch/x86_64/cpu/regs.h>
+#include <arch/x86_64/cpu/trap.h>
+#include <hv/base/atomic.h>
+#include <hv/base/log.h>
+
+u32 plat_cpu(void)
+{
+	u32 id;
+
+	asm("mov %%gs:8, %0" : "=r"(id));
+	return id;
+}
+
+void *plat_ptr(hpa_t pa)
+{
+	return (void *)(VA_DIRECT + pa.v);
+}
+
+hpa_t plat_pa(const void *p)
+{
+	return HPA((u64)p - VA_DIRECT);
+}
+
+void plat_kick(u32 cpu)
+{
+	apic_send_ipi(cpus[cpu]->apic_id, VECTOR_KICK);
+}
+
+void plat_scrub(void *p, size_t bytes)
+{
+	zero_qwords(p, bytes);
+}
+
+void host_interrupt(u32 vector)
+{
+	struct cpu *c = this_cpu();
+
+	switch (vector) {
+	case VECTOR_KICK:
+		c->kicks++;
+		apic_eoi();
+		break;
+	case VECTOR_TIMER:
+		c->timer_armed = 0;
+		apic_eoi();
+		break;
+	case VECTOR_SPURIOUS:
+		break; /* SDM: no EOI for a spurious interrupt */
+	default:
+		if (vector >= 0xe0 && vector < 0xf0)
+			break; /* from a masked 8259 */
+		log_line("cpu %u: unexpected interrupt %u", c->id, vector);
+		apic_eoi();
+	}
+}
+
+void plat_idle(u64 deadline, const u32 *wake)
+{
+	apic_timer_set(deadline);
+	/* A kick that comes after this check is taken right behind STI. */
+	if (!atomic_load_seq(wake))
+		asm volatile("sti; hlt; cli" ::: "memory");
+}
+
+static struct power_info power;
+
+void power_init(const struct power_info *info)
+{
+	power = *info;
+}
+
+void plat_power_off(void)
+{
+	log_line("power off");
+	if (power.pm1a_control)
+		outw(power.pm1a_control, (u16)(power.s5_type_a << 10 | 1 << 13));
+	if (power.pm1b_control)
+		outw(power.pm1b_control, (u16)(power.s5_type_b << 10 | 1 << 13));
+	/* Bochs ends at this word; elsewhere nobody listens. */
+	for (const char *s = "Shutdown"; *s; s++)
+		outb(0x8900, (u8)*s);
+	for (u64 end = rdtsc() + 2000 * plat_tsc_khz(); rdtsc() < end;)
+		cpu_pause(); /* it takes its time */
+	log_line("the machine does not power off by ACPI: it is safe to switch it off now");
+	for (;;)
+		asm volatile("cli; hlt");
+}

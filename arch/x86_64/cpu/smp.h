@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ARCH_CPU_SMP_H
+#define ARCH_CPU_SMP_H
+
+#include <hv/base/types.h>
+
+/*
+ * Starts the other CPUs with INIT-SIPI-SIPI; each calls @entry on its own
+ * stack and never returns.  One that does not answer is named and left out.
+ */
+void smp_start(const u32 *apic_ids, u32 count, void (*entry)(void));
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Shared among the files of the VMX back end only. */
+#ifndef ARCH_VMX_VMX_H
+#define ARCH_VMX_VMX_H
+
+#include <arch/x86_64/cpu/guestregs.h>
+#include <arch/x86_64/vmx/vmcs.h>
+#include <hv/vcpu.h>
+
+/* What the CPU can do, as the controls that we will use. */
+struct vmx_caps {
+	u32 revision;
+	u32 pin, cpu, cpu2, exit, entry;
+	u64 ept_vpid;
+	unsigned int timer_shift; /* preemption timer: TSC >> shift */
+	u64 cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
+	bool ept_ad;
+};
+extern struct vmx_caps vmx_caps;
+
+/* Raw values of the capability MSRs; reading them is vmx_probe's, judging is pure. */
+struct vmx_msrs {
+	u64 basic, pin, cpu, exit, entry, misc, cpu2, ept_vpid;
+	u64 cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
+};
+
+/* Pure: fills @caps; returns NULL, or in plain words what is missing. */
+const char *vmx_caps_check(const struct vmx_msrs *m, struct vmx_caps *caps);
+
+/* The VMX part of a vCPU; one page. */
+struct vmx_vcpu {
+	void *vmcs;
+	u64 vmcs_pa;
+	u64 launched;
+	u32 cpu_controls; /* as now in the VMCS */
+	u64 ept_pointer;
+	u64 efer;
+	struct guestregs regs;
+};
+
+static inline struct vmx_vcpu *vmx_of(struct vcpu *v)
+{
+	return v->arch;
+}
+
+/* VMREAD and VMWRITE with checked flags; a failure is ours, and is fatal. */
+u64 vmread(u32 field);
+void vmwrite(u32 field, u64 value);
+
+/* entry.S: 0 after an exit; 1, 2: VMLAUNCH or VMRESUME failed with CF, ZF. */
+int vmx_enter(u64 *gpr, u64 launched);
+
+/* exit.c: after a successful vmx_enter(). */
+void vmx_decode_exit(struct vcpu *v, struct vmexit *e);
+const char *vmx_reason_name(u32 reason);
+const char *vmx_instruction_error(u32 error);
+
+/* cr.c */
+bool vmx_set_cr0(struct vcpu *v, u64 value);
+bool vmx_set_cr4(struct vcpu *v, u64 value);
+void vmx_set_efer(struct vcpu *v, u64 value);
+u64 vmx_get_cr0(void);
+u64 vmx_get_cr4(void);
+void vmx_init_cr(void);
+void vmx_cr_exit(struct vcpu *v, struct vmexit *e, u64 qualification);
+
+/* vmcs.c */
+void vmx_vmcs_init(struct vcpu *v);
+void vmx_vmcs_load_host(void);
+
+/* state.c */
+void vmx_get_state(struct vcpu *v, struct guest_state *s);
+void vmx_set_state(struct vcpu *v, const struct guest_state *s);
+u64 vmx_get_reg(struct vcpu *v, enum guest_reg r);
+void vmx_set_reg(struct vcpu *v, enum guest_reg r, u64 value);
+bool vmx_interruptible(struct vcpu *v);
+bool vmx_nmi_allowed(struct vcpu *v);
+void vmx_inject_interrupt(struct vcpu *v, u8 vector);
+void vmx_inject_nmi(struct vcpu *v);
+void vmx_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error);
+void vmx_interrupt_window(struct vcpu *v, bool on);
+void vmx_nmi_window(struct vcpu *v, bool on);
+
+extern struct pt_format ept_format;
+extern u8 vmx_msr_bitmap[], vmx_exit_entry[];
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What we need of the firmware's ACPI tables. Read once, at boot. */
+#ifndef BOOT_ACPI_H
+#define BOOT_ACPI_H
+
+#include <arch/x86_64/cpu/power.h>
+#include <boot/boot_info.h>
+#include <hv/base/platform.h>
+
+struct acpi_info {
+	u32 nr_cpus;
+	u32 apic_ids[MAX_CPUS];
+	u32 cpus_left_out; /* beyond MAX_CPUS */
+	u16 pm_timer_port; /* 0: none */
+	struct power_info power;
+};
+
+/* Works without tables too: then there is one CPU and no ACPI power off. */
+void acpi_parse(const struct boot_info *bi, struct acpi_info *info);
+
+#endif

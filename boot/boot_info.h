@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How the machine was handed to us, whatever loaded us.  Everything here is a
+ * copy: the loader's memory is not looked at again, except the modules.
+ */
+#ifndef BOOT_BOOT_INFO_H
+#define BOOT_BOOT_INFO_H
+
+#include <hv/base/types.h>
+
+#define BOOT_MAX_REGIONS 128
+#define BOOT_MAX_MODULES 64
+#define BOOT_NAME_MAX 128
+
+struct boot_region {
+	u64 start, end; /* bytes, host-physical */
+};
+
+struct boot_module {
+	u64 start, end;
+	char name[BOOT_NAME_MAX];
+};
+
+struct boot_framebuffer {
+	u64 address;
+	u32 pitch, width, height;
+	u8 bpp;
+	bool text; /* 80x25 characters */
+};
+
+struct boot_info {
+	const char *loader;
+	char cmdline[256];
+	u32 nr_ram; /* conventional memory only, sorted, page-aligned inwards */
+	struct boot_region ram[BOOT_MAX_REGIONS];
+	u32 nr_modules;
+	struct boot_module modules[BOOT_MAX_MODULES];
+	struct boot_framebuffer fb;
+	u8 rsdp[36]; /* a copy; rsdp_size 0 = not given */
+	u32 rsdp_size;
+	const char *error; /* set where the information cannot be used */
+};
+
+/* Fill @bi from what GRUB (or QEMU's -kernel) left at @info. */
+void boot_parse_multiboot2(const void *info, struct boot_info *bi);
+void boot_parse_multiboot1(const void *info, struct boot_info *bi);
+
+/* Used by the parsers. */
+void boot_add_ram(struct boot_info *bi, u64 start, u64 length);
+void boot_add_module(struct boot_info *bi, u64 start, u64 end, const char *name);
+/* Sorts, merges overlaps, aligns inwards. */
+void boot_finish_ram(struct boot_info *bi);
+/* Removes [start, end) from the RAM list. */
+void boot_exclude(struct boot_info *bi, u64 start, u64 end);
+
+#endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Multiboot 1 and 2 information into boot_info.  "Multiboot2 Specification
+ * version 2.0", section "Boot information format"; "Multiboot Specification
+ * version 0.6.96", section "Boot information format".
+ */
+#include <boot/boot_info.h>
+#include <hv/base/platform.h>
+#include <hv/base/string.h>
+
+struct mb2_tag {
+	u32 type, size;
+};
+
+enum {
+	MB2_END = 0,
+	MB2_CMDLINE = 1,
+	MB2_LOADER = 2,
+	MB2_MODULE = 3,
+	MB2_MMAP = 6,
+	MB2_FRAMEBUFFER = 8,
+	MB2_RSDP_OLD = 14,
+	MB2_RSDP_NEW = 15,
+};
+
+struct mb2_module {
+	struct mb2_tag tag;
+	u32 start, end;
+	char name[];
+};
+
+struct mb2_mmap {
+	struct mb2_tag tag;
+	u32 entry_size, entry_version;
+};
+
+struct mb2_mmap_entry {
+	u64 start, length;
+	u32 type, zero;
+};
+
+struct mb2_framebuffer {
+	struct mb2_tag tag;
+	u64 address;
+	u32 pitch, width, height;
+	u8 bpp, type;
+};
+
+#define MEMORY_AVAILABLE 1
+#define FRAMEBUFFER_TEXT 2
+
+static void parse_mmap2(const struct mb2_mmap *m, struct boot_info *bi)
+{
+	const u8 *p = (const u8 *)(m + 1), *end = (const u8 *)m + m->tag.size;
+
+	if (m->entry_size < sizeof(struct mb2_mmap_entry))
+		return;
+	for (; p + m->entry_size <= end; p += m->entry_size) {
+		const struct mb2_mmap_entry *e = (const void *)p;
+
+		if (e->type == MEMORY_AVAILABLE)
+			boot_add_ram(bi, e->start, e->length);
+	}
+}
+
+static void parse_tag(const struct mb2_tag *t, struct boot_info *bi)
+{
+	const struct mb2_module *mod = (const void *)t;
+	const struct mb2_framebuffer *fb = (const void *)t;
+
+	switch (t->type) {
+	case MB2_CMDLINE:
+		str_copy(bi->cmdline, (const char *)(t + 1), sizeof(bi->cmdline));
+		break;
+	case MB2_MODULE:
+		boot_add_module(bi, mod->start, mod->end, mod->name);
+		break;
+	case MB2_MMAP:
+		parse_mmap2((const void *)t, bi);
+		break;
+	case MB2_FRAMEBUFFER:
+		bi->fb = (struct boot_framebuffer){ fb->address, fb->pitch, fb->width, fb->height,
+						    fb->bpp, fb->type == FRAMEBUFFER_TEXT };
+		break;
+	case MB2_RSDP_OLD:
+	case MB2_RSDP_NEW:
+		if (t->type == MB2_RSDP_OLD && bi->rsdp_size)
+			break; /* the newer one is better */
+		bi->rsdp_size = min(t->size - (u32)sizeof(*t), (u32)sizeof(bi->rsdp));
+		memcpy(bi->rsdp, t + 1, bi->rsdp_size);
+		break;
+	}
+}
+
+void boot_parse_multiboot2(const void *info, struct boot_info *bi)
+{
+	const u8 *p = info, *end = p + *(const u32 *)info;
+
+	bi->loader = "multiboot2";
+	bi->fb.text = true; /* without a tag the screen is as the BIOS left it */
+	for (p += 8; p + sizeof(struct mb2_tag) <= end;) {
+		const struct mb2_tag *t = (const void *)p;
+
+		if (t->type == MB2_END || t->size < sizeof(*t))
+			break;
+		parse_tag(t, bi);
+		p += ALIGN_UP(t->size, 8u);
+	}
+	boot_finish_ram(bi);
+}
+
+struct mb1_info {
+	u32 flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4];
+	u32 mmap_length, mmap_addr;
+};
+
+struct mb1_module {
+	u32 start, end, name, reserved;
+};
+
+struct mb1_mmap_entry {
+	u32 size; /* of what follows */
+	u64 start, length;
+	u32 type;
+} __packed;
+
+#define MB1_CMDLINE BIT(2)
+#define MB1_MODULES BIT(3)
+#define MB1_MMAP BIT(6)
+
+void boot_parse_multiboot1(const void *info, struct boot_info *bi)
+{
+	const struct mb1_info *mb = info;
+
+	bi->loader = "multiboot1";
+	bi->fb.text = true;
+	if (mb->flags & MB1_CMDLINE)
+		str_copy(bi->cmdline, plat_ptr(HPA(mb->cmdline)), sizeof(bi->cmdline));
+	if (mb->flags & MB1_MODULES) {
+		const struct mb1_module *m = plat_ptr(HPA(mb->mods_addr));
+
+		for (u32 i = 0; i < mb->mods_count; i++)
+			boot_add_module(bi, m[i].start, m[i].end, plat_ptr(HPA(m[i].name)));
+	}
+	if (mb->flags & MB1_MMAP) {
+		const u8 *p = plat_ptr(HPA(mb->mmap_addr)), *end = p + mb->mmap_length;
+
+		while (p + sizeof(struct mb1_mmap_entry) <= end) {
+			const struct mb1_mmap_entry *e = (const void *)p;
+
+			if (e->type == MEMORY_AVAILABLE)
+				boot_add_ram(bi, e->start, e->length);
+			p += e->size + 4;
+		}
+	} else {
+		bi->error = "the boot loader gave no memory map";
+	}
+	boot_finish_ram(bi);
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/log.h>
+#include <hv/base/platform.h>
+#include <hv/governor.h>
+#include <hv/sched.h>
+#include <hv/vm.h>
+#include <mm/guestmem.h>
+
+#define HOLD_SECONDS 2 /* no new inflation after a guest asked to grow */
+#define ENTRY_KNOWN (AERO_ENTRY_ADDR | AERO_ENTRY_2M)
+
+static void reply(struct vcpu *v, s64 status, u64 result)
+{
+	struct balloon *b = &v->vm->balloon;
+
+	v->gpr[GPR_RAX] = (u64)status;
+	v->gpr[GPR_RBX] = result;
+	v->gpr[GPR_RCX] = atomic_load(&b->target);
+	v->gpr[GPR_RDX] = atomic_load(&b->hint);
+	atomic_store(&b->last_call, plat_tsc());
+}
+
+void balloon_init(struct vm *vm)
+{
+	vm->balloon = (struct balloon){ .manual = BALLOON_BY_POLICY, .hint = AERO_BATCH_MAX };
+}
+
+bool balloon_below_target(const struct vm *vm)
+{
+	return vm->p2m.ballooned < atomic_load(&vm->balloon.target);
+}
+
+void balloon_set_target(struct vm *vm, u64 pages)
+{
+	struct balloon *b = &vm->balloon;
+	u64 old = atomic_swap(&b->target, pages);
+	u32 vector = atomic_load(&b->doorbell_vector);
+
+	if (old == pages)
+		return;
+	if (vector && vm_alive(vm))
+		for (u32 i = 0; i < vm->nr_vcpus; i++)
+			if (i == b->doorbell_apic)
+				lapic_raise(vm->vcpus[i], (u8)vector);
+	/* A larger target opens the reserve: whoever waited may go on. */
+	if (pages > old && atomic_load(&vm->waiting))
+		sched_wake_memory_waiters();
+}
+
+void balloon_start(struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+	struct frame_batch batch = FRAME_BATCH_INIT;
+	u64 version = v->gpr[GPR_RBX], features = v->gpr[GPR_RCX];
+	int err;
+
+	if (version != AERO_ABI_VERSION) {
+		reply(v, AERO_ERR_INVALID, AERO_ABI_VERSION);
+		return;
+	}
+	spin_lock(&vm->p2m.lock);
+	vm->balloon.started = false;
+	err = p2m_reset_balloon(&vm->p2m, &vm->balloon.reset_gfn, &batch);
+	p2m_commit(&vm->p2m, &batch);
+	if (!err) {
+		vm->balloon.reset_gfn = 0;
+		vm->balloon.started = true;
+		atomic_store(&vm->balloon.doorbell_vector, 0u);
+	}
+	spin_unlock(&vm->p2m.lock);
+	if (err == HV_EAGAIN) {
+		reply(v, AERO_AGAIN, 0);
+		return;
+	}
+	reply(v, AERO_OK, features & (AERO_FEATURE_2M | AERO_FEATURE_DOORBELL | AERO_FEATURE_STATS |
+				      AERO_FEATURE_GROW));
+}
+
+void balloon_poll(struct vcpu *v)
+{
+	reply(v, v->vm->balloon.started ? AERO_OK : AERO_ERR_STATE, v->vm->p2m.ballooned);
+}
+
+typedef int (*entry_fn)(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b, u64 *work);
+
+static u64 entry_status(int err)
+{
+	switch (err) {
+	case HV_OK:
+		return AERO_ENTRY_OK;
+	case HV_ERANGE:
+		return AERO_ENTRY_RANGE;
+	case HV_ESTATE:
+		return AERO_ENTRY_STATE;
+	case HV_EBUSY:
+		return AERO_ENTRY_BUSY;
+	case HV_ENOMEM:
+	case HV_EAGAIN:
+		return AERO_ENTRY_NOMEM;
+	default:
+		return AERO_ENTRY_MALFORMED;
+	}
+}
+
+struct batch_run {
+	u64 page_gfn; /* where the batch itself is: never lockable while in use */
+	entry_fn op;
+	struct frame_batch freed;
+	u64 work;
+	bool any_status;
+};
+
+/* One entry; validation is p2m_lock()'s, which changes nothing on an error. */
+static u64 do_entry(struct vm *vm, struct batch_run *run, u64 entry)
+{
+	unsigned int order = entry & AERO_ENTRY_2M ? ORDER_2M : ORDER_4K;
+	u64 gfn = (entry & AERO_ENTRY_ADDR) >> PAGE_SHIFT;
+
+	if (unlikely(entry & ~ENTRY_KNOWN))
+		return AERO_ENTRY_MALFORMED;
+	if (unlikely(run->page_gfn - gfn < 1UL << order))
+		return AERO_ENTRY_BUSY;
+	return entry_status(run->op(&vm->p2m, gfn, order, &run->freed, &run->work));
+}
+
+/* From @first to @count, or to the bound on work; returns where it stopped. */
+static u32 do_entries(struct vm *vm, struct batch_run *run, u64 *entries, u32 first, u32 count)
+{
+	u32 i;
+
+	for (i = first; i < count && run->work < P2M_WORK_MAX; i++) {
+		u64 status = do_entry(vm, run, entries[i]);
+
+		if (unlikely(status)) {
+			entries[i] = (entries[i] & ~AERO_ENTRY_STATUS_MASK) |
+				     status << AERO_ENTRY_STATUS_SHIFT;
+			run->any_status = true;
+			vm->balloon.refused++;
+		}
+	}
+	return i;
+}
+
+/* Where a CPU keeps its copy of a request. */
+static struct aero_batch *scratch[MAX_CPUS];
+
+int balloon_cpu_init(void)
+{
+	scratch[plat_cpu()] = frame_alloc_pages(0);
+	return scratch[plat_cpu()] ? HV_OK : HV_ENOMEM;
+}
+
+/*
+ * The request is copied in once and only the copy is used; statuses go back
+ * only if there are any, since a clean entry already reads as OK.
+ */
+static void do_batch(struct vcpu *v, entry_fn op, u64 *counter)
+{
+	u64 *entries = scratch[plat_cpu()]->entry;
+	struct vm *vm = v->vm;
+	gpa_t page = GPA(v->gpr[GPR_RBX]);
+	u64 count = v->gpr[GPR_RCX], first = v->gpr[GPR_RDX];
+	struct batch_run run = { page.v >> PAGE_SHIFT, op, FRAME_BATCH_INIT, 0, false };
+	size_t bytes = (count - first) * sizeof(u64);
+	gpa_t at = GPA(page.v + first * sizeof(u64));
+	u64 before, after;
+	u32 done;
+
+	if (page.v & PAGE_MASK || count > AERO_BATCH_MAX || first >= count) {
+		reply(v, AERO_ERR_INVALID, 0);
+		return;
+	}
+	if (!vm->balloon.started) {
+		reply(v, AERO_ERR_STATE, 0);
+		return;
+	}
+	if (guest_read(&vm->p2m, at, entries + first, bytes)) {
+		reply(v, AERO_ERR_FAULT, first);
+		return;
+	}
+	spin_lock(&vm->p2m.lock);
+	before = vm->p2m.ballooned;
+	done = do_entries(vm, &run, entries, (u32)first, (u32)count);
+	after = vm->p2m.ballooned;
+	p2m_commit(&vm->p2m, &run.freed);
+	vm->balloon.batches++;
+	*counter += after > before ? after - before : before - after;
+	spin_unlock(&vm->p2m.lock);
+	if (run.any_status && guest_write(&vm->p2m, at, entries + first, (done - first) * sizeof(u64))) {
+		reply(v, AERO_ERR_FAULT, done);
+		return;
+	}
+	reply(v, done < count ? AERO_AGAIN : AERO_OK, done);
+}
+
+void balloon_lock(struct vcpu *v)
+{
+	do_batch(v, p2m_lock, &v->vm->balloon.locked);
+}
+
+void balloon_unlock(struct vcpu *v)
+{
+	do_batch(v, p2m_unlock, &v->vm->balloon.unlocked);
+}
+
+void balloon_stats(struct vcpu *v)
+{
+	struct aero_stats s;
+
+	if (v->gpr[GPR_RBX] & 7) {
+		reply(v, AERO_ERR_INVALID, 0);
+		return;
+	}
+	if (guest_read(&v->vm->p2m, GPA(v->gpr[GPR_RBX]), &s, sizeof(s))) {
+		reply(v, AERO_ERR_FAULT, 0);
+		return;
+	}
+	v->vm->balloon.stats = s;
+	v->vm->balloon.stats_at = plat_tsc();
+	reply(v, AERO_OK, 0);
+}
+
+void balloon_doorbell(struct vcpu *v)
+{
+	u64 vector = v->gpr[GPR_RBX], apic = v->gpr[GPR_RCX];
+
+	if (vector && (vector < 32 || vector > 255 || apic >= v->vm->nr_vcpus)) {
+		reply(v, AERO_ERR_INVALID, 0);
+		return;
+	}
+	v->vm->balloon.doorbell_apic = (u32)apic;
+	atomic_store(&v->vm->balloon.doorbell_vector, (u32)vector);
+	reply(v, AERO_OK, 0);
+}
+
+/* Answered here and now: the target shrinks before the call returns. */
+void balloon_grow(struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+	struct balloon *b = &vm->balloon;
+	u64 want = min(v->gpr[GPR_RBX], vm->pages), target = atomic_load(&b->target);
+	u64 size = vm->p2m.ballooned, floor = (vm->cfg->memory - vm->cfg->max) >> PAGE_SHIFT;
+
+	if (!b->started) {
+		reply(v, AERO_ERR_STATE, 0);
+		return;
+	}
+	if (atomic_load(&b->manual) == BALLOON_BY_POLICY && want) {
+		target = min(target, size);
+		target = target > want ? target - want : 0;
+		atomic_store(&b->hold_until, plat_tsc() + HOLD_SECONDS * 1000 * plat_tsc_khz());
+		atomic_add(&b->grow_pages, want);
+		balloon_set_target(vm, max(target, floor));
+		governor_hurry();
+	}
+	reply(v, AERO_OK, size > target ? size - target : 0);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Atomics and the spin lock, on compiler builtins: no assembly, so the same
+ * code runs in host tests.  Memory order is in the name; plain = relaxed.
+ */
+#ifndef HV_BASE_ATOMIC_H
+#define HV_BASE_ATOMIC_H
+
+#include <hv/base/types.h>
+
+#define atomic_load(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define atomic_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define atomic_load_seq(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
+#define atomic_store(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define atomic_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define atomic_store_seq(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
+#define atomic_add(p, v) __atomic_add_fetch((p), (v), __ATOMIC_SEQ_CST)
+#define atomic_sub(p, v) __atomic_sub_fetch((p), (v), __ATOMIC_SEQ_CST)
+#define atomic_or(p, v) __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST)
+#define atomic_and(p, v) __atomic_fetch_and((p), (v), __ATOMIC_SEQ_CST)
+#define atomic_swap(p, v) __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
+#define atomic_cas(p, old, new)                                                               \
+	({                                                                                    \
+		__typeof__(*(p)) _o = (old);                                                  \
+		__atomic_compare_exchange_n((p), &_o, (new), false, __ATOMIC_SEQ_CST,         \
+					    __ATOMIC_RELAXED);                                \
+	})
+
+static inline void barrier(void)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+/*
+ * A test-and-test-and-set lock.  The hypervisor never takes an interrupt while
+ * it holds one (it runs with interrupts off), so there is one flavour only.
+ *
+ * Lock order: vm->lock, frames.lock, sched.lock, log.lock.
+ */
+struct spinlock {
+	u32 held;
+};
+
+static inline bool spin_trylock(struct spinlock *l)
+{
+	return !atomic_load(&l->held) && !__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE);
+}
+
+static inline void spin_lock(struct spinlock *l)
+{
+	while (unlikely(__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE)))
+		while (atomic_load(&l->held))
+			__builtin_ia32_pause();
+}
+
+static inline void spin_unlock(struct spinlock *l)
+{
+	__atomic_store_n(&l->held, 0, __ATOMIC_RELEASE);
+}
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdarg.h>
+
+#include <hv/base/atomic.h>
+#include <hv/base/err.h>
+#include <hv/base/log.h>
+#include <hv/base/platform.h>
+#include <hv/base/string.h>
+
+static struct {
+	struct spinlock lock;
+	struct log_sink *sinks;
+	bool busted;
+	u64 written; /* bytes ever; the ring holds the newest */
+	char ring[LOG_RING_SIZE];
+} log_state;
+
+void log_add_sink(struct log_sink *sink)
+{
+	sink->next = log_state.sinks;
+	log_state.sinks = sink;
+}
+
+void log_bust_lock(void)
+{
+	log_state.busted = true;
+}
+
+static void emit(const char *s, size_t len)
+{
+	if (!log_state.busted)
+		spin_lock(&log_state.lock);
+	for (size_t i = 0; i < len; i++)
+		log_state.ring[log_state.written++ % LOG_RING_SIZE] = s[i];
+	for (struct log_sink *k = log_state.sinks; k; k = k->next)
+		k->write(s, len);
+	if (!log_state.busted)
+		spin_unlock(&log_state.lock);
+}
+
+static void emit_line(char *line, int len)
+{
+	if (len > LOG_LINE_MAX - 2)
+		len = LOG_LINE_MAX - 2;
+	line[len++] = '\n';
+	emit(line, (size_t)len);
+}
+
+static int stamp(char *line)
+{
+	u64 us = plat_time_us();
+
+	return str_format(line, LOG_LINE_MAX, "[%5lu.%06lu] ", us / 1000000, us % 1000000);
+}
+
+void log_line(const char *fmt, ...)
+{
+	char line[LOG_LINE_MAX];
+	int len = stamp(line);
+	va_list ap;
+
+	va_start(ap, fmt);
+	len += str_vformat(line + len, (size_t)(LOG_LINE_MAX - len), fmt, ap);
+	va_end(ap);
+	emit_line(line, len);
+}
+
+void log_raw(const char *fmt, ...)
+{
+	char line[LOG_LINE_MAX];
+	va_list ap;
+	int len;
+
+	va_start(ap, fmt);
+	len = str_vformat(line, LOG_LINE_MAX, fmt, ap);
+	va_end(ap);
+	emit_line(line, len);
+}
+
+int log_error_at(const char *where, int err, const char *fmt, ...)
+{
+	char line[LOG_LINE_MAX];
+	int len = stamp(line);
+	va_list ap;
+
+	va_start(ap, fmt);
+	len += str_vformat(line + len, (size_t)(LOG_LINE_MAX - len), fmt, ap);
+	va_end(ap);
+	if (len < LOG_LINE_MAX)
+		len += str_format(line + len, (size_t)(LOG_LINE_MAX - len), ": %s (%s)", hv_strerror(err),
+				  where);
+	emit_line(line, len);
+	return err;
+}
+
+size_t log_tail(char *buf, size_t size)
+{
+	u64 end = log_state.written;
+	u64 have = min(end, (u64)LOG_RING_SIZE);
+	u64 n = min(have, (u64)size);
+
+	for (u64 i = 0; i < n; i++)
+		buf[i] = log_state.ring[(end - n + i) % LOG_RING_SIZE];
+	return n;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The log: a ring in RAM that also feeds every console.  Whole lines, one
+ * writer at a time, each with the time since boot.
+ */
+#ifndef HV_BASE_LOG_H
+#define HV_BASE_LOG_H
+
+#include <hv/base/types.h>
+
+#define LOG_LINE_MAX 256
+#define LOG_RING_SIZE 16384
+
+/* One console.  @write gets whole lines or parts of one, never NUL-terminated. */
+struct log_sink {
+	void (*write)(const char *s, size_t len);
+	struct log_sink *next;
+};
+
+void log_add_sink(struct log_sink *sink);
+
+/* One line with a time stamp; a newline is added. Any CPU, any lock held below log.lock. */
+void log_line(const char *fmt, ...) __printf(1, 2);
+
+/* The same without the time stamp: guest consoles and machine-readable lines. */
+void log_raw(const char *fmt, ...) __printf(1, 2);
+
+/* An error where it arises: file:line is added. Returns @err, so that one can return it. */
+int log_error_at(const char *where, int err, const char *fmt, ...) __printf(3, 4);
+#define LOG_STR2(x) #x
+#define LOG_STR(x) LOG_STR2(x)
+#define log_error(err, ...) log_error_at(__FILE__ ":" LOG_STR(__LINE__), (err), __VA_ARGS__)
+
+/* From here on ignores the lock: for a panicking CPU, which may have held it. */
+void log_bust_lock(void);
+
+/* Copies the newest bytes of the ring, oldest first; returns how many. */
+size_t log_tail(char *buf, size_t size);
+
+#endif

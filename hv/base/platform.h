@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What hv/ and mm/ ask of the machine they run on.  This short block is the
+ * whole contract: arch/x86_64/cpu/ implements it for hardware, tests/fake for
+ * the host.  (Virtualization itself is behind struct cpu_backend.)
+ */
+#ifndef HV_BASE_PLATFORM_H
+#define HV_BASE_PLATFORM_H
+
+#include <hv/base/types.h>
+
+#define MAX_CPUS 64
+
+/* Index of the CPU that runs, 0 .. plat_nr_cpus() - 1. */
+u32 plat_cpu(void);
+u32 plat_nr_cpus(void);
+
+/* Time stamp counter, its frequency, and microseconds since boot. */
+u64 plat_tsc(void);
+u64 plat_tsc_khz(void);
+u64 plat_time_us(void);
+
+/* Makes CPU @cpu leave guest mode or idle soon. Never waits. */
+void plat_kick(u32 cpu);
+
+/* Where a host-physical address is in our address space. RAM only. */
+void *plat_ptr(hpa_t pa);
+/* And back, for pointers that plat_ptr() gave. */
+hpa_t plat_pa(const void *p);
+
+/* Zeroes @bytes (a multiple of 4 KiB) at @p, for the next owner. */
+void plat_scrub(void *p, size_t bytes);
+
+/* Sleeps until an interrupt or @deadline (TSC), unless *@wake is already set. */
+void plat_idle(u64 deadline, const u32 *wake);
+
+/* Powers the machine off. */
+void plat_power_off(void) __attribute__((noreturn));
+
+/* Prints and stops the machine: for broken invariants of our own only. */
+void plat_panic(const char *fmt, ...) __printf(1, 2) __attribute__((noreturn));
+
+#define hv_assert(cond)                                                                       \
+	do {                                                                                  \
+		if (unlikely(!(cond)))                                                        \
+			plat_panic("assertion failed: %s (%s:%d)", #cond, __FILE__, __LINE__); \
+	} while (0)
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* aerostat.conf: parsed once, pure; errors carry the line and what to write instead. */
+#ifndef HV_CONFIG_H
+#define HV_CONFIG_H
+
+#include <hv/base/types.h>
+
+#define MAX_VMS 64
+#define MAX_VCPUS 16
+#define MAX_VM_MODULES 4
+#define CONFIG_NAME_MAX 32
+#define CONFIG_TEXT_MAX 256
+#define CONFIG_ERROR_MAX 200
+
+struct vm_config {
+	char name[CONFIG_NAME_MAX];
+	u64 memory, min, max; /* bytes */
+	u64 reserve;	      /* bytes */
+	u32 shares;
+	u32 vcpus;
+	bool control;
+	bool start;
+	char kernel[CONFIG_TEXT_MAX];
+	char cmdline[CONFIG_TEXT_MAX];
+	u32 nr_modules;
+	char module[MAX_VM_MODULES][CONFIG_TEXT_MAX]; /* "path arguments" */
+	int line; /* of its section, for messages */
+};
+
+struct host_config {
+	u64 memory;	  /* bytes for guests; 0: all there is */
+	bool stay;	  /* do not power off when all VMs have ended */
+	u32 status_ms;	  /* between two tables on the console; 0: none */
+	u32 policy_ms;	  /* between two decisions */
+	u32 tax;	  /* idle memory tax, percent */
+	u32 balloon_max;  /* percent of a VM's memory */
+};
+
+struct config {
+	struct host_config host;
+	u32 nr_vms;
+	struct vm_config vm[MAX_VMS];
+};
+
+/*
+ * Parses @text (@len bytes, need not end in NUL).  false: @error says
+ * "line N: ..." and @c is not to be used.
+ */
+bool config_parse(const char *text, size_t len, struct config *c, char error[CONFIG_ERROR_MAX]);
+
+/* "64M" -> bytes. false: not a size. */
+bool config_parse_size(const char *s, u64 *bytes);
+
+#endif

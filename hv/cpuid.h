@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The CPUID policy: what guests see of the CPU. Computed once from the host's. */
+#ifndef HV_CPUID_H
+#define HV_CPUID_H
+
+#include <hv/base/types.h>
+
+struct vcpu;
+
+void cpuid_init(void);
+
+/* CR4 bits that a guest may set. */
+u64 cpuid_cr4_mask(void);
+
+/* The answer for @v; every leaf has one. */
+void cpuid_answer(struct vcpu *v, u32 leaf, u32 sub, u32 regs[4]);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Exit dispatch: a row per kind. */
+#ifndef HV_EXIT_H
+#define HV_EXIT_H
+
+#include <hv/vcpu.h>
+
+/* Handles @e for @v; afterwards @v is entered again, blocked, or its VM has ended. */
+void exit_dispatch(struct vcpu *v, struct vmexit *e);
+
+/* cpuid.c */
+void exit_cpuid(struct vcpu *v, struct vmexit *e);
+/* msr.c */
+void exit_rdmsr(struct vcpu *v, struct vmexit *e);
+void exit_wrmsr(struct vcpu *v, struct vmexit *e);
+/* io.c */
+void exit_io(struct vcpu *v, struct vmexit *e);
+/* fault.c */
+void exit_p2m_fault(struct vcpu *v, struct vmexit *e);
+/* hypercall.c */
+void exit_hypercall(struct vcpu *v, struct vmexit *e);
+/* mmio.c: an access to @gpa, where a device is */
+void mmio_access(struct vcpu *v, gpa_t gpa, bool write);
+
+#endif

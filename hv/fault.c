@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Second-level faults: demand-zero memory, popped balloon pages, devices, and
+ * the wait when the host has no frame left.
+ */
+#include <hv/base/log.h>
+#include <hv/base/platform.h>
+#include <hv/exit.h>
+#include <hv/governor.h>
+#include <hv/sched.h>
+#include <hv/vm.h>
+
+/* The guest touched a page that it had given away: it gets an empty one. */
+static int pop(struct vm *vm, u64 gfn)
+{
+	struct frame_batch b = FRAME_BATCH_INIT;
+	u64 work = 0;
+	int err = p2m_unlock(&vm->p2m, gfn, ORDER_4K, &b, &work);
+
+	p2m_commit(&vm->p2m, &b);
+	if (err)
+		return err;
+	if (!vm->balloon.popped++)
+		log_line("vm %s: touched a page that is in its balloon (gfn %lx): popped, and further ones are only counted",
+			 vm->cfg->name, gfn);
+	return HV_OK;
+}
+
+/* Large pages only while there is plenty: they take memory that may never be used. */
+static unsigned int wanted_order(const struct vm *vm)
+{
+	return governor_state() == POLICY_HIGH && vm->p2m.acct.resident + 512 <= vm->cfg->max >> PAGE_SHIFT ?
+		       ORDER_2M :
+		       ORDER_4K;
+}
+
+static int serve(struct vm *vm, u64 gfn)
+{
+	unsigned int flags = balloon_below_target(vm) ? FRAME_USE_RESERVE : 0;
+	struct p2m_entry e;
+	int err = HV_OK;
+
+	spin_lock(&vm->p2m.lock);
+	e = p2m_lookup(&vm->p2m, gfn);
+	if (e.kind == P2M_BALLOON)
+		err = pop(vm, gfn);
+	if (!err && e.kind != P2M_MAPPED) {
+		err = p2m_populate(&vm->p2m, gfn, wanted_order(vm), flags);
+		vm->faults += !err;
+	}
+	spin_unlock(&vm->p2m.lock);
+	return err;
+}
+
+/* No frame now. Frames in quarantine come soon: then this CPU just tries again. */
+static void wait_for_memory(struct vcpu *v, int err)
+{
+	struct vm *vm = v->vm;
+
+	if (quarantine_drain(64)) {
+		sched_wake_memory_waiters();
+		return;
+	}
+	if (err == HV_EAGAIN) {
+		/* Others must pass a quiescent point first; this CPU does so by coming back. */
+		for (u32 i = 0; i < plat_nr_cpus(); i++)
+			if (i != plat_cpu())
+				plat_kick(i);
+		v->slice_end = 0;
+		return;
+	}
+	if (!atomic_load(&vm->waiting))
+		log_line("vm %s: paused until memory comes back: the host has none left", vm->cfg->name);
+	sched_block(v, VCPU_NO_MEMORY);
+	governor_hurry();
+}
+
+void exit_p2m_fault(struct vcpu *v, struct vmexit *e)
+{
+	u64 gfn = e->fault.gpa.v >> PAGE_SHIFT;
+	struct vm *vm = v->vm;
+	struct p2m_entry entry = p2m_lookup(&vm->p2m, gfn);
+	int err;
+
+	if (entry.kind == P2M_HOLE) {
+		mmio_access(v, e->fault.gpa, e->fault.write);
+		return;
+	}
+	if (entry.kind == P2M_MAPPED) {
+		/* Another vCPU was faster, or a stale translation: enter again. */
+		if (!e->fault.write || entry.writable)
+			return;
+		vcpu_dump(v);
+		vm_end(vm, VM_STATUS_CRASHED, "write to read-only memory at %lx", e->fault.gpa.v);
+		return;
+	}
+	err = serve(vm, gfn);
+	if (err == HV_ENOMEM || err == HV_EAGAIN)
+		wait_for_memory(v, err);
+	else if (err)
+		vm_end(vm, VM_STATUS_CRASHED, "memory at %lx: %s", e->fault.gpa.v, hv_strerror(err));
+}

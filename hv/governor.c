@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/log.h>
+#include <hv/base/platform.h>
+#include <hv/governor.h>
+#include <hv/sched.h>
+#include <hv/status.h>
+#include <hv/vm.h>
+
+#define SILENT_SECONDS 3 /* a driver that has not called for so long is inactive */
+#define SAMPLE_EVERY 5	 /* decisions */
+
+static struct {
+	struct host_config cfg;
+	u64 next_decision, next_status;
+	u32 hurry; /* (a) */
+	u32 decisions;
+	struct policy_in in;
+	struct policy_out out;
+	u64 last_resident[MAX_VMS];
+	u32 silent_logged[MAX_VMS];
+} gov;
+
+static u64 ms_to_ticks(u64 ms)
+{
+	return ms * plat_tsc_khz();
+}
+
+void governor_init(const struct host_config *cfg)
+{
+	gov.cfg = *cfg;
+	gov.out.state = POLICY_HIGH;
+	gov.out.hint = AERO_BATCH_MAX;
+	gov.next_decision = plat_tsc();
+	gov.next_status = plat_tsc() + ms_to_ticks(cfg->status_ms);
+}
+
+enum policy_state governor_state(void)
+{
+	return gov.out.state;
+}
+
+u32 governor_hint(void)
+{
+	return gov.out.hint;
+}
+
+void governor_hurry(void)
+{
+	atomic_store_seq(&gov.hurry, 1u);
+	sched_event_at(plat_tsc());
+}
+
+static bool responsive(struct vm *vm, u64 now)
+{
+	struct balloon *b = &vm->balloon;
+	bool ok = b->started && now - atomic_load(&b->last_call) < ms_to_ticks(SILENT_SECONDS * 1000);
+
+	if (b->started && !ok && !gov.silent_logged[vm->id])
+		log_line("vm %s: its balloon driver has been silent for %u s: inactive until it calls again",
+			 vm->cfg->name, SILENT_SECONDS);
+	if (b->started && ok && gov.silent_logged[vm->id])
+		log_line("vm %s: its balloon driver answers again", vm->cfg->name);
+	gov.silent_logged[vm->id] = b->started && !ok;
+	return ok;
+}
+
+static void sample(struct vm *vm)
+{
+	if (!vm_alive(vm))
+		return;
+	if (!spin_trylock(&vm->p2m.lock))
+		return; /* busy inflating: next time */
+	if (vm_alive(vm) && vm->p2m.fmt->accessed)
+		vm->active_permille = sampler_period(&vm->sampler, &vm->p2m);
+	vm->active = vm->p2m.acct.resident * vm->active_permille / 1000;
+	spin_unlock(&vm->p2m.lock);
+}
+
+static void fill(struct vm *vm, struct policy_vm *p, u64 now)
+{
+	u64 resident = vm->p2m.acct.resident, last = gov.last_resident[vm->id];
+
+	*p = (struct policy_vm){
+		.size = vm->pages,
+		.min = vm->cfg->min >> PAGE_SHIFT,
+		.max = vm->cfg->max >> PAGE_SHIFT,
+		.shares = vm->cfg->shares,
+		.resident = resident,
+		.balloon = vm->p2m.ballooned,
+		.target = atomic_load(&vm->balloon.target),
+		.active_permille = vm->active_permille,
+		.faulted = resident > last ? resident - last : 0,
+		.grow = atomic_swap(&vm->balloon.grow_pages, 0UL),
+		.waiting = atomic_load(&vm->waiting),
+		.responsive = responsive(vm, now),
+		.hold = now < atomic_load(&vm->balloon.hold_until),
+		.manual = atomic_load(&vm->balloon.manual) != BALLOON_BY_POLICY,
+	};
+	gov.last_resident[vm->id] = resident;
+}
+
+static void apply(struct vm *vm, const struct policy_vm *in, const struct policy_vm_out *out)
+{
+	atomic_store(&vm->balloon.hint, gov.out.hint);
+	if (out->target == in->target)
+		return;
+	balloon_set_target(vm, out->target);
+	if (in->target == 0 || out->target == 0 || out->target > in->target + in->size / 16)
+		log_line("why: vm %s target %lu -> %lu KiB: %s (state %s, rho %lu, f %u.%u %%, entitled to %lu KiB)",
+			 vm->cfg->name, in->target * 4, out->target * 4, policy_reason_text(out->reason),
+			 policy_state_name(gov.out.state), out->rho, in->active_permille / 10,
+			 in->active_permille % 10, out->entitlement * 4);
+}
+
+static void decide(u64 now)
+{
+	struct frame_stats s = frames_stats();
+	struct vm *of[POLICY_MAX_VMS];
+	enum policy_state before = gov.out.state;
+
+	gov.in.total = s.total - min(s.total, s.hv);
+	gov.in.free = s.free_dirty + s.free_clean + s.quarantine;
+	gov.in.tax = gov.cfg.tax;
+	gov.in.balloon_max = gov.cfg.balloon_max;
+	gov.in.state = gov.out.state;
+	gov.in.nr_vms = 0;
+	for (u32 i = 0; i < nr_vms; i++) {
+		if (!vm_alive(vms[i]))
+			continue;
+		frame_reserve_fill(&vms[i]->p2m.acct);
+		of[gov.in.nr_vms] = vms[i];
+		fill(vms[i], &gov.in.vm[gov.in.nr_vms++], now);
+	}
+	policy_decide(&gov.in, &gov.out);
+	if (gov.out.state != before)
+		log_line("memory: %s, %lu of %lu KiB free", policy_state_name(gov.out.state),
+			 gov.in.free * 4, gov.in.total * 4);
+	for (u32 i = 0; i < gov.in.nr_vms; i++)
+		apply(of[i], &gov.in.vm[i], &gov.out.vm[i]);
+}
+
+void governor_tick(u64 now)
+{
+	if (quarantine_drain(256) || frames_available())
+		sched_wake_memory_waiters();
+	if (now >= gov.next_decision || atomic_swap(&gov.hurry, 0u)) {
+		if (gov.decisions++ % SAMPLE_EVERY == 0)
+			for (u32 i = 0; i < nr_vms; i++)
+				sample(vms[i]);
+		decide(now);
+		gov.next_decision = now + ms_to_ticks(gov.cfg.policy_ms);
+	}
+	if (gov.cfg.status_ms && now >= gov.next_status) {
+		status_print();
+		gov.next_status = now + ms_to_ticks(gov.cfg.status_ms);
+	}
+	sched_event_at(gov.next_decision);
+	if (gov.cfg.status_ms)
+		sched_event_at(gov.next_status);
+}

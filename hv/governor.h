@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What runs the policy: collects samples, asks policy_decide(), applies its
+ * answer.  Called from the scheduler's tick, one CPU at a time.
+ */
+#ifndef HV_GOVERNOR_H
+#define HV_GOVERNOR_H
+
+#include <hv/config.h>
+#include <hv/policy.h>
+
+void governor_init(const struct host_config *cfg);
+
+/* The periodic work of the host, at TSC @now. */
+void governor_tick(u64 now);
+
+/* Somebody waits for memory: decide at once. Any CPU. */
+void governor_hurry(void);
+
+enum policy_state governor_state(void);
+
+/* Entries that the next batch should have. */
+u32 governor_hint(void);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* I/O ports by table. A port that nobody has reads as all ones, like an empty bus. */
+#include <hv/exit.h>
+#include <hv/vm.h>
+
+#define PORT_EXIT 0xf4	      /* QEMU's isa-debug-exit */
+#define PORT_PM1_CONTROL 0x604 /* where QEMU and Linux's reference firmware have it */
+#define PM1_SLEEP_ENABLE BIT(13)
+
+static u32 in_none(struct vm *vm, u16 port)
+{
+	(void)vm;
+	(void)port;
+	return UINT32_MAX;
+}
+
+static void out_exit(struct vm *vm, u16 port, u32 value)
+{
+	(void)port;
+	vm_end(vm, (int)(value & 0xff), "exit port");
+}
+
+static void out_pm1(struct vm *vm, u16 port, u32 value)
+{
+	(void)port;
+	if (value & PM1_SLEEP_ENABLE)
+		vm_end(vm, 0, "power off");
+}
+
+struct port_row {
+	u16 first, last;
+	u32 (*in)(struct vm *vm, u16 port);
+	void (*out)(struct vm *vm, u16 port, u32 value);
+};
+
+static const struct port_row rows[] = {
+	{ UART_PORT, UART_PORT + 7, uart_in, uart_out },
+	{ PORT_EXIT, PORT_EXIT, in_none, out_exit },
+	{ PORT_PM1_CONTROL, PORT_PM1_CONTROL, in_none, out_pm1 },
+};
+
+static const struct port_row *find(u16 port)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (port >= rows[i].first && port <= rows[i].last)
+			return &rows[i];
+	return NULL;
+}
+
+void exit_io(struct vcpu *v, struct vmexit *e)
+{
+	u32 mask = e->io.size == 4 ? UINT32_MAX : (1u << (e->io.size * 8)) - 1;
+	const struct port_row *row = find(e->io.port);
+	u64 *rax = &v->gpr[GPR_RAX];
+
+	if (e->io.string) {
+		vcpu_dump(v);
+		vm_end(v->vm, VM_STATUS_CRASHED, "string I/O to port %x is not supported", e->io.port);
+		return;
+	}
+	if (e->io.in) {
+		u32 value = row ? row->in(v->vm, e->io.port) : UINT32_MAX;
+
+		*rax = e->io.size == 4 ? value : (*rax & ~(u64)mask) | (value & mask);
+	} else if (row) {
+		row->out(v->vm, e->io.port, (u32)*rax & mask);
+	}
+	vcpu_skip(v, e);
+}

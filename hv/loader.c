@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/log.h>
+#include <hv/base/string.h>
+#include <hv/images.h>
+#include <hv/loader.h>
+#include <hv/vm.h>
+#include <mm/guestmem.h>
+
+struct elf32_header {
+	u8 ident[16];
+	u16 type, machine;
+	u32 version, entry, phoff, shoff, flags;
+	u16 ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
+};
+struct elf32_segment {
+	u32 type, offset, vaddr, paddr, filesz, memsz, flags, align;
+};
+#define PT_LOAD 1
+
+struct mb_header {
+	u32 magic, flags, checksum;
+	u32 header_addr, load_addr, load_end_addr, bss_end_addr, entry_addr;
+};
+#define MB_HEADER_MAGIC 0x1badb002u
+#define MB_HAS_ADDRESSES BIT(16)
+#define MB_SEARCH 8192
+
+struct mb_info {
+	u32 flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4];
+	u32 mmap_length, mmap_addr, drives[2], config_table, boot_loader_name, apm, vbe[6];
+};
+struct mb_module {
+	u32 start, end, string, reserved;
+};
+struct mb_mmap {
+	u32 size;
+	u64 base, length;
+	u32 type;
+} __packed;
+
+/* The page that holds the information: above the BIOS data area, below any kernel. */
+#define INFO_PAGE 0x9000
+#define LOW_END 0xa0000UL
+#define HIGH_START 0x100000UL
+#define HOLE_START 0xc0000000UL
+
+struct info_page {
+	struct mb_info info;
+	struct mb_module module[MAX_VM_MODULES];
+	struct mb_mmap mmap[3];
+	char loader[16];
+	char cmdline[CONFIG_TEXT_MAX + CONFIG_TEXT_MAX];
+	char module_string[MAX_VM_MODULES][CONFIG_TEXT_MAX];
+};
+_Static_assert(sizeof(struct info_page) <= PAGE_SIZE, "the multiboot information is one page");
+
+static const struct mb_header *find_header(const struct image *img)
+{
+	size_t end = min(img->size, (size_t)MB_SEARCH);
+
+	for (size_t at = 0; at + 12 <= end; at += 4) {
+		const struct mb_header *h = (const void *)(img->data + at);
+
+		if (h->magic == MB_HEADER_MAGIC && h->magic + h->flags + h->checksum == 0)
+			return h->flags & MB_HAS_ADDRESSES && at + sizeof(*h) > img->size ? NULL : h;
+	}
+	return NULL;
+}
+
+static int bad(const struct vm *vm, int err, const char *what)
+{
+	return log_error(err, "vm %s: %s %s", vm->cfg->name, vm->cfg->kernel, what);
+}
+
+/* Copies @bytes of the file to @to; what is left up to @total is zero already. */
+static int put(struct vm *vm, u64 to, const u8 *from, size_t bytes, u64 total, u64 *top)
+{
+	if (total < bytes || to + total < to || (to + total - 1) >> PAGE_SHIFT >= vm_top_gfn(vm))
+		return bad(vm, HV_ERANGE, "does not fit into the VM's memory; give it more");
+	*top = max(*top, to + total);
+	return guest_write(&vm->p2m, GPA(to), from, bytes);
+}
+
+static int load_elf(struct vm *vm, const struct image *img, struct loaded *out, u64 *top)
+{
+	const struct elf32_header *h = (const void *)img->data;
+
+	if (img->size < sizeof(*h) || h->phentsize != sizeof(struct elf32_segment) ||
+	    h->phoff > img->size || (img->size - h->phoff) / sizeof(struct elf32_segment) < h->phnum)
+		return bad(vm, HV_EINVAL, "is a damaged ELF file");
+	for (u32 i = 0; i < h->phnum; i++) {
+		const struct elf32_segment *s =
+			(const void *)(img->data + h->phoff + i * sizeof(*s));
+		int err;
+
+		if (s->type != PT_LOAD || !s->memsz)
+			continue;
+		if (s->offset > img->size || s->filesz > img->size - s->offset)
+			return bad(vm, HV_EINVAL, "is shorter than its ELF header says");
+		err = put(vm, s->paddr, img->data + s->offset, s->filesz, s->memsz, top);
+		if (err)
+			return err;
+	}
+	out->entry = h->entry;
+	return HV_OK;
+}
+
+static int load_flat(struct vm *vm, const struct image *img, const struct mb_header *h,
+		     struct loaded *out, u64 *top)
+{
+	u64 header_at = (u64)((const u8 *)h - img->data);
+	u64 offset = header_at - (h->header_addr - h->load_addr), size;
+
+	if (h->load_addr > h->header_addr || header_at < h->header_addr - h->load_addr)
+		return bad(vm, HV_EINVAL, "has load addresses that contradict each other");
+	size = h->load_end_addr ? h->load_end_addr - h->load_addr : img->size - offset;
+	if (size > img->size - offset)
+		return bad(vm, HV_EINVAL, "is shorter than its multiboot header says");
+	out->entry = h->entry_addr;
+	return put(vm, h->load_addr, img->data + offset, size,
+		   max(size, (u64)h->bss_end_addr - min((u64)h->bss_end_addr, (u64)h->load_addr)), top);
+}
+
+static int load_kernel(struct vm *vm, struct loaded *out, u64 *top)
+{
+	const struct image *img = image_find(vm->cfg->kernel);
+	const struct mb_header *h;
+
+	if (!img)
+		return bad(vm, HV_ENOENT, "was not loaded with the hypervisor: is the path right, seen from aerostat.conf?");
+	h = find_header(img);
+	if (!h)
+		return bad(vm, HV_EINVAL, "is not a multiboot-1 kernel (no header in its first 8 KiB)");
+	if (h->flags & MB_HAS_ADDRESSES)
+		return load_flat(vm, img, h, out, top);
+	if (img->size < 20 || memcmp(img->data, "\177ELF\1\1", 6) || img->data[18] != 3)
+		return bad(vm, HV_EINVAL, "is not a 32-bit x86 ELF file; objcopy -O elf32-i386 makes one");
+	return load_elf(vm, img, out, top);
+}
+
+/* Modules go above the kernel, on page boundaries. */
+static int load_modules(struct vm *vm, struct info_page *page, u64 *top)
+{
+	for (u32 i = 0; i < vm->cfg->nr_modules; i++) {
+		char name[CONFIG_TEXT_MAX];
+		const struct image *img;
+		size_t n = 0;
+		int err;
+
+		str_copy(name, vm->cfg->module[i], sizeof(name));
+		while (name[n] && name[n] != ' ')
+			n++;
+		name[n] = '\0';
+		img = image_find(name);
+		if (!img)
+			return log_error(HV_ENOENT, "vm %s: module %s was not loaded with the hypervisor",
+					 vm->cfg->name, name);
+		*top = ALIGN_UP(*top, PAGE_SIZE);
+		page->module[i].start = (u32)*top;
+		page->module[i].end = (u32)(*top + img->size);
+		str_copy(page->module_string[i], vm->cfg->module[i], CONFIG_TEXT_MAX);
+		page->module[i].string =
+			INFO_PAGE + (u32)offsetof(struct info_page, module_string[0]) + i * CONFIG_TEXT_MAX;
+		err = put(vm, *top, img->data, img->size, img->size, top);
+		if (err)
+			return err;
+	}
+	return HV_OK;
+}
+
+static void fill_info(struct vm *vm, struct info_page *p)
+{
+	u64 memory = vm->cfg->memory, low = min(memory, HOLE_START);
+
+	p->info = (struct mb_info){
+		.flags = BIT(0) | BIT(2) | BIT(3) | BIT(6) | BIT(9),
+		.mem_lower = LOW_END >> 10,
+		.mem_upper = (u32)((low - HIGH_START) >> 10),
+		.cmdline = INFO_PAGE + offsetof(struct info_page, cmdline),
+		.mods_count = vm->cfg->nr_modules,
+		.mods_addr = INFO_PAGE + offsetof(struct info_page, module),
+		.mmap_length = (u32)(sizeof(struct mb_mmap) * (memory > HOLE_START ? 3 : 2)),
+		.mmap_addr = INFO_PAGE + offsetof(struct info_page, mmap),
+		.boot_loader_name = INFO_PAGE + offsetof(struct info_page, loader),
+	};
+	p->mmap[0] = (struct mb_mmap){ 20, 0, LOW_END, 1 };
+	p->mmap[1] = (struct mb_mmap){ 20, HIGH_START, low - HIGH_START, 1 };
+	p->mmap[2] = (struct mb_mmap){ 20, GIB(4), memory - low, 1 };
+	str_copy(p->loader, "Aerostat", sizeof(p->loader));
+	str_format(p->cmdline, sizeof(p->cmdline), "%s %s", vm->cfg->kernel, vm->cfg->cmdline);
+}
+
+int loader_load(struct vm *vm, struct loaded *out)
+{
+	static struct info_page page;
+	u64 top = HIGH_START;
+	int err;
+
+	memset(&page, 0, sizeof(page));
+	fill_info(vm, &page);
+	err = load_kernel(vm, out, &top);
+	if (!err)
+		err = load_modules(vm, &page, &top);
+	if (!err)
+		err = guest_write(&vm->p2m, GPA(INFO_PAGE), &page, sizeof(page));
+	out->info = INFO_PAGE;
+	return err;
+}
+
+void loader_state(const struct loaded *l, struct guest_state *s)
+{
+	*s = (struct guest_state){ .rip = l->entry, .rflags = 2, .cr0 = 0x11 };
+	for (int i = 0; i < SEG_NR; i++)
+		s->seg[i] = (struct guest_segment){ 0x10, 0xffffffff, 0, 0xc093 };
+	s->seg[SEG_CS] = (struct guest_segment){ 0x08, 0xffffffff, 0, 0xc09b };
+	s->seg[SEG_LDTR] = (struct guest_segment){ 0, 0xffff, 0, 0x82 };
+	s->seg[SEG_TR] = (struct guest_segment){ 0, 0xffff, 0, 0x8b };
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/platform.h>
+#include <hv/base/string.h>
+#include <hv/governor.h>
+#include <hv/manage.h>
+#include <hv/vm.h>
+#include <mm/guestmem.h>
+
+static void done(struct vcpu *v, s64 status, u64 result)
+{
+	v->gpr[GPR_RAX] = (u64)status;
+	v->gpr[GPR_RBX] = result;
+}
+
+/* The VM that RBX names, or NULL with the error given. */
+static struct vm *target_vm(struct vcpu *v)
+{
+	u64 id = v->gpr[GPR_RBX];
+
+	if (id < nr_vms)
+		return vms[id];
+	done(v, AERO_ERR_NOENT, 0);
+	return NULL;
+}
+
+static void give(struct vcpu *v, u64 gpa, const void *data, size_t bytes)
+{
+	done(v, guest_write(&v->vm->p2m, GPA(gpa), data, bytes) ? AERO_ERR_FAULT : AERO_OK, 0);
+}
+
+void manage_host_info(struct vcpu *v)
+{
+	struct frame_stats s = frames_stats();
+	struct aero_host_info info = {
+		.time_us = plat_time_us(),
+		.total = s.total,
+		.free = s.free_dirty + s.free_clean,
+		.clean = s.free_clean,
+		.quarantine = s.quarantine,
+		.scrubbed_idle = s.scrubbed_idle,
+		.scrubbed_demand = s.scrubbed_demand,
+		.state = governor_state(),
+		.nr_vms = nr_vms,
+	};
+
+	give(v, v->gpr[GPR_RBX], &info, sizeof(info));
+}
+
+static u32 visible_state(const struct vm *vm)
+{
+	switch (atomic_load(&vm->state)) {
+	case VM_RUNNING:
+		return atomic_load(&vm->waiting) ? AERO_VM_WAITING : AERO_VM_RUNNING;
+	case VM_PAUSED:
+		return AERO_VM_PAUSED;
+	default:
+		return AERO_VM_ENDED;
+	}
+}
+
+void manage_vm_info(struct vcpu *v)
+{
+	struct vm *vm = target_vm(v);
+	struct aero_vm_info info;
+
+	if (!vm)
+		return;
+	info = (struct aero_vm_info){
+		.id = vm->id,
+		.state = visible_state(vm),
+		.exit_status = (u32)vm->exit_status,
+		.vcpus = vm->nr_vcpus,
+		.memory = vm->pages,
+		.min = vm->cfg->min >> PAGE_SHIFT,
+		.max = vm->cfg->max >> PAGE_SHIFT,
+		.shares = vm->cfg->shares,
+		.resident = vm->p2m.acct.resident,
+		.balloon = vm->p2m.ballooned,
+		.target = atomic_load(&vm->balloon.target),
+		.active = vm->active,
+		.faults = vm->faults,
+		.popped = vm->balloon.popped,
+		.locked = vm->balloon.locked,
+		.unlocked = vm->balloon.unlocked,
+		.refused = vm->balloon.refused,
+		.tables = vm->p2m.acct.tables,
+		.flushes = vm->p2m.flushes,
+	};
+	for (u32 i = 0; i < vm->nr_vcpus; i++)
+		info.exits += vm->vcpus[i]->exits;
+	str_copy(info.name, vm->cfg->name, sizeof(info.name));
+	give(v, v->gpr[GPR_RCX], &info, sizeof(info));
+}
+
+void manage_set_target(struct vcpu *v)
+{
+	struct vm *vm = target_vm(v);
+	u64 pages = v->gpr[GPR_RCX];
+
+	if (!vm)
+		return;
+	if (pages != BALLOON_BY_POLICY && pages > vm->pages) {
+		done(v, AERO_ERR_INVALID, 0);
+		return;
+	}
+	atomic_store(&vm->balloon.manual, pages);
+	if (pages != BALLOON_BY_POLICY)
+		balloon_set_target(vm, pages);
+	done(v, AERO_OK, 0);
+}
+
+void manage_audit(struct vcpu *v)
+{
+	struct audit *a = &v->vm->audit;
+	int err = audit_step(a, nr_vms, vm_p2m_of);
+	u64 seen = a->guest_frames;
+
+	if (err == HV_EAGAIN) {
+		done(v, AERO_AGAIN, seen);
+		return;
+	}
+	*a = (struct audit){ 0 };
+	done(v, err ? AERO_ERR_CORRUPT : AERO_OK, seen);
+}
+
+void manage_pause(struct vcpu *v)
+{
+	struct vm *vm = target_vm(v);
+
+	if (vm)
+		done(v, vm_pause(vm) ? AERO_ERR_STATE : AERO_OK, 0);
+}
+
+void manage_resume(struct vcpu *v)
+{
+	struct vm *vm = target_vm(v);
+
+	if (vm)
+		done(v, vm_resume(vm) ? AERO_ERR_STATE : AERO_OK, 0);
+}
+
+void manage_stop(struct vcpu *v)
+{
+	struct vm *vm = target_vm(v);
+
+	if (!vm)
+		return;
+	if (!vm_alive(vm)) {
+		done(v, AERO_ERR_STATE, 0);
+		return;
+	}
+	done(v, AERO_OK, 0);
+	vm_end(vm, (int)(v->gpr[GPR_RCX] & 0xff), "stopped by VM %s", v->vm->cfg->name);
+}
+
+void manage_restart(struct vcpu *v)
+{
+	struct vm *vm = target_vm(v);
+	int err;
+
+	if (!vm)
+		return;
+	err = vm_start(vm);
+	done(v, !err ? AERO_OK : err == HV_ENOMEM || err == HV_EAGAIN ? AERO_ERR_NOMEM : AERO_ERR_STATE,
+	     0);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The reclamation policy: a pure function.  Configuration, samples and free
+ * memory in; targets, mechanism and reasons out.  No locks, no clock, no
+ * globals, integers only.  All memory is in 4 KiB pages.
+ *
+ * Source: Waldspurger, "Memory Resource Management in VMware ESX Server"
+ * (OSDI 2002), sections 4 and 5.
+ */
+#ifndef HV_POLICY_H
+#define HV_POLICY_H
+
+#include <hv/base/types.h>
+
+#define POLICY_MAX_VMS 64
+
+/* How much is free decides what is done about it ("Dynamic Reallocation"). */
+enum policy_state { POLICY_HIGH, POLICY_SOFT, POLICY_HARD, POLICY_LOW };
+
+/* What takes memory in a state; each includes those before it. */
+enum policy_mechanism { MECHANISM_NONE, MECHANISM_BALLOON, MECHANISM_COMPRESS, MECHANISM_BLOCK };
+
+enum policy_reason {
+	REASON_NONE,	   /* memory is plentiful: nothing is asked of this VM */
+	REASON_VICTIM,	   /* holds more than its entitlement while memory is short */
+	REASON_GIVEN_BACK, /* memory is there again: its balloon shrinks */
+	REASON_GROW,	   /* it asked for memory before running out */
+	REASON_HOLD,	   /* would be a victim, but asked to grow a moment ago */
+	REASON_MAX,	   /* kept below its configured max */
+	REASON_MANUAL,	   /* the target was set by hand */
+	REASON_SILENT,	   /* its driver does not answer: left alone */
+};
+
+struct policy_vm {
+	/* configuration */
+	u64 size, min, max;
+	u32 shares;
+	/* samples */
+	u64 resident;	     /* frames it has */
+	u64 balloon;	     /* pages in its balloon */
+	u64 target;	     /* the last target */
+	u32 active_permille; /* of resident, from sampling */
+	u64 faulted;	     /* pages it took since the last decision */
+	u64 grow;	     /* pages it asked for at once */
+	bool waiting;	     /* a vCPU of it waits for memory */
+	bool responsive;     /* a driver is there and answers */
+	bool hold;	     /* no inflation now */
+	bool manual;
+};
+
+struct policy_in {
+	u64 total, free; /* frames for guests; free counts quarantine too */
+	u32 tax;	 /* idle memory tax, percent, 0..99 */
+	u32 balloon_max; /* percent of a VM's size */
+	enum policy_state state; /* the last one: hysteresis */
+	u32 nr_vms;
+	struct policy_vm vm[POLICY_MAX_VMS];
+};
+
+struct policy_vm_out {
+	u64 target;
+	u64 entitlement; /* frames it may hold */
+	u64 rho;	 /* shares per page, adjusted by the tax, times 2^20 */
+	enum policy_reason reason;
+};
+
+struct policy_out {
+	enum policy_state state;
+	enum policy_mechanism mechanism;
+	u32 hint; /* entries a batch should have */
+	struct policy_vm_out vm[POLICY_MAX_VMS];
+};
+
+/* Thresholds in pages below which state 1, 2, 3 begins; state 0 needs [0] again. */
+struct policy_thresholds {
+	u64 high, soft, hard, low;
+};
+struct policy_thresholds policy_thresholds(u64 total);
+
+void policy_decide(const struct policy_in *in, struct policy_out *out);
+
+const char *policy_state_name(enum policy_state s);
+const char *policy_reason_text(enum policy_reason r);
+
+#endif

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/platform.h>
+#include <hv/sched.h>
+#include <hv/vm.h>
+#include <mm/epoch.h>
+
+static struct {
+	struct spinlock lock;
+	struct list ready;
+	u64 clock; /* least virtual time that anybody ran at */
+	u64 idle; /* bit per idle CPU */
+	u64 next_event __aligned(64); /* (a) TSC */
+	u32 ticking;
+	sched_tick_fn tick;
+	struct vcpu *running[MAX_CPUS];
+	u32 wake[MAX_CPUS]; /* (a) for plat_idle() */
+} sched;
+
+static u64 slice_ticks(void)
+{
+	return plat_tsc_khz() * SCHED_SLICE_US / 1000;
+}
+
+void sched_init(void)
+{
+	list_init(&sched.ready);
+	sched.next_event = UINT64_MAX;
+}
+
+void sched_set_tick(sched_tick_fn fn)
+{
+	sched.tick = fn;
+}
+
+u64 sched_next_event(void)
+{
+	return atomic_load(&sched.next_event);
+}
+
+void sched_event_at(u64 tsc)
+{
+	u64 old = atomic_load(&sched.next_event);
+
+	while (tsc < old && !atomic_cas(&sched.next_event, old, tsc))
+		old = atomic_load(&sched.next_event);
+}
+
+/* A VM's shares are divided among its vCPUs. */
+static u64 weight(const struct vcpu *v)
+{
+	return max(v->vm->cfg->shares / v->vm->nr_vcpus, 1u);
+}
+
+static bool runnable(const struct vcpu *v)
+{
+	return atomic_load(&v->vm->state) == VM_RUNNING;
+}
+
+/* With sched.lock held. */
+static void make_ready(struct vcpu *v)
+{
+	u64 floor = sched.clock > slice_ticks() ? sched.clock - slice_ticks() : 0;
+
+	v->state = VCPU_READY;
+	/* Sleeping earns at most one slice of credit. */
+	v->vruntime = max(v->vruntime, floor);
+	list_add_tail(&sched.ready, &v->ready);
+}
+
+/* Virtual time of a running vCPU, up to now. */
+static u64 vruntime_now(const struct vcpu *v)
+{
+	return v->vruntime + (plat_tsc() - v->started) * 1000 / weight(v);
+}
+
+/* No CPU is idle: the one whose vCPU is furthest ahead of @v makes room. */
+static void preempt_for(const struct vcpu *v)
+{
+	u32 victim = VCPU_NO_CPU;
+	u64 most = v->vruntime;
+
+	for (u32 i = 0; i < plat_nr_cpus(); i++)
+		if (sched.running[i] && vruntime_now(sched.running[i]) > most) {
+			most = vruntime_now(sched.running[i]);
+			victim = i;
+		}
+	if (victim != VCPU_NO_CPU && victim != plat_cpu())
+		plat_kick(victim);
+}
+
+/* Wakes an idle CPU for @v on the ready list, the one where it last ran if it can. */
+static void find_cpu_for(const struct vcpu *v)
+{
+	u64 idle = sched.idle;
+	u32 prefer = v->last_cpu, cpu;
+
+	if (!idle) {
+		preempt_for(v);
+		return;
+	}
+	cpu = prefer < MAX_CPUS && idle & BIT(prefer) ? prefer : (u32)__builtin_ctzl(idle);
+	sched.idle &= ~BIT(cpu);
+	atomic_store_seq(&sched.wake[cpu], 1);
+	if (cpu != plat_cpu())
+		plat_kick(cpu);
+}
+
+static void wake_locked(struct vcpu *v)
+{
+	if (v->state == VCPU_HALTED || v->state == VCPU_OFF || v->state == VCPU_NO_MEMORY) {
+		if (v->state == VCPU_NO_MEMORY)
+			atomic_sub(&v->vm->waiting, 1);
+		make_ready(v);
+		find_cpu_for(v);
+	}
+}
+
+void sched_wake(struct vcpu *v)
+{
+	spin_lock(&sched.lock);
+	wake_locked(v);
+	spin_unlock(&sched.lock);
+}
+
+void sched_kick(struct vcpu *v)
+{
+	u32 cpu = VCPU_NO_CPU;
+
+	spin_lock(&sched.lock);
+	if (v->state == VCPU_RUNNING)
+		cpu = v->cpu;
+	spin_unlock(&sched.lock);
+	if (cpu != VCPU_NO_CPU && cpu != plat_cpu())
+		plat_kick(cpu);
+}
+
+void sched_block(struct vcpu *v, enum vcpu_state why)
+{
+	spin_lock(&sched.lock);
+	/* What came since the caller looked keeps it ready. */
+	if (why != VCPU_HALTED || !atomic_load(&v->pending)) {
+		v->state = why;
+		if (why == VCPU_HALTED && v->lapic.deadline != LAPIC_NO_DEADLINE)
+			sched_event_at(v->lapic.deadline);
+		if (why == VCPU_NO_MEMORY)
+			atomic_add(&v->vm->waiting, 1);
+	}
+	spin_unlock(&sched.lock);
+}
+
+void sched_wake_memory_waiters(void)
+{
+	for (u32 i = 0; i < nr_vms; i++) {
+		struct vm *vm = vms[i];
+
+		if (!atomic_load(&vm->waiting))
+			continue;
+		for (u32 j = 0; j < vm->nr_vcpus; j++)
+			if (vm->vcpus[j]->state == VCPU_NO_MEMORY)
+				sched_wake(vm->vcpus[j]);
+	}
+}
+
+bool sched_should_yield(const struct vcpu *v)
+{
+	u64 mine = vruntime_now(v);
+	struct vcpu *o;
+	bool yield = false;
+
+	if (list_empty(&sched.ready))
+		return false;
+	spin_lock(&sched.lock);
+	list_for_each(o, &sched.ready, ready)
+		yield |= runnable(o) && o->vruntime < mine;
+	spin_unlock(&sched.lock);
+	return yield;
+}
+
+bool sched_retire(struct vcpu *v)
+{
+	bool gone;
+
+	spin_lock(&sched.lock);
+	if (v->state == VCPU_READY)
+		list_del(&v->ready);
+	gone = v->state != VCPU_RUNNING;
+	if (gone) {
+		if (v->state == VCPU_NO_MEMORY)
+			atomic_sub(&v->vm->waiting, 1);
+		v->state = VCPU_DEAD;
+	}
+	spin_unlock(&sched.lock);
+	return gone;
+}
+
+/* The ready vCPU with the least virtual time; ties go to one that ran here last. */
+static struct vcpu *pick(u32 cpu)
+{
+	struct vcpu *v, *best = NULL;
+
+	spin_lock(&sched.lock);
+	list_for_each(v, &sched.ready, ready)
+		if (runnable(v) && (!best || v->vruntime < best->vruntime ||
+				    (v->vruntime == best->vruntime && v->last_cpu == cpu)))
+			best = v;
+	if (best) {
+		list_del(&best->ready);
+		best->state = VCPU_RUNNING;
+		best->cpu = cpu;
+		best->started = plat_tsc();
+		sched.running[cpu] = best;
+		sched.clock = max(sched.clock, best->vruntime);
+	} else {
+		sched.idle |= BIT(cpu);
+		atomic_store_seq(&sched.wake[cpu], 0);
+	}
+	spin_unlock(&sched.lock);
+	return best;
+}
+
+static void put(struct vcpu *v)
+{
+	spin_lock(&sched.lock);
+	v->vruntime = vruntime_now(v);
+	sched.running[v->cpu] = NULL;
+	if (v->state == VCPU_RUNNING)
+		make_ready(v);
+	spin_unlock(&sched.lock);
+}
+
+void sched_vm_resumed(const struct vm *vm)
+{
+	spin_lock(&sched.lock);
+	for (u32 i = 0; i < vm->nr_vcpus; i++)
+		if (vm->vcpus[i]->state == VCPU_READY)
+			find_cpu_for(vm->vcpus[i]);
+	spin_unlock(&sched.lock);
+}
+
+static void run(struct vcpu *v)
+{
+	v->slice_end = v->started + slice_ticks();
+	vcpu_execute(v);
+	put(v);
+}
+
+/* Timers of halted vCPUs: wakes those that are due, and finds the next. */
+static u64 expire_timers(u64 now)
+{
+	u64 next = UINT64_MAX;
+
+	for (u32 i = 0; i < nr_vms; i++)
+		for (u32 j = 0; j < vms[i]->nr_vcpus; j++) {
+			struct vcpu *v = vms[i]->vcpus[j];
+
+			if (v->state != VCPU_HALTED)
+				continue;
+			if (v->lapic.deadline <= now)
+				sched_wake(v);
+			else
+				next = min(next, v->lapic.deadline);
+		}
+	return next;
+}
+
+/* What is due for the host as a whole; one CPU at a time, others go on. */
+static void events(void)
+{
+	u64 now = plat_tsc();
+
+	if (now < sched_next_event() || atomic_swap(&sched.ticking, 1))
+		return;
+	atomic_store_seq(&sched.next_event, UINT64_MAX);
+	sched_event_at(expire_timers(now));
+	if (sched.tick)
+		sched.tick(now);
+	atomic_store_release(&sched.ticking, 0);
+}
+
+/* Work for a CPU that has nothing to run; false if there is none. */
+static bool background(void)
+{
+	if (vm_reap())
+		return true;
+	if (quarantine_drain(64)) {
+		sched_wake_memory_waiters();
+		return true;
+	}
+	return frame_scrub_one();
+}
+
+static void idle(u32 cpu)
+{
+	if (background()) {
+		epoch_quiescent(cpu, epoch_now());
+		return;
+	}
+	epoch_idle_enter(cpu);
+	plat_idle(sched_next_event(), &sched.wake[cpu]);
+	epoch_idle_leave(cpu);
+}
+
+void sched_loop(void)
+{
+	u32 cpu = plat_cpu();
+
+	for (;;) {
+		struct vcpu *v;
+
+		events();
+		v = pick(cpu);
+		if (v)
+			run(v);
+		else
+			idle(cpu);
+	}
+}

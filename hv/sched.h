@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The scheduler: one ready list for all CPUs, virtual time weighted by shares
+ * (Stoica and Abdel-Wahab's "Earliest Eligible Virtual Deadline First" in its
+ * simplest form: least virtual time first).  Handlers run to completion;
+ * there are no threads, so a "blocked" vCPU is one that is not on the list.
+ */
+#ifndef HV_SCHED_H
+#define HV_SCHED_H
+
+#include <hv/vcpu.h>
+
+#define SCHED_SLICE_US 5000
+
+void sched_init(void);
+
+/* Each CPU's life after boot. */
+void sched_loop(void) __attribute__((noreturn));
+
+/* Makes @v ready if it is OFF, HALTED or waits for memory. Any CPU. */
+void sched_wake(struct vcpu *v);
+
+/* By the CPU that runs @v: why it leaves. It stays ready unless told otherwise. */
+void sched_block(struct vcpu *v, enum vcpu_state why);
+
+/* Kicks the CPU that runs @v, if one does. */
+void sched_kick(struct vcpu *v);
+
+/* Is a vCPU ready that should run before @v goes on? */
+bool sched_should_yield(const struct vcpu *v);
+
+/* The next thing that this host has to do for a vCPU that is not running, or at all (TSC). */
+u64 sched_next_event(void);
+void sched_event_at(u64 tsc);
+
+/* Wakes all vCPUs that wait for memory. */
+void sched_wake_memory_waiters(void);
+
+/* @vm goes from paused to running: its ready vCPUs look for a CPU. */
+void sched_vm_resumed(const struct vm *vm);
+
+/* Takes @v off the list for good; false while it still runs. */
+bool sched_retire(struct vcpu *v);
+
+/* Background work that boot registers: called by one CPU at a time. */
+typedef void (*sched_tick_fn)(u64 now);
+void sched_set_tick(sched_tick_fn fn);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What people look at: the table of VMs, and the words at the end. */
+#ifndef HV_STATUS_H
+#define HV_STATUS_H
+
+#include <hv/base/types.h>
+
+struct vm;
+
+/* The table, in lines that start with @ and that tools/run draws from. */
+void status_print(void);
+
+/* One VM has ended. */
+void status_vm_ended(const struct vm *vm);
+
+/* All have; returns 0 only if every one ended with 0. */
+int status_summary(void);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A virtual CPU.  Owned by whichever CPU runs it; other CPUs only touch what
+ * is marked (a) atomic or (s) under sched.lock.
+ */
+#ifndef HV_VCPU_H
+#define HV_VCPU_H
+
+#include <hv/backend.h>
+#include <hv/base/list.h>
+#include <hv/dev/lapic.h>
+
+enum { GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI, GPR_R8, GPR_NR = 16 };
+
+enum vcpu_state {
+	VCPU_OFF,     /* waits for INIT/SIPI */
+	VCPU_READY,
+	VCPU_RUNNING,
+	VCPU_HALTED,  /* HLT */
+	VCPU_NO_MEMORY, /* a fault waits for a frame */
+	VCPU_DEAD,
+};
+
+/* Work to do before the next entry. */
+enum vcpu_pending {
+	PENDING_IRQ = BIT(0), /* the local APIC's IRR changed */
+	PENDING_NMI = BIT(1),
+	PENDING_INIT = BIT(2),
+	PENDING_SIPI = BIT(3),
+};
+
+struct vcpu {
+	u64 gpr[GPR_NR]; /* first: the entry code uses it; RSP is in the back end */
+	u8 advance;	 /* bytes that RIP moves at the next entry */
+	bool halted;
+	bool window_open; /* an interrupt window exit has been asked for */
+	bool nmi_window_open;
+	u32 pending; /* (a) enum vcpu_pending */
+	u32 index;
+	struct vm *vm;
+	void *arch; /* the back end's own */
+
+	u64 flush_gen; /* of the p2m, when this vCPU last flushed on last_cpu */
+	u32 last_cpu;
+
+	enum vcpu_state state; /* (s) */
+	u32 cpu;	       /* (s) where it runs, while RUNNING */
+	struct list ready;     /* (s) */
+	u64 vruntime;	       /* (s) weighted TSC ticks */
+	u64 started;	       /* (s) TSC when it was put on the CPU */
+	u64 slice_end;	       /* 0: leave the CPU */
+
+	struct lapic lapic;
+	u64 exits;
+};
+
+#define VCPU_NO_CPU UINT32_MAX
+
+int vcpu_create(struct vm *vm, u32 index, struct vcpu **out);
+void vcpu_destroy(struct vcpu *v);
+
+/* Runs @v on this CPU until it blocks, ends or its slice is over. */
+void vcpu_execute(struct vcpu *v);
+
+/* Something new for @v, from any CPU: wakes or kicks it. */
+void vcpu_notify(struct vcpu *v, u32 pending);
+
+/* Skips the instruction that exited. */
+static inline void vcpu_skip(struct vcpu *v, const struct vmexit *e)
+{
+	v->advance = e->length;
+}
+
+void vcpu_inject_gp(struct vcpu *v);
+void vcpu_inject_ud(struct vcpu *v);
+
+/* Prints registers, for a VM that is being stopped. */
+void vcpu_dump(struct vcpu *v);
+
+#endif

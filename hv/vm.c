@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* VMs come, pause, end, and give their memory back. */
+#include <stdarg.h>
+
+#include <hv/base/log.h>
+#include <hv/base/platform.h>
+#include <hv/base/string.h>
+#include <hv/loader.h>
+#include <hv/sched.h>
+#include <hv/status.h>
+#include <hv/vm.h>
+
+#define LOW_END_GFN 0xa0UL
+#define HIGH_START_GFN 0x100UL
+#define HOLE_START_GFN 0xc0000UL
+#define ABOVE_4G_GFN 0x100000UL
+
+struct vm *vms[MAX_VMS];
+u32 nr_vms;
+static u32 reaping;
+
+struct p2m *vm_p2m_of(u16 owner)
+{
+	struct vm *vm = owner < nr_vms ? vms[owner] : NULL;
+
+	return vm && vm->p2m.root.v ? &vm->p2m : NULL;
+}
+
+u64 vm_top_gfn(const struct vm *vm)
+{
+	return vm->pages <= HOLE_START_GFN ? vm->pages : ABOVE_4G_GFN + vm->pages - HOLE_START_GFN;
+}
+
+int vm_create(u16 id, const struct vm_config *cfg)
+{
+	struct vm *vm = frame_alloc_pages(0);
+
+	_Static_assert(sizeof(*vm) <= PAGE_SIZE, "one page");
+	if (!vm)
+		return HV_ENOMEM;
+	vm->id = id;
+	vm->cfg = cfg;
+	vm->pages = cfg->memory >> PAGE_SHIFT;
+	vm->state = VM_NONE;
+	vms[id] = vm;
+	nr_vms = max(nr_vms, id + 1u);
+	return HV_OK;
+}
+
+/* The guest-physical memory map: see fill_info() in loader.c. */
+static int map_memory(struct vm *vm)
+{
+	u64 low = min(vm->pages, HOLE_START_GFN);
+	int err = p2m_init(&vm->p2m, backend->format, vm->id, vm_top_gfn(vm));
+
+	if (!err)
+		err = p2m_set_range(&vm->p2m, 0, LOW_END_GFN, P2M_EMPTY);
+	if (!err)
+		err = p2m_set_range(&vm->p2m, HIGH_START_GFN, low - HIGH_START_GFN, P2M_EMPTY);
+	if (!err && vm->pages > low)
+		err = p2m_set_range(&vm->p2m, ABOVE_4G_GFN, vm->pages - low, P2M_EMPTY);
+	return err;
+}
+
+static void destroy_vcpus(struct vm *vm)
+{
+	for (u32 i = 0; i < vm->nr_vcpus; i++)
+		vcpu_destroy(vm->vcpus[i]);
+	vm->nr_vcpus = 0;
+}
+
+static int create_vcpus(struct vm *vm)
+{
+	destroy_vcpus(vm); /* of a former run, kept for its statistics */
+	while (vm->nr_vcpus < vm->cfg->vcpus) {
+		int err = vcpu_create(vm, vm->nr_vcpus, &vm->vcpus[vm->nr_vcpus]);
+
+		if (err)
+			return err;
+		vm->nr_vcpus++;
+	}
+	return HV_OK;
+}
+
+/*
+ * Admission: what is promised to VMs (min and overhead) must exist.
+ * The overhead is its tables and its reserve.
+ */
+static int admit(const struct vm *vm)
+{
+	u64 promised = 0, overhead, total = frames_stats().total;
+
+	for (u32 i = 0; i < nr_vms; i++)
+		if (vms[i] != vm && vm_alive(vms[i]))
+			promised += (vms[i]->cfg->min + vms[i]->cfg->reserve) >> PAGE_SHIFT;
+	overhead = (vm->cfg->reserve >> PAGE_SHIFT) + vm->pages / 512 + 8;
+	if (promised + (vm->cfg->min >> PAGE_SHIFT) + overhead <= total)
+		return HV_OK;
+	return log_error(HV_ENOMEM,
+			 "vm %s: not started: its min and overhead need %lu KiB, %lu of %lu KiB are promised to others; lower a min",
+			 vm->cfg->name, ((vm->cfg->min >> PAGE_SHIFT) + overhead) * 4, promised * 4, total * 4);
+}
+
+/* Undoes a start that failed half-way; the reaper takes the memory. */
+static int give_up(struct vm *vm, int err)
+{
+	vm_end(vm, VM_STATUS_CRASHED, "not started: %s", hv_strerror(err));
+	return err;
+}
+
+static int prepare(struct vm *vm, struct loaded *image)
+{
+	int err = map_memory(vm);
+
+	if (!err)
+		err = create_vcpus(vm);
+	if (err)
+		return err;
+	vm->p2m.acct.reserve_max = vm->cfg->reserve >> PAGE_SHIFT;
+	frame_reserve_fill(&vm->p2m.acct);
+	return loader_load(vm, image);
+}
+
+static void enter_image(struct vm *vm, const struct loaded *image)
+{
+	struct vcpu *v = vm->vcpus[0];
+	struct guest_state s;
+
+	loader_state(image, &s);
+	backend->vcpu_load(v);
+	backend->set_state(v, &s);
+	backend->vcpu_unload(v);
+	v->gpr[GPR_RAX] = MULTIBOOT_MAGIC;
+	v->gpr[GPR_RBX] = image->info;
+}
+
+int vm_start(struct vm *vm)
+{
+	struct loaded image;
+	int err;
+
+	if (atomic_load(&vm->state) != VM_NONE && atomic_load(&vm->state) != VM_ENDED)
+		return HV_ESTATE;
+	err = admit(vm);
+	if (err) {
+		vm->exit_status = VM_STATUS_CRASHED;
+		str_copy(vm->exit_reason, "not admitted", sizeof(vm->exit_reason));
+		atomic_store_seq(&vm->state, VM_ENDED);
+		status_vm_ended(vm);
+		return err;
+	}
+	vm->tsc_offset = 0 - plat_tsc();
+	vm->faults = vm->active = vm->teardown_gfn = 0;
+	vm->active_permille = 1000;
+	vm->waiting = 0;
+	vm->exit_status = 0;
+	balloon_init(vm);
+	sampler_init(&vm->sampler, plat_tsc() ^ vm->id);
+	atomic_store_seq(&vm->state, VM_PAUSED); /* nobody runs it yet, but it is alive */
+	err = prepare(vm, &image);
+	if (err)
+		return give_up(vm, err);
+	enter_image(vm, &image);
+	log_line("vm %s: started, %lu KiB, %u vCPU%s, %s", vm->cfg->name, vm->pages * 4, vm->nr_vcpus,
+		 vm->nr_vcpus > 1 ? "s" : "", vm->cfg->kernel);
+	atomic_store_seq(&vm->state, VM_RUNNING);
+	sched_wake(vm->vcpus[0]);
+	return HV_OK;
+}
+
+void vm_end(struct vm *vm, int status, const char *fmt, ...)
+{
+	u32 old = atomic_load(&vm->state);
+	va_list ap;
+
+	do {
+		if (old != VM_RUNNING && old != VM_PAUSED)
+			return; /* somebody else ended it first */
+		if (atomic_cas(&vm->state, old, VM_ENDING))
+			break;
+		old = atomic_load(&vm->state);
+	} while (true);
+	uart_flush(vm);
+	vm->exit_status = status;
+	va_start(ap, fmt);
+	str_vformat(vm->exit_reason, sizeof(vm->exit_reason), fmt, ap);
+	va_end(ap);
+	status_vm_ended(vm);
+	for (u32 i = 0; i < vm->nr_vcpus; i++)
+		sched_kick(vm->vcpus[i]);
+	sched_event_at(plat_tsc());
+}
+
+int vm_pause(struct vm *vm)
+{
+	if (!atomic_cas(&vm->state, VM_RUNNING, VM_PAUSED))
+		return HV_ESTATE;
+	for (u32 i = 0; i < vm->nr_vcpus; i++)
+		sched_kick(vm->vcpus[i]);
+	log_line("vm %s: paused", vm->cfg->name);
+	return HV_OK;
+}
+
+int vm_resume(struct vm *vm)
+{
+	if (!atomic_cas(&vm->state, VM_PAUSED, VM_RUNNING))
+		return HV_ESTATE;
+	log_line("vm %s: resumed", vm->cfg->name);
+	sched_vm_resumed(vm);
+	return HV_OK;
+}
+
+/* One bounded step of taking an ended VM apart; true when it is done. */
+static bool reap_step(struct vm *vm)
+{
+	struct frame_batch b = FRAME_BATCH_INIT;
+	int err;
+
+	for (u32 i = 0; i < vm->nr_vcpus; i++)
+		if (!sched_retire(vm->vcpus[i]))
+			return false;
+	if (vm->p2m.root.v) {
+		spin_lock(&vm->p2m.lock);
+		err = p2m_teardown(&vm->p2m, &vm->teardown_gfn, &b);
+		p2m_commit(&vm->p2m, &b);
+		if (!err)
+			p2m_destroy(&vm->p2m);
+		spin_unlock(&vm->p2m.lock);
+		if (err)
+			return false;
+	}
+	atomic_store_seq(&vm->state, VM_ENDED);
+	return true;
+}
+
+bool vm_reap(void)
+{
+	bool worked = false;
+
+	if (atomic_swap(&reaping, 1u))
+		return false;
+	for (u32 i = 0; i < nr_vms; i++)
+		if (atomic_load(&vms[i]->state) == VM_ENDING) {
+			reap_step(vms[i]);
+			worked = true;
+		}
+	atomic_store_release(&reaping, 0u);
+	return worked;
+}
+
+bool vm_all_ended(void)
+{
+	for (u32 i = 0; i < nr_vms; i++) {
+		u32 s = atomic_load(&vms[i]->state);
+
+		if (s != VM_NONE && s != VM_ENDED)
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A virtual machine.  VM records live as long as the host; a slot's VM may
+ * end and be started again.  Fields marked (l) are under p2m.lock.
+ */
+#ifndef HV_VM_H
+#define HV_VM_H
+
+#include <hv/balloon.h>
+#include <hv/config.h>
+#include <hv/dev/uart.h>
+#include <hv/vcpu.h>
+#include <mm/audit.h>
+#include <mm/sample.h>
+
+enum vm_state {
+	VM_NONE,     /* never started */
+	VM_RUNNING,
+	VM_PAUSED,   /* by management */
+	VM_ENDING,   /* over; its memory is being taken back */
+	VM_ENDED,
+};
+
+#define VM_STATUS_CRASHED 255
+
+struct vm {
+	u16 id;
+	u32 state; /* (a) enum vm_state */
+	const struct vm_config *cfg;
+	struct p2m p2m;
+	struct balloon balloon;
+	struct sampler sampler;
+	struct uart uart;
+	struct audit audit; /* of this VM's management calls */
+	u32 nr_vcpus;
+	struct vcpu *vcpus[MAX_VCPUS];
+	u64 pages;	  /* of memory, in 4 KiB */
+	u64 tsc_offset;
+	u64 faults;	  /* demand-zero faults served */
+	u64 active;	  /* estimate, in pages */
+	u32 active_permille;
+	u32 waiting;	  /* (a) vCPUs that wait for memory */
+	u64 teardown_gfn;
+	int exit_status;
+	char exit_reason[64];
+};
+
+/* All VMs of the configuration, in its order; the id is the index. */
+extern struct vm *vms[MAX_VMS];
+extern u32 nr_vms;
+
+struct p2m *vm_p2m_of(u16 owner);
+
+/* Makes the record of a configured VM; vm_start() loads its images and lets it run. */
+int vm_create(u16 id, const struct vm_config *cfg);
+int vm_start(struct vm *vm);
+
+/* Ends @vm with @status, from any CPU; its memory is reclaimed in the background. */
+void vm_end(struct vm *vm, int status, const char *fmt, ...) __printf(3, 4);
+int vm_pause(struct vm *vm);
+int vm_resume(struct vm *vm);
+
+/* A bounded piece of background work: teardown of ended VMs. True if there was any. */
+bool vm_reap(void);
+
+/* True once every VM that was started has ended and been reclaimed. */
+bool vm_all_ended(void);
+
+/* First gfn above its memory, the memory hole included. */
+u64 vm_top_gfn(const struct vm *vm);
+
+static inline bool vm_alive(const struct vm *vm)
+{
+	u32 s = atomic_load(&vm->state);
+
+	return s == VM_RUNNING || s == VM_PAUSED;
+}
+
+#endif

@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Frame states.  Each transition checks the state that it comes from and
+ * fails with HV_ESTATE otherwise; nothing outside mm/frame.c and mm/buddy.c
+ * writes a record (p2m.c counts table entries in kinds[], under its lock).
+ */
+#include <hv/base/platform.h>
+#include <mm/buddy.h>
+#include <mm/epoch.h>
+#include <mm/frame.h>
+
+static struct {
+	struct spinlock lock;
+	struct buddy buddy;
+	struct frame_stats stats;
+	u32 q_first, q_last; /* quarantine, oldest first */
+} frames;
+
+void frames_init(struct frame *table, u32 nr)
+{
+	frames.lock = (struct spinlock){ 0 };
+	frames.stats = (struct frame_stats){ 0 };
+	frames.q_first = frames.q_last = FRAME_NONE;
+	buddy_init(&frames.buddy, table, nr);
+}
+
+void frames_add(u32 first, u32 count)
+{
+	frames.stats.total += count;
+	for (u32 i = first; i < first + count; i++)
+		frames.buddy.table[i].state = FRAME_TAIL;
+	while (count) {
+		unsigned int order = first ? (unsigned int)__builtin_ctz(first) : FRAME_MAX_ORDER;
+
+		order = min(order, (unsigned int)FRAME_MAX_ORDER);
+		order = min(order, 31u - (unsigned int)__builtin_clz(count));
+		buddy_free(&frames.buddy, first, order, FRAME_FREE_DIRTY);
+		first += 1u << order;
+		count -= 1u << order;
+	}
+}
+
+void frames_withhold(u64 count)
+{
+	while (count) {
+		unsigned int order = 63u - (unsigned int)__builtin_clzl(count);
+		u32 f = buddy_take_largest(&frames.buddy, min(order, (unsigned int)FRAME_MAX_ORDER),
+					   FRAME_FREE_DIRTY, &order);
+
+		if (f == FRAME_NONE)
+			return;
+		frames.buddy.table[f].state = FRAME_ABSENT;
+		count -= 1UL << order;
+		frames.stats.total -= 1UL << order;
+	}
+}
+
+struct frame_stats frames_stats(void)
+{
+	struct frame_stats s;
+
+	spin_lock(&frames.lock);
+	s = frames.stats;
+	s.free_dirty = frames.buddy.count[0];
+	s.free_clean = frames.buddy.count[1];
+	spin_unlock(&frames.lock);
+	return s;
+}
+
+u32 frames_nr(void)
+{
+	return frames.buddy.nr;
+}
+
+const struct frame *frame_get(u32 frame)
+{
+	return frame < frames.buddy.nr ? &frames.buddy.table[frame] : NULL;
+}
+
+u32 frame_head(u32 frame)
+{
+	if (frame >= frames.buddy.nr)
+		return FRAME_NONE;
+	for (unsigned int order = 0; order <= FRAME_MAX_ORDER; order++) {
+		u32 head = frame >> order << order;
+		const struct frame *f = &frames.buddy.table[head];
+
+		if (f->state != FRAME_TAIL)
+			return f->order >= order ? head : FRAME_NONE;
+	}
+	return FRAME_NONE;
+}
+
+static u64 free_count(void)
+{
+	return frames.buddy.count[0] + frames.buddy.count[1];
+}
+
+/* May @n frames be taken, and from the reserve of @acct? Holds frames.lock. */
+static int charge(struct frame_acct *acct, u64 n, unsigned int flags)
+{
+	u64 free = free_count();
+	u64 promised = frames.stats.reserved;
+
+	if (free >= n && free - n >= promised)
+		return HV_OK;
+	if (acct && (flags & FRAME_USE_RESERVE) && acct->reserve >= n && free >= n) {
+		acct->reserve -= n;
+		frames.stats.reserved -= n;
+		return HV_OK;
+	}
+	return frames.stats.quarantine ? HV_EAGAIN : HV_ENOMEM;
+}
+
+/* Takes a block off the free lists as HV, preferring @first. Holds frames.lock. */
+static u32 take(unsigned int order, enum frame_state first, bool other_too, bool *clean)
+{
+	enum frame_state second = first == FRAME_FREE_CLEAN ? FRAME_FREE_DIRTY : FRAME_FREE_CLEAN;
+	u32 frame = buddy_take(&frames.buddy, order, first);
+
+	*clean = first == FRAME_FREE_CLEAN;
+	if (frame == FRAME_NONE && other_too) {
+		frame = buddy_take(&frames.buddy, order, second);
+		*clean = second == FRAME_FREE_CLEAN;
+	}
+	if (frame != FRAME_NONE) {
+		frames.buddy.table[frame].state = FRAME_HV;
+		frames.buddy.table[frame].aux = 0;
+		frames.stats.hv += 1UL << order;
+	}
+	return frame;
+}
+
+static void *frame_ptr(u32 frame)
+{
+	return plat_ptr(HPA((u64)frame << PAGE_SHIFT));
+}
+
+int frame_alloc_guest(struct frame_acct *acct, u64 gfn, unsigned int order, unsigned int flags,
+		      u32 *frame)
+{
+	u64 n = 1UL << order;
+	struct frame *f;
+	bool clean;
+	int err;
+
+	spin_lock(&frames.lock);
+	err = charge(acct, n, flags);
+	if (!err) {
+		*frame = take(order, FRAME_FREE_CLEAN, !(flags & FRAME_CLEAN_ONLY), &clean);
+		if (*frame == FRAME_NONE) {
+			/* Fragmented: only order 0 never comes here. */
+			err = HV_ENOMEM;
+		}
+	}
+	if (!err && !clean) {
+		spin_unlock(&frames.lock);
+		plat_scrub(frame_ptr(*frame), n << PAGE_SHIFT);
+		spin_lock(&frames.lock);
+		frames.stats.scrubbed_demand += n;
+	}
+	if (!err) {
+		f = &frames.buddy.table[*frame];
+		f->state = FRAME_GUEST;
+		f->owner = acct->owner;
+		f->aux = 0;
+		f->gfn = gfn;
+		frames.stats.hv -= n;
+		frames.stats.guest += n;
+		acct->resident += n;
+	}
+	spin_unlock(&frames.lock);
+	return err;
+}
+
+int frame_alloc_table(struct frame_acct *acct, unsigned int flags, u32 *frame)
+{
+	bool clean;
+	int err;
+
+	spin_lock(&frames.lock);
+	err = charge(acct, 1, flags);
+	if (!err) {
+		struct frame *f;
+
+		*frame = take(0, FRAME_FREE_DIRTY, true, &clean);
+		f = &frames.buddy.table[*frame];
+		f->state = FRAME_TABLE;
+		f->owner = acct->owner;
+		f->gfn = 0;
+		frames.stats.hv--;
+		frames.stats.table++;
+		acct->tables++;
+	}
+	spin_unlock(&frames.lock);
+	return err;
+}
+
+int frame_alloc_hv(unsigned int order, u32 *frame)
+{
+	bool clean;
+	int err;
+
+	if (order > FRAME_MAX_ORDER)
+		return HV_EINVAL;
+	spin_lock(&frames.lock);
+	err = charge(NULL, 1UL << order, 0);
+	if (!err) {
+		*frame = take(order, FRAME_FREE_DIRTY, true, &clean);
+		if (*frame == FRAME_NONE)
+			err = HV_ENOMEM;
+	}
+	spin_unlock(&frames.lock);
+	return err;
+}
+
+int frame_free_hv(u32 frame)
+{
+	int err = HV_ESTATE;
+
+	spin_lock(&frames.lock);
+	if (frame < frames.buddy.nr && frames.buddy.table[frame].state == FRAME_HV) {
+		unsigned int order = frames.buddy.table[frame].order;
+
+		frames.stats.hv -= 1UL << order;
+		buddy_free(&frames.buddy, frame, order, FRAME_FREE_DIRTY);
+		err = HV_OK;
+	}
+	spin_unlock(&frames.lock);
+	return err;
+}
+
+void *frame_alloc_pages(unsigned int order)
+{
+	u32 frame;
+	void *p;
+
+	if (frame_alloc_hv(order, &frame))
+		return NULL;
+	p = frame_ptr(frame);
+	plat_scrub(p, PAGE_SIZE << order);
+	return p;
+}
+
+void frame_free_pages(void *p)
+{
+	if (p)
+		hv_assert(!frame_free_hv((u32)(plat_pa(p).v >> PAGE_SHIFT)));
+}
+
+int frame_split_guest(u32 frame)
+{
+	struct frame *f = &frames.buddy.table[frame];
+	unsigned int order;
+	struct frame head;
+
+	if (f->state != FRAME_GUEST || f->order < 9)
+		return HV_ESTATE;
+	if (f->aux)
+		return HV_EBUSY;
+	spin_lock(&frames.lock);
+	head = *f;
+	order = head.order - 9u;
+	head.order = (u8)order;
+	for (u32 i = 0; i < 512; i++, head.gfn += 1UL << order)
+		f[(size_t)i << order] = head;
+	spin_unlock(&frames.lock);
+	return HV_OK;
+}
+
+int frame_merge_guest(u32 frame, unsigned int order)
+{
+	struct frame *f = &frames.buddy.table[frame];
+	unsigned int part = order - 9;
+	int err = HV_OK;
+
+	if (order < 9 || frame & ((1u << order) - 1))
+		return HV_EINVAL;
+	spin_lock(&frames.lock);
+	for (u32 i = 0; i < 512 && !err; i++) {
+		struct frame *p = &f[(size_t)i << part];
+
+		if (p->state != FRAME_GUEST || p->order != part || p->owner != f->owner ||
+		    p->gfn != f->gfn + ((u64)i << part))
+			err = HV_ESTATE;
+		else if (p->aux)
+			err = HV_EBUSY;
+	}
+	if (!err) {
+		f->order = (u8)order;
+		for (u32 i = 1; i < 512; i++)
+			f[(size_t)i << part].state = FRAME_TAIL;
+	}
+	spin_unlock(&frames.lock);
+	return err;
+}
+
+int frame_pin(u32 frame)
+{
+	struct frame *f = &frames.buddy.table[frame];
+
+	if (f->state != FRAME_GUEST || f->aux == UINT32_MAX)
+		return HV_ESTATE;
+	atomic_add(&f->aux, 1);
+	return HV_OK;
+}
+
+int frame_unpin(u32 frame)
+{
+	struct frame *f = &frames.buddy.table[frame];
+
+	if (f->state != FRAME_GUEST || !f->aux)
+		return HV_ESTATE;
+	atomic_sub(&f->aux, 1);
+	return HV_OK;
+}
+
+void frame_unpin_all(u32 frame)
+{
+	struct frame *f = &frames.buddy.table[frame];
+
+	if (f->state == FRAME_GUEST)
+		atomic_store(&f->aux, 0);
+}
+
+/*
+ * Retiring is private to the VM that owns the frame (its lock is held), so
+ * only the shared counters wait for quarantine_commit().
+ */
+static void retire(u32 frame, struct frame_batch *batch)
+{
+	struct frame *f = &frames.buddy.table[frame];
+
+	f->state = FRAME_QUARANTINE;
+	f->link.next = FRAME_NONE;
+	f->link.prev = 0;
+	if (batch->first == FRAME_NONE)
+		batch->first = frame;
+	else
+		frames.buddy.table[batch->last].link.next = frame;
+	batch->last = frame;
+	batch->frames += 1UL << f->order;
+}
+
+int frame_retire_guest(struct frame_acct *acct, u32 frame, struct frame_batch *batch)
+{
+	struct frame *f = &frames.buddy.table[frame];
+	u64 n = 1UL << f->order;
+
+	if (unlikely(f->state != FRAME_GUEST || f->owner != acct->owner))
+		return HV_ESTATE;
+	if (unlikely(f->aux))
+		return HV_EBUSY;
+	f->owner = 0; /* quarantined guest frames are counted in commit */
+	acct->resident -= n;
+	retire(frame, batch);
+	return HV_OK;
+}
+
+int frame_retire_table(struct frame_acct *acct, u32 frame, struct frame_batch *batch)
+{
+	struct frame *f = &frames.buddy.table[frame];
+
+	if (f->state != FRAME_TABLE || f->owner != acct->owner)
+		return HV_ESTATE;
+	acct->tables--;
+	retire(frame, batch);
+	f->link.prev = 1; /* was a table */
+	return HV_OK;
+}
+
+static void refill(struct frame_acct *acct, u64 n)
+{
+	u64 want = acct->reserve_max > acct->reserve ? acct->reserve_max - acct->reserve : 0;
+
+	want = min(want, n);
+	acct->reserve += want;
+	frames.stats.reserved += want;
+}
+
+void quarantine_commit(struct frame_acct *acct, struct frame_batch *batch, u64 epoch)
+{
+	u64 tables = 0;
+
+	if (batch->first == FRAME_NONE)
+		return;
+	for (u32 i = batch->first; i != FRAME_NONE; i = frames.buddy.table[i].link.next) {
+		frames.buddy.table[i].aux = (u32)epoch;
+		tables += frames.buddy.table[i].link.prev;
+	}
+	spin_lock(&frames.lock);
+	if (frames.q_first == FRAME_NONE)
+		frames.q_first = batch->first;
+	else
+		frames.buddy.table[frames.q_last].link.next = batch->first;
+	frames.q_last = batch->last;
+	frames.stats.quarantine += batch->frames;
+	frames.stats.table -= tables;
+	frames.stats.guest -= batch->frames - tables;
+	refill(acct, batch->frames);
+	spin_unlock(&frames.lock);
+	*batch = FRAME_BATCH_INIT;
+}
+
+u64 quarantine_drain(unsigned int max)
+{
+	u64 freed = 0;
+	u32 safe;
+
+	if (atomic_load(&frames.q_first) == FRAME_NONE)
+		return 0;
+	safe = (u32)epoch_safe();
+	spin_lock(&frames.lock);
+	while (max-- && frames.q_first != FRAME_NONE) {
+		u32 frame = frames.q_first;
+		struct frame *f = &frames.buddy.table[frame];
+
+		if ((s32)(safe - f->aux) < 0)
+			break;
+		frames.q_first = f->link.next;
+		frames.stats.quarantine -= 1UL << f->order;
+		freed += 1UL << f->order;
+		buddy_free(&frames.buddy, frame, f->order, FRAME_FREE_DIRTY);
+	}
+	if (frames.q_first == FRAME_NONE)
+		frames.q_last = FRAME_NONE;
+	spin_unlock(&frames.lock);
+	return freed;
+}
+
+void frame_reserve_fill(struct frame_acct *acct)
+{
+	spin_lock(&frames.lock);
+	if (free_count() > frames.stats.reserved)
+		refill(acct, free_count() - frames.stats.reserved);
+	spin_unlock(&frames.lock);
+}
+
+void frame_reserve_drop(struct frame_acct *acct)
+{
+	spin_lock(&frames.lock);
+	frames.stats.reserved -= acct->reserve;
+	acct->reserve = acct->reserve_max = 0;
+	spin_unlock(&frames.lock);
+}
+
+u64 frames_available(void)
+{
+	u64 n;
+
+	spin_lock(&frames.lock);
+	n = free_count() > frames.stats.reserved ? free_count() - frames.stats.reserved : 0;
+	spin_unlock(&frames.lock);
+	return n;
+}
+
+bool frame_scrub_one(void)
+{
+	unsigned int order;
+	u32 frame;
+
+	if (!atomic_load(&frames.buddy.nonempty[0]))
+		return false;
+	spin_lock(&frames.lock);
+	frame = buddy_take_largest(&frames.buddy, ORDER_2M, FRAME_FREE_DIRTY, &order);
+	if (frame != FRAME_NONE) {
+		frames.buddy.table[frame].state = FRAME_HV;
+		frames.stats.hv += 1UL << order;
+	}
+	spin_unlock(&frames.lock);
+	if (frame == FRAME_NONE)
+		return false;
+
+	plat_scrub(frame_ptr(frame), PAGE_SIZE << order);
+
+	spin_lock(&frames.lock);
+	frames.stats.hv -= 1UL << order;
+	frames.stats.scrubbed_idle += 1UL << order;
+	buddy_free(&frames.buddy, frame, order, FRAME_FREE_CLEAN);
+	spin_unlock(&frames.lock);
+	return true;
+}
+
+int frames_check(u32 from, u32 count)
+{
+	for (u32 i = from; i < frames.buddy.nr && i - from < count; i++) {
+		const struct frame *f = &frames.buddy.table[i];
+
+		if (f->state >= FRAME_NR_STATES || f->order > FRAME_MAX_ORDER)
+			return HV_ECORRUPT;
+		if (f->state != FRAME_ABSENT && f->state != FRAME_TAIL &&
+		    i & ((1u << f->order) - 1))
+			return HV_ECORRUPT;
+	}
+	return HV_OK;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/platform.h>
+#include <hv/base/string.h>
+#include <mm/guestmem.h>
+
+static u8 *page_ptr(const struct p2m_entry *e, gpa_t gpa)
+{
+	return (u8 *)plat_ptr(HPA((u64)e->frame << PAGE_SHIFT)) + (gpa.v & PAGE_MASK);
+}
+
+static int read_page(struct p2m *p, gpa_t gpa, u8 *buf, size_t len)
+{
+	struct p2m_entry e = p2m_lookup(p, gpa.v >> PAGE_SHIFT);
+
+	if (e.kind == P2M_MAPPED)
+		memcpy(buf, page_ptr(&e, gpa), len);
+	else if (e.kind == P2M_EMPTY)
+		memset(buf, 0, len);
+	else
+		return HV_EFAULT;
+	return HV_OK;
+}
+
+static int write_page(struct p2m *p, gpa_t gpa, const u8 *buf, size_t len)
+{
+	struct p2m_entry e = p2m_lookup(p, gpa.v >> PAGE_SHIFT);
+
+	if (e.kind == P2M_EMPTY) {
+		int err;
+
+		spin_lock(&p->lock);
+		err = p2m_populate(p, gpa.v >> PAGE_SHIFT, ORDER_4K, FRAME_USE_RESERVE);
+		spin_unlock(&p->lock);
+		if (err && err != HV_ESTATE)
+			return err;
+		e = p2m_lookup(p, gpa.v >> PAGE_SHIFT);
+	}
+	if (e.kind != P2M_MAPPED || !e.writable)
+		return HV_EFAULT;
+	memcpy(page_ptr(&e, gpa), buf, len);
+	return HV_OK;
+}
+
+int guest_read(struct p2m *p, gpa_t gpa, void *buf, size_t len)
+{
+	u8 *b = buf;
+
+	while (len) {
+		size_t n = min(len, (size_t)(PAGE_SIZE - (gpa.v & PAGE_MASK)));
+		int err = read_page(p, gpa, b, n);
+
+		if (err)
+			return err;
+		gpa.v += n;
+		b += n;
+		len -= n;
+	}
+	return HV_OK;
+}
+
+int guest_write(struct p2m *p, gpa_t gpa, const void *buf, size_t len)
+{
+	const u8 *b = buf;
+
+	while (len) {
+		size_t n = min(len, (size_t)(PAGE_SIZE - (gpa.v & PAGE_MASK)));
+		int err = write_page(p, gpa, b, n);
+
+		if (err)
+			return err;
+		gpa.v += n;
+		b += n;
+		len -= n;
+	}
+	return HV_OK;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The hypervisor's access to guest memory.  Never keep a pointer: these
+ * functions translate on each call, and what they touch stays valid until
+ * this CPU's next quiescent point (see mm/epoch.h).  Without p2m->lock.
+ */
+#ifndef MM_GUESTMEM_H
+#define MM_GUESTMEM_H
+
+#include <mm/p2m.h>
+
+/* HV_EFAULT where there is no memory, or where it is ballooned. */
+int guest_read(struct p2m *p, gpa_t gpa, void *buf, size_t len);
+
+/* The same; empty memory is backed first: HV_ENOMEM, HV_EAGAIN. May stop midway. */
+int guest_write(struct p2m *p, gpa_t gpa, const void *buf, size_t len);
+
+#endif
