@@ -47,5 +47,27 @@ $(HV): $(HV_OBJS) boot/link.lds tools/symbols
 
 -include $(HV_OBJS:.o=.d)
 
+# --- guests ------------------------------------------------------------------------
+
+GUEST_CFLAGS := -std=gnu17 -O2 -g -I. $(WARNINGS) $(FREESTANDING)
+GUEST_NAMES := $(basename $(notdir $(wildcard tests/guest/*.c)))
+GUESTS := $(GUEST_NAMES:%=$(BUILD)/guests/%.elf)
+BARE_SRCS := $(wildcard guest-driver/*.c guest-driver/bare/*.c) guest-driver/bare/crt0.S
+BARE_OBJS := $(addprefix $(BUILD)/guest/,$(addsuffix .o,$(BARE_SRCS)))
+
+$(BUILD)/guest/%.o: %
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUEST_CFLAGS) -MMD -MP -c $< -o $@
+
+# 64-bit code in the 32-bit ELF container that multiboot 1 asks for.
+$(BUILD)/guests/%.elf: $(BUILD)/guest/tests/guest/%.c.o $(BARE_OBJS) guest-driver/bare/link.lds
+	@mkdir -p $(@D)
+	$(Q)$(CC) -nostdlib -static -no-pie -Wl,-T,guest-driver/bare/link.lds -Wl,--build-id=none \
+		-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,-z,max-page-size=4096 \
+		$(BARE_OBJS) $< -o $@.64
+	$(Q)objcopy -S -O elf32-i386 $@.64 $@
+
+-include $(BARE_OBJS:.o=.d) $(GUEST_NAMES:%=$(BUILD)/guest/tests/guest/%.c.d)
+
 .PHONY: all
-all: $(HV)
+all: $(HV) $(GUESTS)

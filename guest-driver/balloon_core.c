@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "balloon_core.h"
+
+#define PAGES_2M 512u
+#define ORDER_4K 0u
+#define ORDER_2M 9u
+
+static unsigned int status_of(aero_u64 entry)
+{
+	return (unsigned int)((entry & AERO_ENTRY_STATUS_MASK) >> AERO_ENTRY_STATUS_SHIFT);
+}
+
+static aero_u64 page_of(aero_u64 entry)
+{
+	return (entry & AERO_ENTRY_ADDR) >> 12;
+}
+
+/* Room for one more entry, before it is needed: a lock must never be forgotten. */
+static int stack_reserve(struct aero_balloon *b, struct aero_stack *s)
+{
+	struct aero_chunk *c = s->spare;
+	aero_u64 page;
+
+	if (s->top && s->used < AERO_CHUNK_ENTRIES)
+		return 1;
+	if (!c) {
+		if (!b->os->alloc(b->os->ctx, ORDER_4K, &page))
+			return 0;
+		c = b->os->map(b->os->ctx, page);
+		c->page = page;
+	}
+	s->spare = 0;
+	c->next = s->top;
+	s->top = c;
+	s->used = 0;
+	return 1;
+}
+
+static void stack_push(struct aero_stack *s, aero_u64 page)
+{
+	s->top->entry[s->used++] = page;
+}
+
+static void chunk_free(struct aero_balloon *b, struct aero_chunk *c)
+{
+	b->os->release(b->os->ctx, ORDER_4K, c->page);
+}
+
+/* 0 if the stack is empty. */
+static int stack_pop(struct aero_balloon *b, struct aero_stack *s, aero_u64 *page)
+{
+	if (s->top && !s->used) {
+		struct aero_chunk *c = s->top;
+
+		s->top = c->next;
+		s->used = AERO_CHUNK_ENTRIES;
+		if (s->spare)
+			chunk_free(b, c);
+		else
+			s->spare = c;
+	}
+	if (!s->top)
+		return 0;
+	*page = s->top->entry[--s->used];
+	return 1;
+}
+
+static void call(struct aero_balloon *b, aero_u64 nr, aero_u64 x, aero_u64 y, aero_u64 z,
+		 struct aero_result *r)
+{
+	b->os->call(nr, x, y, z, r);
+	if (r->status >= 0) {
+		b->target = r->target;
+		b->hint = r->hint && r->hint <= AERO_BATCH_MAX ? r->hint : AERO_BATCH_MAX;
+	}
+}
+
+long aero_balloon_start(struct aero_balloon *b, const struct aero_os *os)
+{
+	struct aero_result r;
+	aero_u64 page;
+
+	*b = (struct aero_balloon){ .os = os, .hint = AERO_BATCH_MAX };
+	do {
+		call(b, AERO_CALL_START, AERO_ABI_VERSION, ~0ull, 0, &r);
+	} while (r.status == AERO_AGAIN);
+	if (r.status)
+		return r.status;
+	if (!os->alloc(os->ctx, ORDER_4K, &page))
+		return AERO_ERR_NOMEM;
+	b->batch = os->map(os->ctx, page);
+	b->batch_page = page;
+	b->large_pages = !!(r.value & AERO_FEATURE_2M);
+	b->started = 1;
+	return AERO_OK;
+}
+
+/* Sends entries [0, n) and goes on until all have been looked at. */
+static long send(struct aero_balloon *b, aero_u64 number, aero_u64 n)
+{
+	struct aero_result r = { 0 };
+	aero_u64 done = 0;
+
+	do {
+		call(b, number, b->batch_page << 12, n, done, &r);
+		if (r.status == AERO_AGAIN && r.value <= done)
+			return AERO_ERR_INVALID; /* no progress: not our protocol */
+		done = r.value;
+	} while (r.status == AERO_AGAIN);
+	b->batches++;
+	return r.status;
+}
+
+/* Fills the batch with up to @max pages of @order that the kernel can spare. */
+static unsigned int gather(struct aero_balloon *b, unsigned int order, aero_u64 max)
+{
+	struct aero_stack *s = order ? &b->large : &b->small;
+	unsigned int n = 0;
+	aero_u64 page;
+
+	/* The whole batch must fit into chunks that exist before the call. */
+	if (!stack_reserve(b, s))
+		return 0;
+	if (max > AERO_CHUNK_ENTRIES - s->used)
+		max = AERO_CHUNK_ENTRIES - s->used;
+	while (n < max && b->os->alloc(b->os->ctx, order, &page))
+		b->batch->entry[n++] = page << 12 | (order ? AERO_ENTRY_2M : 0);
+	return n;
+}
+
+/* Locks one batch; returns pages gained, 0 if nothing came of it. */
+static aero_u64 inflate(struct aero_balloon *b, unsigned int order, aero_u64 max)
+{
+	struct aero_stack *s = order ? &b->large : &b->small;
+	unsigned int n = gather(b, order, max < b->hint ? max : b->hint), locked = 0;
+	long status;
+
+	if (!n)
+		return 0;
+	status = send(b, AERO_CALL_LOCK, n);
+	for (unsigned int i = 0; i < n; i++) {
+		aero_u64 e = b->batch->entry[i];
+
+		if (status >= 0 && status_of(e) == AERO_ENTRY_OK) {
+			stack_push(s, page_of(e));
+			locked++;
+		} else {
+			b->refused++;
+			b->os->release(b->os->ctx, order, page_of(e));
+		}
+	}
+	if (status < 0)
+		b->os->log(b->os->ctx, "lock refused", (aero_u64)-status);
+	b->size += (aero_u64)locked << order;
+	return (aero_u64)locked << order;
+}
+
+/*
+ * Unlocks one batch and gives the pages to the kernel; returns how many.  An entry that was
+ * popped meanwhile reads as "not in the balloon": it is ours again all the same.
+ */
+static aero_u64 deflate(struct aero_balloon *b, unsigned int order, aero_u64 max)
+{
+	struct aero_stack *s = order ? &b->large : &b->small;
+	unsigned int n = 0, out = 0;
+	aero_u64 page;
+
+	while (n < max && n < AERO_BATCH_MAX && stack_pop(b, s, &page))
+		b->batch->entry[n++] = page << 12 | (order ? AERO_ENTRY_2M : 0);
+	if (!n)
+		return 0;
+	if (send(b, AERO_CALL_UNLOCK, n) < 0)
+		b->os->log(b->os->ctx, "unlock refused", n);
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned int st = status_of(b->batch->entry[i]);
+
+		if (st == AERO_ENTRY_OK || st == AERO_ENTRY_STATE) {
+			b->os->release(b->os->ctx, order, page_of(b->batch->entry[i]));
+			out++;
+		} else if (stack_reserve(b, s)) {
+			stack_push(s, page_of(b->batch->entry[i])); /* no table now: next time */
+		}
+	}
+	b->size -= (aero_u64)out << order;
+	return (aero_u64)out << order;
+}
+
+static int inflate_some(struct aero_balloon *b)
+{
+	aero_u64 want = b->target - b->size;
+
+	if (b->large_pages && want >= PAGES_2M && inflate(b, ORDER_2M, want / PAGES_2M))
+		return 1;
+	return inflate(b, ORDER_4K, want) != 0;
+}
+
+static int deflate_some(struct aero_balloon *b)
+{
+	aero_u64 excess = b->size - b->target;
+
+	/* Large pages first: they serve the kernel best. */
+	if (excess >= PAGES_2M && deflate(b, ORDER_2M, excess / PAGES_2M))
+		return 1;
+	if (deflate(b, ORDER_4K, excess))
+		return 1;
+	/* Only large ones are left, and less than one is due: give back one too many. */
+	return deflate(b, ORDER_2M, 1) != 0;
+}
+
+int aero_balloon_step(struct aero_balloon *b, unsigned int batches)
+{
+	struct aero_result r;
+
+	if (!b->started)
+		return 0;
+	call(b, AERO_CALL_POLL, 0, 0, 0, &r);
+	for (; batches && b->size != b->target; batches--)
+		if (b->size < b->target ? !inflate_some(b) : !deflate_some(b))
+			return 0;
+	return b->size != b->target;
+}
+
+void aero_balloon_grow(struct aero_balloon *b, aero_u64 pages)
+{
+	struct aero_result r;
+
+	if (!b->started)
+		return;
+	call(b, AERO_CALL_GROW, pages, 0, 0, &r);
+	while (b->size > b->target && deflate_some(b))
+		;
+}
+
+void aero_balloon_stop(struct aero_balloon *b)
+{
+	if (!b->started)
+		return;
+	while (deflate(b, ORDER_2M, AERO_BATCH_MAX) || deflate(b, ORDER_4K, AERO_BATCH_MAX))
+		;
+	if (b->small.spare)
+		chunk_free(b, b->small.spare);
+	if (b->large.spare)
+		chunk_free(b, b->large.spare);
+	b->os->release(b->os->ctx, ORDER_4K, b->batch_page);
+	b->started = 0;
+}

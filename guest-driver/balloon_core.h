@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The balloon driver without an operating system: poll the target, lock pages
+ * that the kernel can spare, unlock them when it shrinks.  The kernel around
+ * it supplies struct aero_os.  Not reentrant: one caller at a time.
+ */
+#ifndef AEROSTAT_BALLOON_CORE_H
+#define AEROSTAT_BALLOON_CORE_H
+
+#include "aerostat_abi.h"
+
+struct aero_result {
+	long status;
+	aero_u64 value, target, hint;
+};
+
+/* What the kernel provides. Page numbers are 4 KiB; order is 0 or 9. */
+struct aero_os {
+	/* Pins pages that nobody misses; 0 if there are none to spare. Never blocks for long. */
+	int (*alloc)(void *ctx, unsigned int order, aero_u64 *page);
+	void (*release)(void *ctx, unsigned int order, aero_u64 page);
+	void (*call)(aero_u64 number, aero_u64 a, aero_u64 b, aero_u64 c, struct aero_result *r);
+	void *(*map)(void *ctx, aero_u64 page); /* one 4 KiB page, for the driver itself */
+	void (*log)(void *ctx, const char *what, aero_u64 value);
+	void *ctx;
+};
+
+/*
+ * The driver's own list of what it holds: pages of entries, used as a stack.
+ * One 4 KiB page remembers 510 entries, so the list costs at most 0.2 %.
+ */
+#define AERO_CHUNK_ENTRIES 510
+
+struct aero_chunk {
+	struct aero_chunk *next;
+	aero_u64 page; /* where the chunk itself is */
+	aero_u64 entry[AERO_CHUNK_ENTRIES];
+};
+
+struct aero_stack {
+	struct aero_chunk *top;
+	unsigned int used; /* entries in the top chunk */
+	struct aero_chunk *spare; /* at most one, against thrashing */
+};
+
+struct aero_balloon {
+	const struct aero_os *os;
+	struct aero_batch *batch;
+	aero_u64 batch_page;
+	struct aero_stack small, large;
+	aero_u64 size, target; /* pages */
+	aero_u64 hint;
+	aero_u64 refused, batches;
+	int large_pages; /* the hypervisor takes 2 MiB entries */
+	int started;
+};
+
+/* 0, or a negative AERO_ERR_*. After a reload the balloon is empty again. */
+long aero_balloon_start(struct aero_balloon *b, const struct aero_os *os);
+
+/*
+ * Asks for the target and moves the balloon toward it, by at most @batches
+ * batches.  Returns 1 if there is more to do, 0 if not (or not now).
+ */
+int aero_balloon_step(struct aero_balloon *b, unsigned int batches);
+
+/* Asks for @pages back, at once; then gives them to the kernel. */
+void aero_balloon_grow(struct aero_balloon *b, aero_u64 pages);
+
+/* Gives everything back: unload. */
+void aero_balloon_stop(struct aero_balloon *b);
+
+#endif
