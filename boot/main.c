@@ -155,7 +155,8 @@ static void load_config(void)
 		refuse("too little memory");
 	img = image_find(CONFIG_NAME);
 	if (!img)
-		refuse("no " CONFIG_NAME " was loaded; the boot loader must pass it as a module of that name");
+		refuse("no " CONFIG_NAME
+		       " was loaded; the boot loader must pass it as a module of that name");
 	if (!config_parse((const char *)img->data, img->size, config, error))
 		refuse(error);
 }
@@ -168,7 +169,8 @@ static void limit_memory(void)
 	if (!want)
 		return;
 	if (want > have) {
-		log_line("memory: [host] memory asks for %lu MiB, only %lu are there", want >> 8, have >> 8);
+		log_line("memory: [host] memory asks for %lu MiB, only %lu are there", want >> 8,
+			 have >> 8);
 		return;
 	}
 	frames_withhold(have - want);

@@ -79,8 +79,9 @@ static void parse_tag(const struct mb2_tag *t, struct boot_info *bi)
 		parse_mmap2((const void *)t, bi);
 		break;
 	case MB2_FRAMEBUFFER:
-		bi->fb = (struct boot_framebuffer){ fb->address, fb->pitch, fb->width, fb->height,
-						    fb->bpp, fb->type == FRAMEBUFFER_TEXT };
+		bi->fb = (struct boot_framebuffer){ fb->address, fb->pitch,
+						    fb->width,	 fb->height,
+						    fb->bpp,	 fb->type == FRAMEBUFFER_TEXT };
 		break;
 	case MB2_RSDP_OLD:
 	case MB2_RSDP_NEW:

@@ -25,53 +25,54 @@ typedef uint32_t aero_u32;
 #define AERO_ABI_VERSION 1
 
 /* CPUID */
-#define AERO_CPUID_BASE 0x40000000u	/* EAX: last leaf; EBX ECX EDX: "AerostatAero" */
-#define AERO_CPUID_ABI 0x40000001u	/* EAX: ABI version; EBX: features; ECX: instruction; EDX: batch size */
-#define AERO_CPUID_VM 0x40000002u	/* EAX: VM id; EBX: vCPUs; ECX: memory in MiB */
-#define AERO_CPUID_TIMING 0x40000010u	/* EAX: TSC kHz; EBX: APIC timer kHz */
-#define AERO_SIGNATURE_EBX 0x6f726541u	/* "Aero" */
-#define AERO_SIGNATURE_ECX 0x74617473u	/* "stat" */
-#define AERO_SIGNATURE_EDX 0x6f726541u	/* "Aero" */
+#define AERO_CPUID_BASE 0x40000000u /* EAX: last leaf; EBX ECX EDX: "AerostatAero" */
+#define AERO_CPUID_ABI \
+	0x40000001u /* EAX: ABI version; EBX: features; ECX: instruction; EDX: batch size */
+#define AERO_CPUID_VM 0x40000002u      /* EAX: VM id; EBX: vCPUs; ECX: memory in MiB */
+#define AERO_CPUID_TIMING 0x40000010u  /* EAX: TSC kHz; EBX: APIC timer kHz */
+#define AERO_SIGNATURE_EBX 0x6f726541u /* "Aero" */
+#define AERO_SIGNATURE_ECX 0x74617473u /* "stat" */
+#define AERO_SIGNATURE_EDX 0x6f726541u /* "Aero" */
 #define AERO_INSTRUCTION_VMCALL 1
 #define AERO_INSTRUCTION_VMMCALL 2
 
 /* Features */
-#define AERO_FEATURE_2M (1u << 0)	/* entries of 2 MiB */
+#define AERO_FEATURE_2M (1u << 0) /* entries of 2 MiB */
 #define AERO_FEATURE_DOORBELL (1u << 1)
 #define AERO_FEATURE_STATS (1u << 2)
 #define AERO_FEATURE_GROW (1u << 3)
-#define AERO_FEATURE_MANAGE (1u << 4)	/* this VM may manage others */
+#define AERO_FEATURE_MANAGE (1u << 4) /* this VM may manage others */
 
 /* Calls. Bit 31 is set in all of ours; KVM's own numbers are answered with -1000. */
-#define AERO_CALL_START 0x80000000u	/* RBX version, RCX features -> RBX features granted */
+#define AERO_CALL_START 0x80000000u /* RBX version, RCX features -> RBX features granted */
 #define AERO_CALL_POLL 0x80000001u
-#define AERO_CALL_LOCK 0x80000002u	/* RBX batch page, RCX count, RDX first -> RBX done */
-#define AERO_CALL_UNLOCK 0x80000003u	/* the same */
-#define AERO_CALL_STATS 0x80000004u	/* RBX address of struct aero_stats */
-#define AERO_CALL_DOORBELL 0x80000005u	/* RBX vector (0: off), RCX APIC id */
-#define AERO_CALL_GROW 0x80000006u	/* RBX pages wanted back at once */
+#define AERO_CALL_LOCK 0x80000002u     /* RBX batch page, RCX count, RDX first -> RBX done */
+#define AERO_CALL_UNLOCK 0x80000003u   /* the same */
+#define AERO_CALL_STATS 0x80000004u    /* RBX address of struct aero_stats */
+#define AERO_CALL_DOORBELL 0x80000005u /* RBX vector (0: off), RCX APIC id */
+#define AERO_CALL_GROW 0x80000006u     /* RBX pages wanted back at once */
 
 /* Management: only from a VM with control = yes */
-#define AERO_CALL_HOST_INFO 0x80000100u	/* RBX address of struct aero_host_info */
-#define AERO_CALL_VM_INFO 0x80000101u	/* RBX VM id, RCX address of struct aero_vm_info */
+#define AERO_CALL_HOST_INFO 0x80000100u	 /* RBX address of struct aero_host_info */
+#define AERO_CALL_VM_INFO 0x80000101u	 /* RBX VM id, RCX address of struct aero_vm_info */
 #define AERO_CALL_SET_TARGET 0x80000102u /* RBX VM id, RCX pages, or ~0: by policy */
-#define AERO_CALL_AUDIT 0x80000103u	/* resumable -> RBX frames seen */
-#define AERO_CALL_PAUSE 0x80000104u	/* RBX VM id */
+#define AERO_CALL_AUDIT 0x80000103u	 /* resumable -> RBX frames seen */
+#define AERO_CALL_PAUSE 0x80000104u	 /* RBX VM id */
 #define AERO_CALL_RESUME 0x80000105u
-#define AERO_CALL_STOP 0x80000106u	/* RBX VM id, RCX status */
-#define AERO_CALL_RESTART 0x80000107u	/* RBX VM id, of one that has ended */
+#define AERO_CALL_STOP 0x80000106u    /* RBX VM id, RCX status */
+#define AERO_CALL_RESTART 0x80000107u /* RBX VM id, of one that has ended */
 
 /* Status of a call */
 #define AERO_OK 0
-#define AERO_AGAIN 1			/* a bound was reached: call again (first = RBX) */
+#define AERO_AGAIN 1 /* a bound was reached: call again (first = RBX) */
 #define AERO_ERR_INVALID (-1)
-#define AERO_ERR_FAULT (-2)		/* an address that is not accessible memory */
-#define AERO_ERR_STATE (-3)		/* e.g. LOCK before START */
+#define AERO_ERR_FAULT (-2) /* an address that is not accessible memory */
+#define AERO_ERR_STATE (-3) /* e.g. LOCK before START */
 #define AERO_ERR_PERM (-4)
 #define AERO_ERR_NOSYS (-5)
 #define AERO_ERR_NOENT (-6)
 #define AERO_ERR_NOMEM (-7)
-#define AERO_ERR_CORRUPT (-8)		/* the audit has found a difference */
+#define AERO_ERR_CORRUPT (-8) /* the audit has found a difference */
 #define AERO_ERR_KVM_NOSYS (-1000)
 
 /*
@@ -85,11 +86,11 @@ typedef uint32_t aero_u32;
 #define AERO_ENTRY_STATUS_MASK (0xffull << AERO_ENTRY_STATUS_SHIFT)
 
 #define AERO_ENTRY_OK 0
-#define AERO_ENTRY_MALFORMED 1		/* low bits, or not aligned to its size */
-#define AERO_ENTRY_RANGE 2		/* not memory of this VM */
-#define AERO_ENTRY_STATE 3		/* LOCK: already in; UNLOCK: not in */
-#define AERO_ENTRY_BUSY 4		/* the hypervisor needs it where it is */
-#define AERO_ENTRY_NOMEM 5		/* no memory for a table now: try again later */
+#define AERO_ENTRY_MALFORMED 1 /* low bits, or not aligned to its size */
+#define AERO_ENTRY_RANGE 2     /* not memory of this VM */
+#define AERO_ENTRY_STATE 3     /* LOCK: already in; UNLOCK: not in */
+#define AERO_ENTRY_BUSY 4      /* the hypervisor needs it where it is */
+#define AERO_ENTRY_NOMEM 5     /* no memory for a table now: try again later */
 
 struct aero_batch {
 	aero_u64 entry[AERO_BATCH_MAX];
@@ -109,21 +110,21 @@ struct aero_host_info {
 	aero_u64 time_us;
 	aero_u64 total, free, clean, quarantine; /* 4 KiB frames; free includes clean */
 	aero_u64 scrubbed_idle, scrubbed_demand;
-	aero_u32 state;	/* 0 high, 1 soft, 2 hard, 3 low */
+	aero_u32 state; /* 0 high, 1 soft, 2 hard, 3 low */
 	aero_u32 nr_vms;
 	aero_u64 reserved[8];
 };
 
 #define AERO_VM_RUNNING 1
 #define AERO_VM_PAUSED 2
-#define AERO_VM_WAITING 3	/* for memory */
+#define AERO_VM_WAITING 3 /* for memory */
 #define AERO_VM_ENDED 4
 
 struct aero_vm_info {
 	char name[AERO_NAME_MAX];
 	aero_u32 id, state;
 	aero_u32 exit_status, vcpus;
-	aero_u64 memory, min, max, shares;	/* pages; shares are a number */
+	aero_u64 memory, min, max, shares; /* pages; shares are a number */
 	aero_u64 resident, balloon, target, active;
 	aero_u64 faults, popped, locked, unlocked, refused;
 	aero_u64 tables, flushes, exits;

@@ -39,7 +39,7 @@ struct aero_chunk {
 
 struct aero_stack {
 	struct aero_chunk *top;
-	unsigned int used; /* entries in the top chunk */
+	unsigned int used;	  /* entries in the top chunk */
 	struct aero_chunk *spare; /* at most one, against thrashing */
 };
 

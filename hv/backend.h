@@ -13,9 +13,9 @@
 struct vcpu;
 
 enum vmexit_kind {
-	EXIT_NONE, /* dealt with by the back end: enter again */
+	EXIT_NONE,	/* dealt with by the back end: enter again */
 	EXIT_INTERRUPT, /* a host interrupt came and has been served */
-	EXIT_PREEMPT, /* the deadline given to run() passed */
+	EXIT_PREEMPT,	/* the deadline given to run() passed */
 	EXIT_CPUID,
 	EXIT_HYPERCALL,
 	EXIT_IO,
@@ -27,9 +27,9 @@ enum vmexit_kind {
 	EXIT_CR8,
 	EXIT_INTERRUPT_WINDOW,
 	EXIT_NMI_WINDOW,
-	EXIT_CACHE, /* INVD, WBINVD: nothing to do */
+	EXIT_CACHE,	/* INVD, WBINVD: nothing to do */
 	EXIT_UNDEFINED, /* an instruction that guests do not have: #UD */
-	EXIT_SHUTDOWN, /* triple fault */
+	EXIT_SHUTDOWN,	/* triple fault */
 	EXIT_MACHINE_CHECK,
 	EXIT_NMI,
 	EXIT_ENTRY_FAILED, /* the guest's state is not one the CPU accepts */
@@ -85,8 +85,20 @@ struct guest_state {
 	u32 gdtr_limit, idtr_limit;
 };
 
-enum guest_reg { GREG_RIP, GREG_RFLAGS, GREG_CR0, GREG_CR3, GREG_CR4, GREG_EFER, GREG_FS_BASE,
-		 GREG_GS_BASE, GREG_SYSENTER_CS, GREG_SYSENTER_ESP, GREG_SYSENTER_EIP, GREG_PAT };
+enum guest_reg {
+	GREG_RIP,
+	GREG_RFLAGS,
+	GREG_CR0,
+	GREG_CR3,
+	GREG_CR4,
+	GREG_EFER,
+	GREG_FS_BASE,
+	GREG_GS_BASE,
+	GREG_SYSENTER_CS,
+	GREG_SYSENTER_ESP,
+	GREG_SYSENTER_EIP,
+	GREG_PAT
+};
 
 struct cpu_backend {
 	const char *name;

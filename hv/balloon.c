@@ -72,8 +72,9 @@ void balloon_start(struct vcpu *v)
 		reply(v, AERO_AGAIN, 0);
 		return;
 	}
-	reply(v, AERO_OK, features & (AERO_FEATURE_2M | AERO_FEATURE_DOORBELL | AERO_FEATURE_STATS |
-				      AERO_FEATURE_GROW));
+	reply(v, AERO_OK,
+	      features & (AERO_FEATURE_2M | AERO_FEATURE_DOORBELL | AERO_FEATURE_STATS |
+			  AERO_FEATURE_GROW));
 }
 
 void balloon_poll(struct vcpu *v)
@@ -81,7 +82,8 @@ void balloon_poll(struct vcpu *v)
 	reply(v, v->vm->balloon.started ? AERO_OK : AERO_ERR_STATE, v->vm->p2m.ballooned);
 }
 
-typedef int (*entry_fn)(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b, u64 *work);
+typedef int (*entry_fn)(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b,
+			u64 *work);
 
 static u64 entry_status(int err)
 {
@@ -186,7 +188,8 @@ static void do_batch(struct vcpu *v, entry_fn op, u64 *counter)
 	vm->balloon.batches++;
 	*counter += after > before ? after - before : before - after;
 	spin_unlock(&vm->p2m.lock);
-	if (run.any_status && guest_write(&vm->p2m, at, entries + first, (done - first) * sizeof(u64))) {
+	if (run.any_status &&
+	    guest_write(&vm->p2m, at, entries + first, (done - first) * sizeof(u64))) {
 		reply(v, AERO_ERR_FAULT, done);
 		return;
 	}

@@ -15,11 +15,11 @@ struct vm;
 #define BALLOON_BY_POLICY UINT64_MAX
 
 struct balloon {
-	bool started;	/* the driver said START and its reset is complete */
-	u64 reset_gfn;	/* where an unfinished START goes on */
-	u64 target;	/* (a) pages */
-	u64 manual;	/* (a) set by management, or BALLOON_BY_POLICY */
-	u32 hint;	/* (a) entries wanted in the next batch */
+	bool started;  /* the driver said START and its reset is complete */
+	u64 reset_gfn; /* where an unfinished START goes on */
+	u64 target;    /* (a) pages */
+	u64 manual;    /* (a) set by management, or BALLOON_BY_POLICY */
+	u32 hint;      /* (a) entries wanted in the next batch */
 	u32 doorbell_vector, doorbell_apic;
 	u64 last_call;	/* (a) TSC of the driver's last call */
 	u64 hold_until; /* (a) no inflation before this TSC: the guest asked to grow */

@@ -146,7 +146,8 @@ static bool set_module(struct parser *p, const char *value)
 	if (p->vm->nr_modules == MAX_VM_MODULES)
 		return fail(p, "too many modules; a VM takes at most %d", MAX_VM_MODULES);
 	if (!str_copy(p->vm->module[p->vm->nr_modules++], value, CONFIG_TEXT_MAX))
-		return fail(p, "the value is too long; %d characters are the most", CONFIG_TEXT_MAX - 1);
+		return fail(p, "the value is too long; %d characters are the most",
+			    CONFIG_TEXT_MAX - 1);
 	return true;
 }
 
@@ -159,21 +160,22 @@ static bool set_value(struct parser *p, const struct key *k, void *base, const c
 	switch (k->kind) {
 	case V_SIZE:
 		if (!config_parse_size(value, &n))
-			return fail(p, "\"%s\" is not a size; write for example %s = 64M", value, k->name);
+			return fail(p, "\"%s\" is not a size; write for example %s = 64M", value,
+				    k->name);
 		if (n & PAGE_MASK)
 			return fail(p, "%s must be a multiple of 4K", k->name);
 		if (n < k->min || n > k->max)
-			return fail(p, "%s = %s is out of range; from %luK to %luG is possible", k->name,
-				    value, k->min >> 10, k->max >> 30);
+			return fail(p, "%s = %s is out of range; from %luK to %luG is possible",
+				    k->name, value, k->min >> 10, k->max >> 30);
 		*(u64 *)at = n;
 		return true;
 	case V_NUMBER:
 		if (!parse_number(value, &n, &end) || *end)
-			return fail(p, "\"%s\" is not a number; write for example %s = %lu", value, k->name,
-				    max(k->min, 1UL));
+			return fail(p, "\"%s\" is not a number; write for example %s = %lu", value,
+				    k->name, max(k->min, 1UL));
 		if (n < k->min || n > k->max)
-			return fail(p, "%s = %s is out of range; from %lu to %lu is possible", k->name,
-				    value, k->min, k->max);
+			return fail(p, "%s = %s is out of range; from %lu to %lu is possible",
+				    k->name, value, k->min, k->max);
 		*(u32 *)at = (u32)n;
 		return true;
 	case V_YES_NO:
@@ -213,7 +215,8 @@ static bool open_vm(struct parser *p, char *name)
 		return fail(p, "a VM's name is 1 to 31 letters, digits, - or _, as in [vm web1]");
 	for (u32 i = 0; i < c->nr_vms; i++)
 		if (!strcmp(c->vm[i].name, name))
-			return fail(p, "there is a VM \"%s\" already, at line %d; choose another name",
+			return fail(p,
+				    "there is a VM \"%s\" already, at line %d; choose another name",
 				    name, c->vm[i].line);
 	if (c->nr_vms == MAX_VMS)
 		return fail(p, "too many VMs; %d are the most", MAX_VMS);
@@ -264,8 +267,8 @@ static bool parse_key(struct parser *p, char *s)
 		if (!strcmp(keys[i].name, s)) {
 			if (!*value && keys[i].kind != V_TEXT)
 				return fail(p, "%s has no value", s);
-			return set_value(p, &keys[i], p->in_host ? (void *)&p->c->host : (void *)p->vm,
-					 value);
+			return set_value(p, &keys[i],
+					 p->in_host ? (void *)&p->c->host : (void *)p->vm, value);
 		}
 	return fail(p, "unknown key \"%s\"; did you mean \"%s\"?", s, nearest(keys, n, s));
 }
@@ -298,8 +301,8 @@ static bool finish_vm(struct parser *p, struct vm_config *vm)
 	if (!vm->max)
 		vm->max = vm->memory;
 	if (vm->max > vm->memory)
-		return fail(p, "VM %s: max is more than its memory; write max = %luK or less", vm->name,
-			    vm->memory >> 10);
+		return fail(p, "VM %s: max is more than its memory; write max = %luK or less",
+			    vm->name, vm->memory >> 10);
 	if (!vm->min)
 		vm->min = min(vm->max, ALIGN_UP(vm->memory / 8, PAGE_SIZE));
 	if (vm->min > vm->max)
@@ -316,8 +319,9 @@ bool config_parse(const char *text, size_t len, struct config *c, char error[CON
 	char line[512];
 
 	memset(c, 0, sizeof(*c)); /* too large for a literal on the stack */
-	c->host = (struct host_config){ .status_ms = 1000, .policy_ms = 100, .tax = 75,
-					.balloon_max = 90 };
+	c->host = (struct host_config){
+		.status_ms = 1000, .policy_ms = 100, .tax = 75, .balloon_max = 90
+	};
 	for (size_t i = 0; i < len;) {
 		size_t n = 0;
 		char *s;

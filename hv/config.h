@@ -24,16 +24,16 @@ struct vm_config {
 	char cmdline[CONFIG_TEXT_MAX];
 	u32 nr_modules;
 	char module[MAX_VM_MODULES][CONFIG_TEXT_MAX]; /* "path arguments" */
-	int line; /* of its section, for messages */
+	int line;				      /* of its section, for messages */
 };
 
 struct host_config {
-	u64 memory;	  /* bytes for guests; 0: all there is */
-	bool stay;	  /* do not power off when all VMs have ended */
-	u32 status_ms;	  /* between two tables on the console; 0: none */
-	u32 policy_ms;	  /* between two decisions */
-	u32 tax;	  /* idle memory tax, percent */
-	u32 balloon_max;  /* percent of a VM's memory */
+	u64 memory;	 /* bytes for guests; 0: all there is */
+	bool stay;	 /* do not power off when all VMs have ended */
+	u32 status_ms;	 /* between two tables on the console; 0: none */
+	u32 policy_ms;	 /* between two decisions */
+	u32 tax;	 /* idle memory tax, percent */
+	u32 balloon_max; /* percent of a VM's memory */
 };
 
 struct config {

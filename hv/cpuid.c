@@ -18,9 +18,9 @@ enum { EAX, EBX, ECX, EDX };
 #define EXTENDED_MAX 0x80000008u
 
 /* Leaf 1 ECX: SSE3 PCLMUL SSSE3 FMA CX16 PCID SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND */
-#define LEAF1_ECX                                                                            \
-	(BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BIT(17) | BIT(19) | BIT(20) |        \
-	 BIT(22) | BIT(23) | BIT(25) | BIT(26) | BIT(28) | BIT(29) | BIT(30))
+#define LEAF1_ECX                                                                               \
+	(BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BIT(17) | BIT(19) | BIT(20) | BIT(22) | \
+	 BIT(23) | BIT(25) | BIT(26) | BIT(28) | BIT(29) | BIT(30))
 #define LEAF1_ECX_X2APIC BIT(21)
 #define LEAF1_ECX_TSC_DEADLINE BIT(24)
 #define LEAF1_ECX_OSXSAVE BIT(27)
@@ -28,12 +28,12 @@ enum { EAX, EBX, ECX, EDX };
 /* Leaf 1 EDX: all but MCE, MTRR, MCA, PSN, DS, ACPI, SS, HTT, TM, IA64, PBE */
 #define LEAF1_EDX 0x078bab7fu
 /* Leaf 7 EBX: FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS INVPCID AVX512* RDSEED ADX SMAP CLFLUSHOPT CLWB SHA */
-#define LEAF7_EBX                                                                            \
-	(BIT(0) | BIT(3) | BIT(5) | BIT(7) | BIT(8) | BIT(9) | BIT(10) | BIT(16) | BIT(17) | \
-	 BIT(18) | BIT(19) | BIT(20) | BIT(21) | BIT(23) | BIT(24) | BIT(28) | BIT(29) |     \
-	 BIT(30) | BIT(31))
+#define LEAF7_EBX                                                                                  \
+	(BIT(0) | BIT(3) | BIT(5) | BIT(7) | BIT(8) | BIT(9) | BIT(10) | BIT(16) | BIT(17) |       \
+	 BIT(18) | BIT(19) | BIT(20) | BIT(21) | BIT(23) | BIT(24) | BIT(28) | BIT(29) | BIT(30) | \
+	 BIT(31))
 /* Leaf 7 ECX: AVX512_VBMI UMIP AVX512_VBMI2 GFNI VAES VPCLMUL AVX512_VNNI AVX512_BITALG VPOPCNTDQ RDPID */
-#define LEAF7_ECX                                                                            \
+#define LEAF7_ECX                                                                             \
 	(BIT(1) | BIT(2) | BIT(6) | BIT(8) | BIT(9) | BIT(10) | BIT(11) | BIT(12) | BIT(14) | \
 	 BIT(22))
 /* Leaf 0x80000001 ECX: LAHF LZCNT PREFETCHW; EDX: SYSCALL NX 1G RDTSCP LM and leaf 1's copies */
@@ -75,7 +75,10 @@ static void init_basic(void)
 
 	for (u32 leaf = 0; leaf <= BASIC_MAX; leaf++)
 		switch (leaf) {
-		case 0: case 1: case 2: case 4: /* vendor, version, caches */
+		case 0:
+		case 1:
+		case 2:
+		case 4: /* vendor, version, caches */
 			host(leaf, 0, policy.basic[leaf]);
 			break;
 		}

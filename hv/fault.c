@@ -21,15 +21,17 @@ static int pop(struct vm *vm, u64 gfn)
 	if (err)
 		return err;
 	if (!vm->balloon.popped++)
-		log_line("vm %s: touched a page that is in its balloon (gfn %lx): popped, and further ones are only counted",
-			 vm->cfg->name, gfn);
+		log_line(
+			"vm %s: touched a page that is in its balloon (gfn %lx): popped, and further ones are only counted",
+			vm->cfg->name, gfn);
 	return HV_OK;
 }
 
 /* Large pages only while there is plenty: they take memory that may never be used. */
 static unsigned int wanted_order(const struct vm *vm)
 {
-	return governor_state() == POLICY_HIGH && vm->p2m.acct.resident + 512 <= vm->cfg->max >> PAGE_SHIFT ?
+	return governor_state() == POLICY_HIGH &&
+			       vm->p2m.acct.resident + 512 <= vm->cfg->max >> PAGE_SHIFT ?
 		       ORDER_2M :
 		       ORDER_4K;
 }
@@ -70,7 +72,8 @@ static void wait_for_memory(struct vcpu *v, int err)
 		return;
 	}
 	if (!atomic_load(&vm->waiting))
-		log_line("vm %s: paused until memory comes back: the host has none left", vm->cfg->name);
+		log_line("vm %s: paused until memory comes back: the host has none left",
+			 vm->cfg->name);
 	sched_block(v, VCPU_NO_MEMORY);
 	governor_hurry();
 }
@@ -98,5 +101,6 @@ void exit_p2m_fault(struct vcpu *v, struct vmexit *e)
 	if (err == HV_ENOMEM || err == HV_EAGAIN)
 		wait_for_memory(v, err);
 	else if (err)
-		vm_end(vm, VM_STATUS_CRASHED, "memory at %lx: %s", e->fault.gpa.v, hv_strerror(err));
+		vm_end(vm, VM_STATUS_CRASHED, "memory at %lx: %s", e->fault.gpa.v,
+		       hv_strerror(err));
 }

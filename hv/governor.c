@@ -53,11 +53,13 @@ void governor_hurry(void)
 static bool responsive(struct vm *vm, u64 now)
 {
 	struct balloon *b = &vm->balloon;
-	bool ok = b->started && now - atomic_load(&b->last_call) < ms_to_ticks(SILENT_SECONDS * 1000);
+	bool ok =
+		b->started && now - atomic_load(&b->last_call) < ms_to_ticks(SILENT_SECONDS * 1000);
 
 	if (b->started && !ok && !gov.silent_logged[vm->id])
-		log_line("vm %s: its balloon driver has been silent for %u s: inactive until it calls again",
-			 vm->cfg->name, SILENT_SECONDS);
+		log_line(
+			"vm %s: its balloon driver has been silent for %u s: inactive until it calls again",
+			vm->cfg->name, SILENT_SECONDS);
 	if (b->started && ok && gov.silent_logged[vm->id])
 		log_line("vm %s: its balloon driver answers again", vm->cfg->name);
 	gov.silent_logged[vm->id] = b->started && !ok;
@@ -106,10 +108,11 @@ static void apply(struct vm *vm, const struct policy_vm *in, const struct policy
 		return;
 	balloon_set_target(vm, out->target);
 	if (in->target == 0 || out->target == 0 || out->target > in->target + in->size / 16)
-		log_line("why: vm %s target %lu -> %lu KiB: %s (state %s, rho %lu, f %u.%u %%, entitled to %lu KiB)",
-			 vm->cfg->name, in->target * 4, out->target * 4, policy_reason_text(out->reason),
-			 policy_state_name(gov.out.state), out->rho, in->active_permille / 10,
-			 in->active_permille % 10, out->entitlement * 4);
+		log_line(
+			"why: vm %s target %lu -> %lu KiB: %s (state %s, rho %lu, f %u.%u %%, entitled to %lu KiB)",
+			vm->cfg->name, in->target * 4, out->target * 4,
+			policy_reason_text(out->reason), policy_state_name(gov.out.state), out->rho,
+			in->active_permille / 10, in->active_permille % 10, out->entitlement * 4);
 }
 
 static void decide(u64 now)

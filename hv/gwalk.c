@@ -18,7 +18,7 @@
 
 struct shape {
 	int levels;
-	unsigned int bits; /* of index per level */
+	unsigned int bits;  /* of index per level */
 	unsigned int entry; /* bytes */
 	u64 root;
 };

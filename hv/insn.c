@@ -76,7 +76,12 @@ static u8 read_prefixes(struct cursor *c, enum insn_mode mode, struct prefixes *
 			p->address = true;
 			p->rex = 0;
 			break;
-		case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65:
+		case 0x26:
+		case 0x2e:
+		case 0x36:
+		case 0x3e:
+		case 0x64:
+		case 0x65:
 			p->rex = 0;
 			break;
 		case 0x40 ... 0x4f:
@@ -125,8 +130,9 @@ int insn_decode(const u8 *bytes, size_t len, enum insn_mode mode, struct insn *o
 		break;
 	case 0xa1: /* mov moffs -> eax */
 	case 0xa3:
-		next_le(&c, mode == INSN_64 ? (p.address ? 4 : 8) :
-				    (mode == INSN_32) != p.address ? 4 : 2);
+		next_le(&c, mode == INSN_64		   ? (p.address ? 4 : 8) :
+			    (mode == INSN_32) != p.address ? 4 :
+							     2);
 		out->write = op == 0xa3;
 		break;
 	default:

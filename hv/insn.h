@@ -14,8 +14,8 @@ struct vcpu;
 
 struct insn {
 	u8 length;
-	u8 size; /* of the memory operand, in bytes */
-	u8 reg;	 /* GPR number */
+	u8 size;    /* of the memory operand, in bytes */
+	u8 reg;	    /* GPR number */
 	bool write; /* to memory */
 	bool has_immediate;
 	u64 immediate;

@@ -3,7 +3,7 @@
 #include <hv/exit.h>
 #include <hv/vm.h>
 
-#define PORT_EXIT 0xf4	      /* QEMU's isa-debug-exit */
+#define PORT_EXIT 0xf4	       /* QEMU's isa-debug-exit */
 #define PORT_PM1_CONTROL 0x604 /* where QEMU and Linux's reference firmware have it */
 #define PM1_SLEEP_ENABLE BIT(13)
 
@@ -55,7 +55,8 @@ void exit_io(struct vcpu *v, struct vmexit *e)
 
 	if (e->io.string) {
 		vcpu_dump(v);
-		vm_end(v->vm, VM_STATUS_CRASHED, "string I/O to port %x is not supported", e->io.port);
+		vm_end(v->vm, VM_STATUS_CRASHED, "string I/O to port %x is not supported",
+		       e->io.port);
 		return;
 	}
 	if (e->io.in) {

@@ -61,8 +61,11 @@ static const struct mb_header *find_header(const struct image *img)
 	for (size_t at = 0; at + 12 <= end; at += 4) {
 		const struct mb_header *h = (const void *)(img->data + at);
 
-		if (h->magic == MB_HEADER_MAGIC && h->magic + h->flags + h->checksum == 0)
-			return h->flags & MB_HAS_ADDRESSES && at + sizeof(*h) > img->size ? NULL : h;
+		if (h->magic != MB_HEADER_MAGIC || h->magic + h->flags + h->checksum != 0)
+			continue;
+		if (h->flags & MB_HAS_ADDRESSES && at + sizeof(*h) > img->size)
+			return NULL;
+		return h;
 	}
 	return NULL;
 }
@@ -86,7 +89,8 @@ static int load_elf(struct vm *vm, const struct image *img, struct loaded *out, 
 	const struct elf32_header *h = (const void *)img->data;
 
 	if (img->size < sizeof(*h) || h->phentsize != sizeof(struct elf32_segment) ||
-	    h->phoff > img->size || (img->size - h->phoff) / sizeof(struct elf32_segment) < h->phnum)
+	    h->phoff > img->size ||
+	    (img->size - h->phoff) / sizeof(struct elf32_segment) < h->phnum)
 		return bad(vm, HV_EINVAL, "is a damaged ELF file");
 	for (u32 i = 0; i < h->phnum; i++) {
 		const struct elf32_segment *s =
@@ -118,7 +122,8 @@ static int load_flat(struct vm *vm, const struct image *img, const struct mb_hea
 		return bad(vm, HV_EINVAL, "is shorter than its multiboot header says");
 	out->entry = h->entry_addr;
 	return put(vm, h->load_addr, img->data + offset, size,
-		   max(size, (u64)h->bss_end_addr - min((u64)h->bss_end_addr, (u64)h->load_addr)), top);
+		   max(size, (u64)h->bss_end_addr - min((u64)h->bss_end_addr, (u64)h->load_addr)),
+		   top);
 }
 
 static int load_kernel(struct vm *vm, struct loaded *out, u64 *top)
@@ -127,14 +132,18 @@ static int load_kernel(struct vm *vm, struct loaded *out, u64 *top)
 	const struct mb_header *h;
 
 	if (!img)
-		return bad(vm, HV_ENOENT, "was not loaded with the hypervisor: is the path right, seen from aerostat.conf?");
+		return bad(
+			vm, HV_ENOENT,
+			"was not loaded with the hypervisor: is the path right, seen from aerostat.conf?");
 	h = find_header(img);
 	if (!h)
-		return bad(vm, HV_EINVAL, "is not a multiboot-1 kernel (no header in its first 8 KiB)");
+		return bad(vm, HV_EINVAL,
+			   "is not a multiboot-1 kernel (no header in its first 8 KiB)");
 	if (h->flags & MB_HAS_ADDRESSES)
 		return load_flat(vm, img, h, out, top);
 	if (img->size < 20 || memcmp(img->data, "\177ELF\1\1", 6) || img->data[18] != 3)
-		return bad(vm, HV_EINVAL, "is not a 32-bit x86 ELF file; objcopy -O elf32-i386 makes one");
+		return bad(vm, HV_EINVAL,
+			   "is not a 32-bit x86 ELF file; objcopy -O elf32-i386 makes one");
 	return load_elf(vm, img, out, top);
 }
 
@@ -153,14 +162,16 @@ static int load_modules(struct vm *vm, struct info_page *page, u64 *top)
 		name[n] = '\0';
 		img = image_find(name);
 		if (!img)
-			return log_error(HV_ENOENT, "vm %s: module %s was not loaded with the hypervisor",
+			return log_error(HV_ENOENT,
+					 "vm %s: module %s was not loaded with the hypervisor",
 					 vm->cfg->name, name);
 		*top = ALIGN_UP(*top, PAGE_SIZE);
 		page->module[i].start = (u32)*top;
 		page->module[i].end = (u32)(*top + img->size);
 		str_copy(page->module_string[i], vm->cfg->module[i], CONFIG_TEXT_MAX);
-		page->module[i].string =
-			INFO_PAGE + (u32)offsetof(struct info_page, module_string[0]) + i * CONFIG_TEXT_MAX;
+		page->module[i].string = INFO_PAGE +
+					 (u32)offsetof(struct info_page, module_string[0]) +
+					 i * CONFIG_TEXT_MAX;
 		err = put(vm, *top, img->data, img->size, img->size, top);
 		if (err)
 			return err;

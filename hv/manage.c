@@ -161,6 +161,10 @@ void manage_restart(struct vcpu *v)
 	if (!vm)
 		return;
 	err = vm_start(vm);
-	done(v, !err ? AERO_OK : err == HV_ENOMEM || err == HV_EAGAIN ? AERO_ERR_NOMEM : AERO_ERR_STATE,
-	     0);
+	if (!err)
+		done(v, AERO_OK, 0);
+	else if (err == HV_ENOMEM || err == HV_EAGAIN)
+		done(v, AERO_ERR_NOMEM, 0);
+	else
+		done(v, AERO_ERR_STATE, 0);
 }

@@ -44,8 +44,8 @@ void mmio_access(struct vcpu *v, gpa_t gpa, bool write)
 	err = insn_fetch_decode(v, &i);
 	if (err || i.size != 4 || i.write != write) {
 		vcpu_dump(v);
-		vm_end(v->vm, VM_STATUS_CRASHED, "APIC access at %lx by an instruction that is not a 32-bit mov",
-		       gpa.v);
+		vm_end(v->vm, VM_STATUS_CRASHED,
+		       "APIC access at %lx by an instruction that is not a 32-bit mov", gpa.v);
 		return;
 	}
 	do_lapic(v, gpa, &i);

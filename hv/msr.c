@@ -107,9 +107,9 @@ struct msr_row {
 
 static const struct msr_row rows[] = {
 	{ 0x10, 0x10, read_tsc, NULL },
-	{ 0x17, 0x17, read_zero, NULL },		/* PLATFORM_ID */
-	{ 0x1b, 0x1b, read_base, write_base },		/* APIC_BASE */
-	{ 0x8b, 0x8b, read_zero, write_ignore },	/* BIOS_SIGN_ID: the revision dance */
+	{ 0x17, 0x17, read_zero, NULL },	 /* PLATFORM_ID */
+	{ 0x1b, 0x1b, read_base, write_base },	 /* APIC_BASE */
+	{ 0x8b, 0x8b, read_zero, write_ignore }, /* BIOS_SIGN_ID: the revision dance */
 	{ 0x1a0, 0x1a0, read_misc_enable, write_ignore },
 	{ 0x277, 0x277, read_pat, write_pat },
 	{ 0x6e0, 0x6e0, lapic_msr_read, lapic_msr_write },

@@ -49,9 +49,9 @@ struct policy_vm {
 };
 
 struct policy_in {
-	u64 total, free; /* frames for guests; free counts quarantine too */
-	u32 tax;	 /* idle memory tax, percent, 0..99 */
-	u32 balloon_max; /* percent of a VM's size */
+	u64 total, free;	 /* frames for guests; free counts quarantine too */
+	u32 tax;		 /* idle memory tax, percent, 0..99 */
+	u32 balloon_max;	 /* percent of a VM's size */
 	enum policy_state state; /* the last one: hysteresis */
 	u32 nr_vms;
 	struct policy_vm vm[POLICY_MAX_VMS];

@@ -7,8 +7,8 @@
 static struct {
 	struct spinlock lock;
 	struct list ready;
-	u64 clock; /* least virtual time that anybody ran at */
-	u64 idle; /* bit per idle CPU */
+	u64 clock;		      /* least virtual time that anybody ran at */
+	u64 idle;		      /* bit per idle CPU */
 	u64 next_event __aligned(64); /* (a) TSC */
 	u32 ticking;
 	sched_tick_fn tick;

@@ -39,8 +39,10 @@ void status_print(void)
 
 void status_vm_ended(const struct vm *vm)
 {
-	log_line("vm %s: ended with status %d (%s)", vm->cfg->name, vm->exit_status, vm->exit_reason);
-	log_raw("@exit name=%s status=%d reason=%s", vm->cfg->name, vm->exit_status, vm->exit_reason);
+	log_line("vm %s: ended with status %d (%s)", vm->cfg->name, vm->exit_status,
+		 vm->exit_reason);
+	log_raw("@exit name=%s status=%d reason=%s", vm->cfg->name, vm->exit_status,
+		vm->exit_reason);
 }
 
 int status_summary(void)
@@ -54,10 +56,11 @@ int status_summary(void)
 
 		for (u32 j = 0; j < vm->nr_vcpus; j++)
 			exits += vm->vcpus[j]->exits;
-		log_line("vm %s: status %d, %lu exits, %lu faults, ballooned %lu KiB in %lu batches, given back %lu KiB, popped %lu, refused %lu",
-			 vm->cfg->name, vm->exit_status, exits, vm->faults, vm->balloon.locked * 4,
-			 vm->balloon.batches, vm->balloon.unlocked * 4, vm->balloon.popped,
-			 vm->balloon.refused);
+		log_line(
+			"vm %s: status %d, %lu exits, %lu faults, ballooned %lu KiB in %lu batches, given back %lu KiB, popped %lu, refused %lu",
+			vm->cfg->name, vm->exit_status, exits, vm->faults, vm->balloon.locked * 4,
+			vm->balloon.batches, vm->balloon.unlocked * 4, vm->balloon.popped,
+			vm->balloon.refused);
 		if (vm->exit_status)
 			status = 1;
 	}

@@ -56,13 +56,15 @@ void vcpu_inject_ud(struct vcpu *v)
 /* SDM: "Processor State After Reset" / INIT, with CS as a SIPI leaves it. */
 static void reset_to_real_mode(struct vcpu *v, u8 page)
 {
-	struct guest_state s = { .rflags = 2, .cr0 = 0x60000010, .gdtr_limit = 0xffff,
-				 .idtr_limit = 0xffff };
+	struct guest_state s = {
+		.rflags = 2, .cr0 = 0x60000010, .gdtr_limit = 0xffff, .idtr_limit = 0xffff
+	};
 
 	for (int i = 0; i < SEG_NR; i++)
 		s.seg[i] = (struct guest_segment){ .limit = 0xffff, .attr = 0x93 };
-	s.seg[SEG_CS] = (struct guest_segment){ .selector = (u16)(page << 8), .limit = 0xffff,
-						.base = (u64)page << 12, .attr = 0x9b };
+	s.seg[SEG_CS] = (struct guest_segment){
+		.selector = (u16)(page << 8), .limit = 0xffff, .base = (u64)page << 12, .attr = 0x9b
+	};
 	s.seg[SEG_LDTR].attr = 0x82;
 	s.seg[SEG_TR].attr = 0x8b;
 	for (int i = 0; i < GPR_NR; i++)
@@ -194,7 +196,9 @@ void vcpu_execute(struct vcpu *v)
 
 void vcpu_dump(struct vcpu *v)
 {
-	static const char *const names[SEG_NR] = { "es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr" };
+	static const char *const names[SEG_NR] = {
+		"es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"
+	};
 	struct guest_state s;
 	u64 *g = v->gpr;
 
@@ -206,7 +210,8 @@ void vcpu_dump(struct vcpu *v)
 		s.rsp);
 	log_raw("  r8  %016lx r9  %016lx r10 %016lx r11 %016lx", g[8], g[9], g[10], g[11]);
 	log_raw("  r12 %016lx r13 %016lx r14 %016lx r15 %016lx", g[12], g[13], g[14], g[15]);
-	log_raw("  rflags %lx cr0 %lx cr3 %lx cr4 %lx efer %lx", s.rflags, s.cr0, s.cr3, s.cr4, s.efer);
+	log_raw("  rflags %lx cr0 %lx cr3 %lx cr4 %lx efer %lx", s.rflags, s.cr0, s.cr3, s.cr4,
+		s.efer);
 	for (int i = 0; i < SEG_NR; i++)
 		log_raw("  %-4s %04x base %lx limit %x attr %x", names[i], s.seg[i].selector,
 			s.seg[i].base, s.seg[i].limit, s.seg[i].attr);

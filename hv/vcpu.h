@@ -10,13 +10,24 @@
 #include <hv/base/list.h>
 #include <hv/dev/lapic.h>
 
-enum { GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI, GPR_R8, GPR_NR = 16 };
+enum {
+	GPR_RAX,
+	GPR_RCX,
+	GPR_RDX,
+	GPR_RBX,
+	GPR_RSP,
+	GPR_RBP,
+	GPR_RSI,
+	GPR_RDI,
+	GPR_R8,
+	GPR_NR = 16
+};
 
 enum vcpu_state {
-	VCPU_OFF,     /* waits for INIT/SIPI */
+	VCPU_OFF, /* waits for INIT/SIPI */
 	VCPU_READY,
 	VCPU_RUNNING,
-	VCPU_HALTED,  /* HLT */
+	VCPU_HALTED,	/* HLT */
 	VCPU_NO_MEMORY, /* a fault waits for a frame */
 	VCPU_DEAD,
 };

@@ -96,9 +96,11 @@ static int admit(const struct vm *vm)
 	overhead = (vm->cfg->reserve >> PAGE_SHIFT) + vm->pages / 512 + 8;
 	if (promised + (vm->cfg->min >> PAGE_SHIFT) + overhead <= total)
 		return HV_OK;
-	return log_error(HV_ENOMEM,
-			 "vm %s: not started: its min and overhead need %lu KiB, %lu of %lu KiB are promised to others; lower a min",
-			 vm->cfg->name, ((vm->cfg->min >> PAGE_SHIFT) + overhead) * 4, promised * 4, total * 4);
+	return log_error(
+		HV_ENOMEM,
+		"vm %s: not started: its min and overhead need %lu KiB, %lu of %lu KiB are promised to others; lower a min",
+		vm->cfg->name, ((vm->cfg->min >> PAGE_SHIFT) + overhead) * 4, promised * 4,
+		total * 4);
 }
 
 /* Undoes a start that failed half-way; the reaper takes the memory. */
@@ -161,8 +163,8 @@ int vm_start(struct vm *vm)
 	if (err)
 		return give_up(vm, err);
 	enter_image(vm, &image);
-	log_line("vm %s: started, %lu KiB, %u vCPU%s, %s", vm->cfg->name, vm->pages * 4, vm->nr_vcpus,
-		 vm->nr_vcpus > 1 ? "s" : "", vm->cfg->kernel);
+	log_line("vm %s: started, %lu KiB, %u vCPU%s, %s", vm->cfg->name, vm->pages * 4,
+		 vm->nr_vcpus, vm->nr_vcpus > 1 ? "s" : "", vm->cfg->kernel);
 	atomic_store_seq(&vm->state, VM_RUNNING);
 	sched_wake(vm->vcpus[0]);
 	return HV_OK;

@@ -14,10 +14,10 @@
 #include <mm/sample.h>
 
 enum vm_state {
-	VM_NONE,     /* never started */
+	VM_NONE, /* never started */
 	VM_RUNNING,
-	VM_PAUSED,   /* by management */
-	VM_ENDING,   /* over; its memory is being taken back */
+	VM_PAUSED, /* by management */
+	VM_ENDING, /* over; its memory is being taken back */
 	VM_ENDED,
 };
 
@@ -34,12 +34,12 @@ struct vm {
 	struct audit audit; /* of this VM's management calls */
 	u32 nr_vcpus;
 	struct vcpu *vcpus[MAX_VCPUS];
-	u64 pages;	  /* of memory, in 4 KiB */
+	u64 pages; /* of memory, in 4 KiB */
 	u64 tsc_offset;
-	u64 faults;	  /* demand-zero faults served */
-	u64 active;	  /* estimate, in pages */
+	u64 faults; /* demand-zero faults served */
+	u64 active; /* estimate, in pages */
 	u32 active_permille;
-	u32 waiting;	  /* (a) vCPUs that wait for memory */
+	u32 waiting; /* (a) vCPUs that wait for memory */
 	u64 teardown_gfn;
 	int exit_status;
 	char exit_reason[64];

@@ -30,8 +30,9 @@ static int audit_guest(u32 frame, audit_p2m_fn p2m_of)
 	int err = HV_OK;
 
 	if (!p)
-		return log_error(HV_ECORRUPT, "audit: frame %x belongs to VM %u, which is not there",
-				 frame, f.owner);
+		return log_error(HV_ECORRUPT,
+				 "audit: frame %x belongs to VM %u, which is not there", frame,
+				 f.owner);
 	spin_lock(&p->lock);
 	f = *frame_get(frame);
 	if (f.state == FRAME_GUEST && f.owner == p->acct.owner) {

@@ -12,7 +12,7 @@
 struct audit {
 	u32 vm; /* index of the p2m that is being walked */
 	u64 gfn;
-	u32 frame; /* then the frame table, from here */
+	u32 frame;	  /* then the frame table, from here */
 	u64 guest_frames; /* seen in the frame table */
 };
 

@@ -30,15 +30,15 @@ enum frame_state {
 #define FRAME_MAX_ORDER ORDER_1G
 
 struct frame {
-	u8 state; /* enum frame_state */
-	u8 order; /* of the block, in its first record */
+	u8 state;  /* enum frame_state */
+	u8 order;  /* of the block, in its first record */
 	u16 owner; /* VM id of GUEST and TABLE */
-	u32 aux; /* GUEST: pins; QUARANTINE: low half of the epoch */
+	u32 aux;   /* GUEST: pins; QUARANTINE: low half of the epoch */
 	union {
 		u64 gfn; /* GUEST */
 		struct {
 			u32 next, prev;
-		} link; /* FREE_*, QUARANTINE */
+		} link;	      /* FREE_*, QUARANTINE */
 		u16 kinds[4]; /* TABLE: entries by enum p2m_kind (see p2m.c) */
 	};
 };
@@ -58,7 +58,7 @@ struct frame_stats {
 	u64 free_dirty, free_clean;
 	u64 quarantine;
 	u64 hv, table, guest;
-	u64 reserved; /* sum of the reserves */
+	u64 reserved;	   /* sum of the reserves */
 	u64 scrubbed_idle; /* frames, ever */
 	u64 scrubbed_demand;
 };

@@ -629,10 +629,11 @@ static int audit_entry(struct p2m *p, u64 gfn, const struct pos *at)
 		return HV_OK;
 	if (!f || f->state != FRAME_GUEST || f->owner != p->acct.owner || f->gfn != base ||
 	    f->order != level_order(at->level))
-		return log_error(HV_ECORRUPT,
-				 "audit: VM %u gfn %lx maps frame %x: record says state %u, VM %u, gfn %lx, order %u",
-				 p->acct.owner, gfn, frame, f ? f->state : 0, f ? f->owner : 0,
-				 f ? f->gfn : 0, f ? f->order : 0);
+		return log_error(
+			HV_ECORRUPT,
+			"audit: VM %u gfn %lx maps frame %x: record says state %u, VM %u, gfn %lx, order %u",
+			p->acct.owner, gfn, frame, f ? f->state : 0, f ? f->owner : 0,
+			f ? f->gfn : 0, f ? f->order : 0);
 	return HV_OK;
 }
 

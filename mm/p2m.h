@@ -16,8 +16,8 @@
 #include <mm/pt_format.h>
 
 enum p2m_kind {
-	P2M_HOLE = 0,	/* no memory here */
-	P2M_EMPTY = 1,	/* memory, never touched or given back: reads as zero */
+	P2M_HOLE = 0,	 /* no memory here */
+	P2M_EMPTY = 1,	 /* memory, never touched or given back: reads as zero */
 	P2M_BALLOON = 2, /* handed to us by the guest's balloon */
 	P2M_MAPPED = 3,
 	P2M_COMPRESSED = 4, /* payload: handle */

@@ -20,10 +20,10 @@ enum prot {
 
 struct pt_format {
 	const char *name;
-	u64 present; /* an entry with none of these bits is not present */
-	u64 table;   /* flags of an entry that points to a table */
+	u64 present;			/* an entry with none of these bits is not present */
+	u64 table;			/* flags of an entry that points to a table */
 	u64 read, write, exec, no_exec; /* leaf permissions; no_exec where exec is negative logic */
-	u64 memtype[MEMTYPE_NR]; /* leaf bits */
+	u64 memtype[MEMTYPE_NR];	/* leaf bits */
 	u64 accessed, dirty;
 	bool gib_pages; /* 1 GiB leaves */
 };

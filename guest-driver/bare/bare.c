@@ -226,8 +226,8 @@ void bare_trap(struct bare_frame *f)
 		resume_rip = 0;
 		return;
 	}
-	bare_printf("guest: exception %lu, error %lx, at %lx, rsp %lx\n", f->vector, f->error, f->rip,
-		    f->rsp);
+	bare_printf("guest: exception %lu, error %lx, at %lx, rsp %lx\n", f->vector, f->error,
+		    f->rip, f->rsp);
 	bare_exit(254);
 }
 
@@ -244,7 +244,8 @@ int bare_catch(void (*fn)(void))
 			 "pop %%r15; pop %%r14; pop %%r13; pop %%r12; pop %%rbp; pop %%rbx\n"
 			 : "=m"(resume_rip), "=m"(resume_rsp)
 			 : "r"(fn)
-			 : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory", "cc");
+			 : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory",
+			   "cc");
 	resume_rip = 0;
 	return caught;
 }

@@ -19,11 +19,11 @@
 #define atomic_or(p, v) __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST)
 #define atomic_and(p, v) __atomic_fetch_and((p), (v), __ATOMIC_SEQ_CST)
 #define atomic_swap(p, v) __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
-#define atomic_cas(p, old, new)                                                               \
-	({                                                                                    \
-		__typeof__(*(p)) _o = (old);                                                  \
-		__atomic_compare_exchange_n((p), &_o, (new), false, __ATOMIC_SEQ_CST,         \
-					    __ATOMIC_RELAXED);                                \
+#define atomic_cas(p, old, new)                                                       \
+	({                                                                            \
+		__typeof__(*(p)) _o = (old);                                          \
+		__atomic_compare_exchange_n((p), &_o, (new), false, __ATOMIC_SEQ_CST, \
+					    __ATOMIC_RELAXED);                        \
 	})
 
 static inline void barrier(void)

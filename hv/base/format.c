@@ -119,7 +119,8 @@ static void put_spec(struct sink *s, char conv, struct spec *sp, va_list *ap)
 		break;
 	case 'u':
 	case 'x':
-		put_number(s, sp, sp->longs ? va_arg(*ap, unsigned long) : va_arg(*ap, unsigned int),
+		put_number(s, sp,
+			   sp->longs ? va_arg(*ap, unsigned long) : va_arg(*ap, unsigned int),
 			   conv == 'x' ? 16 : 10, false);
 		break;
 	case 'p':

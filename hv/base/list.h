@@ -34,9 +34,8 @@ static inline void list_del(struct list *n)
 	list_init(n);
 }
 
-#define list_for_each(pos, head, member)                                       \
-	for (pos = container_of((head)->next, __typeof__(*pos), member);       \
-	     &pos->member != (head);                                           \
+#define list_for_each(pos, head, member)                                                         \
+	for (pos = container_of((head)->next, __typeof__(*pos), member); &pos->member != (head); \
 	     pos = container_of(pos->member.next, __typeof__(*pos), member))
 
 #endif

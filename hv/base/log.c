@@ -87,8 +87,8 @@ int log_error_at(const char *where, int err, const char *fmt, ...)
 	len += str_vformat(line + len, (size_t)(LOG_LINE_MAX - len), fmt, ap);
 	va_end(ap);
 	if (len < LOG_LINE_MAX)
-		len += str_format(line + len, (size_t)(LOG_LINE_MAX - len), ": %s (%s)", hv_strerror(err),
-				  where);
+		len += str_format(line + len, (size_t)(LOG_LINE_MAX - len), ": %s (%s)",
+				  hv_strerror(err), where);
 	emit_line(line, len);
 	return err;
 }

@@ -40,9 +40,9 @@ void plat_power_off(void) __attribute__((noreturn));
 /* Prints and stops the machine: for broken invariants of our own only. */
 void plat_panic(const char *fmt, ...) __printf(1, 2) __attribute__((noreturn));
 
-#define hv_assert(cond)                                                                       \
-	do {                                                                                  \
-		if (unlikely(!(cond)))                                                        \
+#define hv_assert(cond)                                                                        \
+	do {                                                                                   \
+		if (unlikely(!(cond)))                                                         \
 			plat_panic("assertion failed: %s (%s:%d)", #cond, __FILE__, __LINE__); \
 	} while (0)
 

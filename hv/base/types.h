@@ -46,13 +46,16 @@ typedef struct {
 
 #define BIT(n) (1UL << (n))
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+/* clang-format off */
 #define ALIGN_UP(x, a) (((x) + (a) - 1) & ~((__typeof__(x))(a) - 1))
 #define ALIGN_DOWN(x, a) ((x) & ~((__typeof__(x))(a) - 1))
+#define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
+/* clang-format on */
 /* Arguments are evaluated once; __COUNTER__ keeps nested uses from shadowing. */
-#define MINMAX3(a, b, op, n)                   \
-	({                                     \
-		__typeof__(a) _a##n = (a);     \
-		__typeof__(b) _b##n = (b);     \
+#define MINMAX3(a, b, op, n)                    \
+	({                                      \
+		__typeof__(a) _a##n = (a);      \
+		__typeof__(b) _b##n = (b);      \
 		_a##n op _b##n ? _a##n : _b##n; \
 	})
 #define MINMAX2(a, b, op, n) MINMAX3(a, b, op, n)
@@ -60,7 +63,6 @@ typedef struct {
 #define max(a, b) MINMAX2(a, b, >, __COUNTER__)
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
-#define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
 
 #define __packed __attribute__((packed))
 #define __aligned(n) __attribute__((aligned(n)))

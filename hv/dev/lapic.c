@@ -439,11 +439,13 @@ bool lapic_msr_write(struct vcpu *v, u32 msr, u64 value)
 /* SDM: "x2APIC State Transitions": off, xAPIC, x2APIC; never straight back. */
 bool lapic_base_write(struct vcpu *v, u64 value)
 {
-	u64 mode = BASE_EN | BASE_X2, old = v->lapic.base & mode, new = value & mode;
+	u64 mode = BASE_EN | BASE_X2;
+	u64 from = v->lapic.base & mode;
+	u64 to = value & mode;
 
-	if (value & ~(0xffffff000UL | BASE_BSP | mode) || new == BASE_X2)
+	if (value & ~(0xffffff000UL | BASE_BSP | mode) || to == BASE_X2)
 		return false;
-	if ((old == mode && new == BASE_EN) || (!old && new == mode))
+	if ((from == mode && to == BASE_EN) || (!from && to == mode))
 		return false;
 	if ((value & 0xffffff000UL) != LAPIC_DEFAULT_BASE)
 		return false; /* moving it is not supported */

@@ -15,12 +15,12 @@ struct vcpu;
 #define LAPIC_NO_DEADLINE UINT64_MAX
 
 struct lapic {
-	u64 base;	/* IA32_APIC_BASE */
-	u32 regs[64];	/* by register offset / 16 */
-	u32 irr[8];	/* (a) */
-	u64 deadline;	/* of the timer, host TSC; LAPIC_NO_DEADLINE */
-	u64 period;	/* TSC ticks, periodic mode */
-	u64 armed_at;	/* TSC at the last write of the initial count */
+	u64 base;	  /* IA32_APIC_BASE */
+	u32 regs[64];	  /* by register offset / 16 */
+	u32 irr[8];	  /* (a) */
+	u64 deadline;	  /* of the timer, host TSC; LAPIC_NO_DEADLINE */
+	u64 period;	  /* TSC ticks, periodic mode */
+	u64 armed_at;	  /* TSC at the last write of the initial count */
 	u64 tsc_deadline; /* as the guest wrote it */
 	u8 sipi_vector;
 };

@@ -70,32 +70,32 @@ static inline struct cpuid_regs cpuid(u32 leaf, u32 sub)
 	return r;
 }
 
-#define DEFINE_CR(n)                                                  \
-	static inline u64 read_cr##n(void)                            \
-	{                                                             \
-		u64 v;                                                \
-		asm volatile("mov %%cr" #n ", %0" : "=r"(v));         \
-		return v;                                             \
-	}                                                             \
-	static inline void write_cr##n(u64 v)                         \
-	{                                                             \
-		asm volatile("mov %0, %%cr" #n ::"r"(v) : "memory");  \
+#define DEFINE_CR(n)                                                 \
+	static inline u64 read_cr##n(void)                           \
+	{                                                            \
+		u64 v;                                               \
+		asm volatile("mov %%cr" #n ", %0" : "=r"(v));        \
+		return v;                                            \
+	}                                                            \
+	static inline void write_cr##n(u64 v)                        \
+	{                                                            \
+		asm volatile("mov %0, %%cr" #n ::"r"(v) : "memory"); \
 	}
 DEFINE_CR(0)
 DEFINE_CR(2)
 DEFINE_CR(3)
 DEFINE_CR(4)
 
-#define DEFINE_DR(n)                                                  \
-	static inline u64 read_dr##n(void)                            \
-	{                                                             \
-		u64 v;                                                \
-		asm volatile("mov %%dr" #n ", %0" : "=r"(v));         \
-		return v;                                             \
-	}                                                             \
-	static inline void write_dr##n(u64 v)                         \
-	{                                                             \
-		asm volatile("mov %0, %%dr" #n ::"r"(v));             \
+#define DEFINE_DR(n)                                          \
+	static inline u64 read_dr##n(void)                    \
+	{                                                     \
+		u64 v;                                        \
+		asm volatile("mov %%dr" #n ", %0" : "=r"(v)); \
+		return v;                                     \
+	}                                                     \
+	static inline void write_dr##n(u64 v)                 \
+	{                                                     \
+		asm volatile("mov %0, %%dr" #n ::"r"(v));     \
 	}
 DEFINE_DR(0)
 DEFINE_DR(1)
@@ -104,16 +104,16 @@ DEFINE_DR(3)
 DEFINE_DR(6)
 DEFINE_DR(7)
 
-#define DEFINE_PORT(type, suffix)                                               \
-	static inline type in##suffix(u16 port)                                 \
-	{                                                                       \
-		type v;                                                         \
-		asm volatile("in" #suffix " %1, %0" : "=a"(v) : "Nd"(port));    \
-		return v;                                                       \
-	}                                                                       \
-	static inline void out##suffix(u16 port, type v)                        \
-	{                                                                       \
-		asm volatile("out" #suffix " %0, %1" ::"a"(v), "Nd"(port));     \
+#define DEFINE_PORT(type, suffix)                                            \
+	static inline type in##suffix(u16 port)                              \
+	{                                                                    \
+		type v;                                                      \
+		asm volatile("in" #suffix " %1, %0" : "=a"(v) : "Nd"(port)); \
+		return v;                                                    \
+	}                                                                    \
+	static inline void out##suffix(u16 port, type v)                     \
+	{                                                                    \
+		asm volatile("out" #suffix " %0, %1" ::"a"(v), "Nd"(port));  \
 	}
 DEFINE_PORT(u8, b)
 DEFINE_PORT(u16, w)

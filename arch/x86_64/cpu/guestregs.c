@@ -21,9 +21,12 @@ static struct {
 } host;
 
 static const u32 msrs[GMSR_NR] = {
-	[GMSR_STAR] = MSR_STAR,		  [GMSR_LSTAR] = MSR_LSTAR,
-	[GMSR_CSTAR] = MSR_CSTAR,	  [GMSR_FMASK] = MSR_FMASK,
-	[GMSR_KERNEL_GS] = MSR_KERNEL_GS_BASE, [GMSR_TSC_AUX] = MSR_TSC_AUX,
+	[GMSR_STAR] = MSR_STAR,
+	[GMSR_LSTAR] = MSR_LSTAR,
+	[GMSR_CSTAR] = MSR_CSTAR,
+	[GMSR_FMASK] = MSR_FMASK,
+	[GMSR_KERNEL_GS] = MSR_KERNEL_GS_BASE,
+	[GMSR_TSC_AUX] = MSR_TSC_AUX,
 };
 
 void guestregs_probe(void)
@@ -65,7 +68,7 @@ int guestregs_init(struct guestregs *g)
 
 	if (!x)
 		return HV_ENOMEM;
-	*(u16 *)x = 0x37f;	  /* FCW */
+	*(u16 *)x = 0x37f;	   /* FCW */
 	*(u32 *)(x + 24) = 0x1f80; /* MXCSR */
 	*g = (struct guestregs){ .xcr0 = XCR0_X87, .dr6 = 0xffff0ff0, .xsave = x };
 	return HV_OK;
@@ -126,8 +129,7 @@ bool guestregs_set_xcr0(struct guestregs *g, u32 index, u64 value)
 		return false;
 	if (value & XCR0_AVX && !(value & XCR0_SSE))
 		return false;
-	if (value & XCR0_AVX512 &&
-	    ((value & XCR0_AVX512) != XCR0_AVX512 || !(value & XCR0_AVX)))
+	if (value & XCR0_AVX512 && ((value & XCR0_AVX512) != XCR0_AVX512 || !(value & XCR0_AVX)))
 		return false;
 	g->xcr0 = value;
 	xsetbv(0, value);

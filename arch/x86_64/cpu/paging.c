@@ -95,15 +95,21 @@ int paging_map(u64 va, hpa_t pa, u64 pages, unsigned int flags)
 
 static int map_section(u8 *start, u8 *end, unsigned int flags)
 {
-	return paging_map((u64)start, HPA((u64)start - VA_IMAGE), (u64)(end - start) / PAGE_SIZE, flags);
+	return paging_map((u64)start, HPA((u64)start - VA_IMAGE), (u64)(end - start) / PAGE_SIZE,
+			  flags);
 }
 
 int paging_init(void)
 {
+	int err;
+
 	root = new_table();
-	return map_section(__image_start, __text_end, PAGING_X) ?:
-	       map_section(__text_end, __rodata_end, 0) ?:
-	       map_section(__rodata_end, __image_end, PAGING_W);
+	err = map_section(__image_start, __text_end, PAGING_X);
+	if (!err)
+		err = map_section(__text_end, __rodata_end, 0);
+	if (!err)
+		err = map_section(__rodata_end, __image_end, PAGING_W);
+	return err;
 }
 
 static bool has_gib_pages(void)

@@ -31,7 +31,8 @@ static int map_stack(u64 va, unsigned int pages)
 		int err = frame_alloc_hv(0, &frame);
 
 		if (!err)
-			err = paging_map(va + i * PAGE_SIZE, HPA((u64)frame << PAGE_SHIFT), 1, PAGING_W);
+			err = paging_map(va + i * PAGE_SIZE, HPA((u64)frame << PAGE_SHIFT), 1,
+					 PAGING_W);
 		if (err)
 			return err;
 	}
@@ -99,7 +100,8 @@ void percpu_load(struct cpu *c)
 		idt_init();
 	c->gdt[SEL_CODE / 8] = 0x00af9b000000ffff;
 	c->gdt[SEL_DATA / 8] = 0x00cf93000000ffff;
-	c->gdt[SEL_TSS / 8] = limit | (base & 0xffffff) << 16 | 0x89UL << 40 | (base >> 24 & 0xff) << 56;
+	c->gdt[SEL_TSS / 8] =
+		limit | (base & 0xffffff) << 16 | 0x89UL << 40 | (base >> 24 & 0xff) << 56;
 	c->gdt[SEL_TSS / 8 + 1] = base >> 32;
 	asm volatile("lgdt %0" ::"m"(gdtr));
 	asm volatile("pushq %0\n"

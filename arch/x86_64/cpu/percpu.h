@@ -26,7 +26,7 @@ struct cpu {
 	u32 id;		  /* %gs:8 */
 	u32 apic_id;
 	u32 online;
-	u32 kicks;	/* kick interrupts received; statistics */
+	u32 kicks;	 /* kick interrupts received; statistics */
 	u64 timer_armed; /* TSC deadline of the local timer, 0 = off */
 	void *stack_top;
 	struct tss tss;

@@ -92,7 +92,8 @@ void smp_start(const u32 *apic_ids, u32 count, void (*entry)(void))
 	u32 self = apic_id();
 
 	ap_entry = entry;
-	memcpy(plat_ptr(HPA(TRAMPOLINE)), trampoline_start, (size_t)(trampoline_end - trampoline_start));
+	memcpy(plat_ptr(HPA(TRAMPOLINE)), trampoline_start,
+	       (size_t)(trampoline_end - trampoline_start));
 	if (paging_map_trampoline(HPA(TRAMPOLINE)))
 		return;
 	for (u32 i = 0; i < count; i++) {

@@ -15,6 +15,7 @@ static u32 panicking; /* CPU + 1 */
 
 const char *exception_name(u32 vector)
 {
+	/* clang-format off */
 	static const char *const names[32] = {
 		"#DE divide error", "#DB debug", "NMI", "#BP breakpoint",
 		"#OF overflow", "#BR bound range", "#UD invalid opcode", "#NM no FPU",
@@ -25,6 +26,7 @@ const char *exception_name(u32 vector)
 		"vector 24", "vector 25", "vector 26", "vector 27",
 		"#HV hypervisor injection", "#VC VMM communication", "#SX security", "vector 31",
 	};
+	/* clang-format on */
 
 	return vector < 32 ? names[vector] : "interrupt";
 }
@@ -117,12 +119,14 @@ static void dump(const struct trap_frame *f)
 
 	log_raw("*** CPU %u: %s in the hypervisor, error code %lx", this_cpu()->id,
 		exception_name((u32)f->vector), f->error);
-	log_raw("  rip %016lx %s+0x%lx  cs %lx  rflags %lx", f->rip, name, offset, f->cs, f->rflags);
+	log_raw("  rip %016lx %s+0x%lx  cs %lx  rflags %lx", f->rip, name, offset, f->cs,
+		f->rflags);
 	log_raw("  rax %016lx rbx %016lx rcx %016lx rdx %016lx", f->rax, f->rbx, f->rcx, f->rdx);
 	log_raw("  rsi %016lx rdi %016lx rbp %016lx rsp %016lx", f->rsi, f->rdi, f->rbp, f->rsp);
 	log_raw("  r8  %016lx r9  %016lx r10 %016lx r11 %016lx", f->r8, f->r9, f->r10, f->r11);
 	log_raw("  r12 %016lx r13 %016lx r14 %016lx r15 %016lx", f->r12, f->r13, f->r14, f->r15);
-	log_raw("  cr0 %lx cr2 %016lx cr3 %lx cr4 %lx", read_cr0(), read_cr2(), read_cr3(), read_cr4());
+	log_raw("  cr0 %lx cr2 %016lx cr3 %lx cr4 %lx", read_cr0(), read_cr2(), read_cr3(),
+		read_cr4());
 	backtrace(f->rip, f->rbp);
 }
 

@@ -83,7 +83,8 @@ void tsc_init(u16 pm_port)
 		source = "CPUID";
 	}
 	if (!khz)
-		plat_panic("no clock to measure the TSC with: no ACPI PM timer, no PIT, no CPUID leaf");
+		plat_panic(
+			"no clock to measure the TSC with: no ACPI PM timer, no PIT, no CPUID leaf");
 	log_line("tsc: %lu.%03lu MHz, from %s", khz / 1000, khz % 1000, source);
 	if (said && said != khz)
 		log_line("tsc: CPUID says %lu kHz, which is wrong here", said);

@@ -33,7 +33,8 @@ static const struct need cpu_needs[] = {
 	{ 0, NULL },
 };
 static const struct need cpu2_needs[] = {
-	{ CPU2_EPT, "EPT (second-level page tables); any Intel CPU since 2009 but some Atoms has it" },
+	{ CPU2_EPT,
+	  "EPT (second-level page tables); any Intel CPU since 2009 but some Atoms has it" },
 	{ CPU2_UNRESTRICTED, "unrestricted guest (real mode in a guest); any since 2010 has it" },
 	{ CPU2_VPID, "VPID" },
 	{ 0, NULL },
@@ -102,9 +103,9 @@ const char *vmx_caps_check(const struct vmx_msrs *m, struct vmx_caps *caps)
 		missing = choose(m->cpu, cpu_needs, CPU_RDPMC,
 				 CPU_INTERRUPT_WINDOW | CPU_NMI_WINDOW, &caps->cpu);
 	if (!missing)
-		missing = choose(m->cpu2, cpu2_needs,
-				 CPU2_RDTSCP | CPU2_INVPCID | CPU2_WBINVD | CPU2_PLE, 0,
-				 &caps->cpu2);
+		missing =
+			choose(m->cpu2, cpu2_needs,
+			       CPU2_RDTSCP | CPU2_INVPCID | CPU2_WBINVD | CPU2_PLE, 0, &caps->cpu2);
 	if (!missing)
 		missing = choose(m->exit, exit_needs, 0, 0, &caps->exit);
 	if (!missing)

@@ -12,9 +12,9 @@
 #include <mm/guestmem.h>
 
 #define CR0_OURS (CR0_PG | CR0_PE | CR0_NE | CR0_CD | CR0_NW)
-#define CR0_DEFINED                                                                          \
-	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW |    \
-	 CR0_CD | CR0_PG)
+#define CR0_DEFINED                                                                                \
+	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \
+	 CR0_PG)
 
 void vmx_init_cr(void)
 {

@@ -135,8 +135,8 @@ void vmx_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
 	has_error &= !real_mode; /* SDM: "VM-Entry Controls for Event Injection" */
 	if (has_error)
 		vmwrite(VMCS_ENTRY_ERROR_CODE, error);
-	vmwrite(VMCS_ENTRY_INTERRUPT_INFO, INTR_VALID | INTR_TYPE_HARD_EXCEPTION | vector |
-						   (has_error ? INTR_ERROR_CODE : 0));
+	vmwrite(VMCS_ENTRY_INTERRUPT_INFO,
+		INTR_VALID | INTR_TYPE_HARD_EXCEPTION | vector | (has_error ? INTR_ERROR_CODE : 0));
 }
 
 static void set_cpu_control(struct vcpu *v, u32 bit, bool on)

@@ -46,8 +46,16 @@ static void allow_msr(u32 msr, bool write)
 static void msr_bitmap_init(void)
 {
 	static const u32 read_write[] = {
-		MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_STAR, MSR_LSTAR, MSR_CSTAR,
-		MSR_FMASK, MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+		MSR_FS_BASE,
+		MSR_GS_BASE,
+		MSR_KERNEL_GS_BASE,
+		MSR_STAR,
+		MSR_LSTAR,
+		MSR_CSTAR,
+		MSR_FMASK,
+		MSR_IA32_SYSENTER_CS,
+		MSR_IA32_SYSENTER_ESP,
+		MSR_IA32_SYSENTER_EIP,
 		MSR_TSC_AUX,
 	};
 
@@ -130,7 +138,8 @@ void vmx_vmcs_init(struct vcpu *v)
 	vmwrite(VMCS_LINK_POINTER, UINT64_MAX);
 	vmwrite(VMCS_VPID, 1 + v->vm->id * MAX_VCPUS + v->index);
 	/* "Extended-Page-Table Pointer": write-back, four levels, A/D flags */
-	x->ept_pointer = v->vm->p2m.root.v | 6 | (PT_LEVELS - 1) << 3 | (vmx_caps.ept_ad ? BIT(6) : 0);
+	x->ept_pointer =
+		v->vm->p2m.root.v | 6 | (PT_LEVELS - 1) << 3 | (vmx_caps.ept_ad ? BIT(6) : 0);
 	vmwrite(VMCS_EPT_POINTER, x->ept_pointer);
 
 	vmwrite(VMCS_GUEST_DEBUGCTL, 0);

@@ -80,15 +80,18 @@ static int vmx_probe(void)
 	u64 feature;
 
 	if (!(cpuid(1, 0).c & BIT(5)))
-		return log_error(HV_ENODEV, "vmx: this CPU has no VT-x, or an outer hypervisor hides it");
+		return log_error(HV_ENODEV,
+				 "vmx: this CPU has no VT-x, or an outer hypervisor hides it");
 	feature = rdmsr(MSR_IA32_FEATURE_CONTROL);
 	if (feature & FEATURE_CONTROL_LOCKED && !(feature & FEATURE_CONTROL_VMX))
-		return log_error(HV_ENODEV,
-				 "vmx: the firmware has locked VT-x off: enable \"Virtualization Technology\" in its setup and switch the machine off and on");
+		return log_error(
+			HV_ENODEV,
+			"vmx: the firmware has locked VT-x off: enable \"Virtualization Technology\" in its setup and switch the machine off and on");
 	read_msrs(&m);
 	missing = vmx_caps_check(&m, &vmx_caps);
 	if (missing)
-		return log_error(HV_ENODEV, "vmx: this CPU's VT-x lacks %s; Aerostat needs it", missing);
+		return log_error(HV_ENODEV, "vmx: this CPU's VT-x lacks %s; Aerostat needs it",
+				 missing);
 	ept_format.gib_pages = vmx_caps.ept_vpid & EPT_CAP_1G;
 	if (!vmx_caps.ept_ad)
 		ept_format.accessed = ept_format.dirty = 0;
@@ -104,7 +107,8 @@ static int vmx_cpu_enable(void)
 	u32 *region;
 
 	if (!(feature & FEATURE_CONTROL_LOCKED))
-		wrmsr(MSR_IA32_FEATURE_CONTROL, feature | FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMX);
+		wrmsr(MSR_IA32_FEATURE_CONTROL,
+		      feature | FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMX);
 	else if (!(feature & FEATURE_CONTROL_VMX))
 		return log_error(HV_ENODEV, "vmx: locked off on CPU %u only", plat_cpu());
 	region = frame_alloc_pages(0);
@@ -203,7 +207,8 @@ static void retire(struct vcpu *v)
 
 	vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + v->advance);
 	if (unlikely(blocked & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)))
-		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS));
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+			blocked & ~(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS));
 	v->advance = 0;
 }
 

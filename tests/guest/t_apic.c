@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The local APIC: timer in three modes, IPIs, priorities, both register interfaces. */
+#include "case.h"
+
+#define X2(offset) (0x800 + ((offset) >> 4))
+#define MSR_APIC_BASE 0x1b
+#define ICR 0x300
+#define LVT_TIMER 0x320
+#define INITIAL 0x380
+#define CURRENT 0x390
+#define DIVIDE 0x3e0
+
+static volatile u32 hits, order, first, second;
+
+static void count(void)
+{
+	hits++;
+}
+
+static void low(void)
+{
+	order++;
+	if (!first)
+		first = 1;
+	else
+		second = 1;
+}
+
+static void high(void)
+{
+	order++;
+	if (!first)
+		first = 2;
+	else
+		second = 2;
+}
+
+static void wait_for(volatile u32 *what, u32 value)
+{
+	while (*what < value)
+		__asm__ volatile("sti; hlt; cli");
+}
+
+static int timer(void)
+{
+	u64 khz = bare_tsc_khz(), start, took;
+
+	bare_on_interrupt(0x60, count);
+	bare_wrmsr(X2(DIVIDE), 0xb);
+	/* one-shot */
+	start = bare_rdtsc();
+	bare_wrmsr(X2(LVT_TIMER), 0x60);
+	bare_wrmsr(X2(INITIAL), 2 * khz);
+	CHECK(bare_rdmsr(X2(CURRENT)) > 0);
+	wait_for(&hits, 1);
+	took = bare_rdtsc() - start;
+	CHECK(took >= 2 * khz && took < 40 * khz);
+	CHECK_EQ(bare_rdmsr(X2(CURRENT)), 0);
+	/* divided by 4 */
+	bare_wrmsr(X2(DIVIDE), 1);
+	start = bare_rdtsc();
+	bare_wrmsr(X2(INITIAL), khz);
+	wait_for(&hits, 2);
+	CHECK(bare_rdtsc() - start >= 4 * khz);
+	/* periodic */
+	bare_wrmsr(X2(DIVIDE), 0xb);
+	start = bare_rdtsc();
+	bare_wrmsr(X2(LVT_TIMER), 0x20060);
+	bare_wrmsr(X2(INITIAL), 3 * khz);
+	wait_for(&hits, 7);
+	took = bare_rdtsc() - start;
+	CHECK(took >= 14 * khz);
+	bare_wrmsr(X2(INITIAL), 0);
+	/* deadline */
+	start = bare_rdtsc();
+	bare_apic_timer(start + 2 * khz, 0x60);
+	wait_for(&hits, 8);
+	CHECK(bare_rdtsc() - start >= 2 * khz);
+	CHECK_EQ(bare_rdmsr(0x6e0), 0);
+	/* masked: nothing comes */
+	bare_wrmsr(X2(LVT_TIMER), 0x50060);
+	bare_wrmsr(0x6e0, bare_rdtsc() + khz);
+	bare_sleep_us(3000);
+	CHECK_EQ(hits, 8);
+	return 0;
+}
+
+static int priorities(void)
+{
+	bare_on_interrupt(0x60, low);
+	bare_on_interrupt(0xe0, high);
+	bare_wrmsr(X2(0x3f0), 0x60); /* self IPI */
+	bare_wrmsr(X2(0x3f0), 0xe0);
+	__asm__ volatile("sti; nop; nop; cli");
+	CHECK_EQ(order, 2);
+	/* The higher one was delivered first, or interrupted the other's first instruction. */
+	CHECK_EQ(first, 2);
+	CHECK_EQ(second, 1);
+	/* TPR holds back; CR8 is the same register. */
+	__asm__ volatile("mov %0, %%cr8" ::"r"(7ul));
+	CHECK_EQ(bare_rdmsr(X2(0x80)), 0x70);
+	bare_wrmsr(X2(0x3f0), 0x60);
+	__asm__ volatile("sti; nop; nop; cli");
+	CHECK_EQ(order, 2);
+	__asm__ volatile("mov %0, %%cr8" ::"r"(0ul));
+	__asm__ volatile("sti; nop; nop; cli");
+	CHECK_EQ(order, 3);
+	return 0;
+}
+
+static void gp_write(void)
+{
+	bare_wrmsr(X2(0x20), 1); /* the ID is read-only */
+}
+
+static void gp_reserved(void)
+{
+	bare_wrmsr(X2(0x80), 1ul << 32);
+}
+
+static void gp_hole(void)
+{
+	bare_rdmsr(X2(0x40));
+}
+
+static int x2apic_gp(void)
+{
+	CHECK_EQ(bare_catch(gp_write), 13);
+	CHECK_EQ(bare_catch(gp_reserved), 13);
+	CHECK_EQ(bare_catch(gp_hole), 13);
+	return 0;
+}
+
+/* --- memory-mapped registers ------------------------------------------------------ */
+
+static volatile u32 *const mmio = (volatile u32 *)0xfee00000ul;
+
+static int xapic(void)
+{
+	u64 base = bare_rdmsr(MSR_APIC_BASE);
+
+	/* x2APIC to xAPIC goes only through "off". */
+	bare_wrmsr(MSR_APIC_BASE, base & ~0xc00ul);
+	bare_wrmsr(MSR_APIC_BASE, (base & ~0xc00ul) | 0x800);
+	mmio[0xf0 / 4] = 0x1ff;
+	CHECK_EQ(mmio[0x30 / 4] & 0xff, 0x14);
+	CHECK_EQ(mmio[0x20 / 4], 0);
+	mmio[0x80 / 4] = 0x50;
+	CHECK_EQ(mmio[0x80 / 4], 0x50);
+	mmio[0x80 / 4] = 0;
+	mmio[0xd0 / 4] = 0x01000000; /* logical id 1, flat */
+	CHECK_EQ(mmio[0xe0 / 4], 0xffffffff);
+	/* IPIs to itself: physical, logical, shorthand. IRR shows them while interrupts are off. */
+	mmio[0x310 / 4] = 0;
+	mmio[ICR / 4] = 0x71;
+	CHECK_EQ(mmio[0x230 / 4], 1u << (0x71 - 0x60));
+	mmio[0x310 / 4] = 0x01000000;
+	mmio[ICR / 4] = 0x872;
+	CHECK_EQ(mmio[0x230 / 4], 3u << (0x71 - 0x60));
+	mmio[ICR / 4] = 0x40073;
+	CHECK_EQ(mmio[0x230 / 4], 7u << (0x71 - 0x60));
+	mmio[0x310 / 4] = 0x02000000; /* nobody */
+	mmio[ICR / 4] = 0x874;
+	CHECK_EQ(mmio[0x230 / 4], 7u << (0x71 - 0x60));
+	mmio[LVT_TIMER / 4] = 0x10075;
+	mmio[DIVIDE / 4] = 0xb;
+	mmio[INITIAL / 4] = 1000000000;
+	CHECK(mmio[CURRENT / 4] > 0);
+	/* Back, so that the pending ones can be served. */
+	bare_wrmsr(MSR_APIC_BASE, base);
+	for (u8 v = 0x71; v <= 0x73; v++)
+		bare_on_interrupt(v, count);
+	__asm__ volatile("sti; nop; nop; cli");
+	CHECK_EQ(hits, 3);
+	return 0;
+}
+
+/* --- several vCPUs ---------------------------------------------------------------- */
+
+static volatile u32 arrived[BARE_MAX_CPUS], go;
+
+static void arrive(void)
+{
+	__atomic_add_fetch(&arrived[bare_cpu()], 1, __ATOMIC_SEQ_CST);
+}
+
+static void listener(void *arg)
+{
+	(void)arg;
+	__atomic_add_fetch(&go, 1, __ATOMIC_SEQ_CST);
+	for (;;)
+		__asm__ volatile("sti; hlt");
+}
+
+static bool all_have(u32 n, u32 except)
+{
+	for (u64 end = bare_rdtsc() + 2000 * bare_tsc_khz(); bare_rdtsc() < end;) {
+		bool ok = true;
+
+		for (u32 c = 0; c < bare_nr_cpus(); c++)
+			ok &= arrived[c] == n || c == except;
+		if (ok)
+			return true;
+		__asm__ volatile("sti; pause; cli");
+	}
+	return false;
+}
+
+static int ipis(void)
+{
+	u32 n = bare_nr_cpus();
+
+	CHECK(n >= 4);
+	bare_on_interrupt(0x80, arrive);
+	for (u32 c = 1; c < n; c++)
+		bare_start_cpu(c, listener, NULL);
+	while (go < n - 1)
+		__asm__ volatile("pause");
+	for (u32 c = 1; c < n; c++)
+		bare_send_ipi(c, 0x80);
+	CHECK(all_have(1, 0));
+	bare_wrmsr(X2(ICR), 0xc0080); /* all but self */
+	CHECK(all_have(2, 0));
+	CHECK_EQ(arrived[0], 0);
+	bare_wrmsr(X2(ICR), 0xffffffff00000080ul); /* broadcast */
+	CHECK(all_have(3, 0));
+	__asm__ volatile("sti; nop; cli");
+	CHECK_EQ(arrived[0], 1);
+	bare_wrmsr(X2(ICR), 0x600000880ul); /* logical: 1 and 2 */
+	for (u64 end = bare_rdtsc() + 2000 * bare_tsc_khz();
+	     bare_rdtsc() < end && (arrived[1] != 4 || arrived[2] != 4);)
+		__asm__ volatile("pause");
+	CHECK_EQ(arrived[1], 4);
+	CHECK_EQ(arrived[2], 4);
+	CHECK_EQ(arrived[3], 3);
+	/* INIT stops one, and it starts again where told. */
+	go = 0;
+	bare_start_cpu(2, listener, NULL);
+	while (!go)
+		__asm__ volatile("pause");
+	bare_send_ipi(2, 0x80);
+	for (u64 end = bare_rdtsc() + 2000 * bare_tsc_khz(); bare_rdtsc() < end && arrived[2] != 5;)
+		__asm__ volatile("pause");
+	CHECK_EQ(arrived[2], 5);
+	return 0;
+}
+
+int bare_main(void)
+{
+	static const struct test_case cases[] = {
+		{ "timer", timer }, { "priorities", priorities }, { "x2apic-gp", x2apic_gp },
+		{ "xapic", xapic }, { "ipis", ipis }, { NULL, NULL },
+	};
+
+	return run_case(cases);
+}

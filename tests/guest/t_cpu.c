@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The CPU that a guest sees: CPUID, MSRs, registers that must not leak, ends of all kinds. */
+#include "case.h"
+
+#define EAX 0
+#define EBX 1
+#define ECX 2
+#define EDX 3
+
+static int cpuid_policy(void)
+{
+	u32 r[4];
+
+	bare_cpuid(1, 0, r);
+	CHECK(r[ECX] >> 31);	      /* under a hypervisor */
+	CHECK(!(r[ECX] & 1u << 5));  /* no VMX */
+	CHECK(r[ECX] & 1u << 21);    /* x2APIC */
+	CHECK(!(r[ECX] & 1u << 27)); /* OSXSAVE follows CR4 */
+	CHECK(!(r[EDX] & 1u << 14)); /* no MCA */
+	CHECK_EQ(r[EBX] >> 24, 0);
+	bare_cpuid(0x80000001, 0, r);
+	CHECK(!(r[ECX] & 1u << 2)); /* no SVM */
+	CHECK(r[EDX] & 1u << 29);   /* long mode */
+	bare_cpuid(AERO_CPUID_BASE, 0, r);
+	CHECK_EQ(r[EBX], AERO_SIGNATURE_EBX);
+	CHECK_EQ(r[ECX], AERO_SIGNATURE_ECX);
+	CHECK_EQ(r[EDX], AERO_SIGNATURE_EDX);
+	bare_cpuid(AERO_CPUID_ABI, 0, r);
+	CHECK_EQ(r[EAX], AERO_ABI_VERSION);
+	CHECK(r[ECX] == AERO_INSTRUCTION_VMCALL || r[ECX] == AERO_INSTRUCTION_VMMCALL);
+	CHECK_EQ(r[EDX], AERO_BATCH_MAX);
+	for (u32 leaf = 0x400000f0; leaf < 0x40000110; leaf++) {
+		bare_cpuid(leaf, 0, r);
+		CHECK(!(r[EBX] | r[ECX] | r[EDX]));
+	}
+	/* Any leaf has an answer, even nonsense ones. */
+	for (u32 i = 0; i < 64; i++)
+		bare_cpuid(i * 0x04000001u, i, r);
+	return 0;
+}
+
+static u32 msr;
+
+static void read_msr(void)
+{
+	bare_rdmsr(msr);
+}
+
+static void write_msr(void)
+{
+	bare_wrmsr(msr, 0x123456789abcdef0ul);
+}
+
+static void vmxon(void)
+{
+	u64 pa = 0x8000;
+
+	__asm__ volatile("vmxon %0" ::"m"(pa));
+}
+
+static void vmrun(void)
+{
+	__asm__ volatile("vmrun" ::"a"(0x8000ul));
+}
+
+static void set_vmxe(void)
+{
+	u64 v;
+
+	__asm__ volatile("mov %%cr4, %0" : "=r"(v));
+	__asm__ volatile("mov %0, %%cr4" ::"r"(v | 1ul << 13));
+}
+
+static void bad_cr0(void)
+{
+	__asm__ volatile("mov %0, %%cr0" ::"r"(0x80000000ul)); /* PG without PE */
+}
+
+static void bad_xcr0(void)
+{
+	u64 v;
+
+	__asm__ volatile("mov %%cr4, %0" : "=r"(v));
+	__asm__ volatile("mov %0, %%cr4" ::"r"(v | 1ul << 18));
+	__asm__ volatile("xsetbv" ::"c"(0), "a"(0), "d"(0)); /* x87 must stay on */
+}
+
+static int privileged(void)
+{
+	static const u32 none[] = { 0x0, 0x3a, 0x480, 0x48b, 0xc0010117, 0xc0010114, 0x400000f0, 0xdeadbeef };
+	u64 cr0, cr4;
+
+	for (unsigned int i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		msr = none[i];
+		CHECK_EQ(bare_catch(read_msr), 13);
+		CHECK_EQ(bare_catch(write_msr), 13);
+	}
+	msr = 0xc0000080; /* EFER with reserved bits */
+	CHECK_EQ(bare_catch(write_msr), 13);
+	msr = 0x1b;
+	CHECK_EQ(bare_catch(write_msr), 13);
+	CHECK_EQ(bare_catch(vmxon), 6);
+	CHECK_EQ(bare_catch(vmrun), 6);
+	CHECK_EQ(bare_catch(set_vmxe), 13);
+	CHECK_EQ(bare_catch(bad_cr0), 13);
+	CHECK_EQ(bare_catch(bad_xcr0), 13);
+	__asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
+	__asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+	CHECK_EQ(cr0 & 0x80000021, 0x80000021);
+	CHECK(!(cr4 & 1ul << 13));
+	return 0;
+}
+
+/*
+ * Registers that a VM leaves behind on a CPU.  The planter fills them all
+ * with its pattern and waits, again and again; the searcher looks at a fresh
+ * set after each time it slept.  They share CPUs.
+ */
+#define PLANT 0x5eC2e75eC2e75eC2ul
+
+static void plant(void)
+{
+	u64 cr4, v = PLANT;
+
+	__asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+	__asm__ volatile("mov %0, %%cr4" ::"r"(cr4 | 1ul << 9));
+	for (u32 m = 0xc0000081; m <= 0xc0000083; m++)
+		bare_wrmsr(m, m == 0xc0000081 ? v : v & 0x7fffffffffff);
+	bare_wrmsr(0xc0000102, v & 0x7fffffffffff);
+	bare_wrmsr(0xc0000103, (u32)v);
+	bare_wrmsr(0x175, v & 0x7fffffffffff);
+	__asm__ volatile("mov %0, %%dr0; mov %0, %%dr1; mov %0, %%dr2; mov %0, %%dr3; mov %0, %%cr2" ::"r"(v));
+	__asm__ volatile("movq %0, %%xmm0; movq %0, %%xmm5; movq %0, %%xmm15; movq %0, %%mm3" ::"r"(v)
+			 : "memory");
+}
+
+static bool planted_here(void)
+{
+	u64 d[4], cr2, x[3], m, kernel_gs, lstar;
+
+	__asm__ volatile("mov %%dr0, %0; mov %%dr1, %1; mov %%dr2, %2; mov %%dr3, %3"
+			 : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3]));
+	__asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
+	__asm__ volatile("movq %%xmm0, %0; movq %%xmm5, %1; movq %%xmm15, %2; movq %%mm3, %3"
+			 : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(m));
+	kernel_gs = bare_rdmsr(0xc0000102);
+	lstar = bare_rdmsr(0xc0000082);
+	return d[0] == PLANT || d[1] == PLANT || d[2] == PLANT || d[3] == PLANT || cr2 == PLANT ||
+	       x[0] == PLANT || x[1] == PLANT || x[2] == PLANT || m == PLANT ||
+	       kernel_gs == (PLANT & 0x7fffffffffff) || lstar == (PLANT & 0x7fffffffffff) ||
+	       bare_rdmsr(0xc0000081) == PLANT || (u32)bare_rdmsr(0xc0000103) == (u32)PLANT ||
+	       bare_rdmsr(0x175) == (PLANT & 0x7fffffffffff);
+}
+
+static void enable_sse(void)
+{
+	u64 cr0;
+
+	__asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
+	__asm__ volatile("mov %0, %%cr0" ::"r"((cr0 & ~0xcul) | 2));
+}
+
+static int planter(void)
+{
+	enable_sse();
+	for (int i = 0; i < 50; i++) {
+		plant();
+		bare_sleep_us(500);
+		CHECK(planted_here()); /* and ours are still ours */
+	}
+	return 0;
+}
+
+static int searcher(void)
+{
+	enable_sse();
+	for (int i = 0; i < 100; i++) {
+		CHECK(!planted_here());
+		bare_sleep_us(250);
+	}
+	return 0;
+}
+
+/* --- ends ------------------------------------------------------------------------- */
+
+static int triple_fault(void)
+{
+	struct {
+		u16 limit;
+		u64 base;
+	} __attribute__((packed)) none = { 0, 0 };
+
+	__asm__ volatile("lidt %0; ud2" ::"m"(none));
+	return 0;
+}
+
+static int power_off(void)
+{
+	bare_power_off();
+}
+
+static int exit_42(void)
+{
+	bare_exit(42);
+}
+
+/* Never leaves the CPU by itself; somebody else stops this VM. */
+static int spin(void)
+{
+	bare_printf("spinning\n");
+	__asm__ volatile("cli; 1: jmp 1b");
+	return 0;
+}
+
+/* Watches a VM that spins, sleeps in between, and stops it. */
+static int stopper(void)
+{
+	u32 id = (u32)bare_arg_number("id", 0);
+	struct aero_result r;
+
+	for (int i = 0; i < 20; i++)
+		bare_sleep_us(2000);
+	CHECK_EQ(vm_info(id).state, AERO_VM_RUNNING);
+	bare_hypercall(AERO_CALL_PAUSE, id, 0, 0, &r);
+	CHECK_EQ(r.status, 0);
+	bare_hypercall(AERO_CALL_PAUSE, id, 0, 0, &r);
+	CHECK_EQ(r.status, AERO_ERR_STATE);
+	CHECK_EQ(vm_info(id).state, AERO_VM_PAUSED);
+	bare_hypercall(AERO_CALL_RESUME, id, 0, 0, &r);
+	CHECK_EQ(r.status, 0);
+	bare_hypercall(AERO_CALL_STOP, id, 0, 0, &r);
+	CHECK_EQ(r.status, 0);
+	for (int i = 0; i < 1000 && vm_info(id).resident; i++)
+		bare_sleep_us(1000);
+	CHECK_EQ(vm_info(id).state, AERO_VM_ENDED);
+	CHECK_EQ(vm_info(id).resident, 0);
+	return audit();
+}
+
+static int no_memory_there(void)
+{
+	*(volatile u64 *)0xd0000000ul = 1; /* a hole without a device */
+	return 0;
+}
+
+/* Shares: counts how far it gets while its rivals do the same. */
+static int worker(void)
+{
+	u64 n = 0, end = bare_rdtsc() + 400 * bare_tsc_khz();
+
+	while (bare_rdtsc() < end)
+		n++;
+	bare_printf("counted %lu\n", n);
+	return 0;
+}
+
+int bare_main(void)
+{
+	static const struct test_case cases[] = {
+		{ "cpuid", cpuid_policy }, { "privileged", privileged }, { "planter", planter },
+		{ "searcher", searcher }, { "triple-fault", triple_fault }, { "power-off", power_off },
+		{ "exit-42", exit_42 }, { "spin", spin }, { "stopper", stopper },
+		{ "no-memory-there", no_memory_there }, { "worker", worker }, { NULL, NULL },
+	};
+
+	return run_case(cases);
+}
