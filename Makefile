@@ -71,3 +71,23 @@ $(BUILD)/guests/%.elf: $(BUILD)/guest/tests/guest/%.c.o $(BARE_OBJS) guest-drive
 
 .PHONY: all
 all: $(HV) $(GUESTS)
+
+# --- checks ------------------------------------------------------------------------
+
+HEADERS := $(wildcard $(addsuffix /*.h,boot hv hv/base hv/dev mm arch/x86_64/* \
+	guest-driver guest-driver/bare))
+ALONE := $(HEADERS:%=alone/%)
+
+.PHONY: check objects headers $(ALONE)
+
+check: ## Formatting, two compilers, walls between folders, static analysis
+	$(Q)tools/check
+
+# All that we compile; CC and BUILD say with what and where.
+objects: $(HV_OBJS) $(BARE_OBJS) $(GUEST_NAMES:%=$(BUILD)/guest/tests/guest/%.c.o)
+
+# Each header, first in a file of its own.
+headers: $(ALONE)
+
+$(ALONE): alone/%: %
+	$(Q)echo '#include <$<>' | $(CC) $(HV_CFLAGS) -fsyntax-only -x c -

@@ -21,7 +21,7 @@ struct balloon {
 	u64 manual;    /* (a) set by management, or BALLOON_BY_POLICY */
 	u32 hint;      /* (a) entries wanted in the next batch */
 	u32 doorbell_vector, doorbell_apic;
-	u64 last_call;	/* (a) TSC of the driver's last call */
+	u32 calls;	/* of the driver, ever: that it moves shows that the driver lives */
 	u64 hold_until; /* (a) no inflation before this TSC: the guest asked to grow */
 	u64 grow_pages; /* (a) asked for and not yet seen by the policy */
 	u64 locked, unlocked, refused, popped; /* pages, entries, entries, pages; since start */

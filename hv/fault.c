@@ -36,20 +36,20 @@ static unsigned int wanted_order(const struct vm *vm)
 		       ORDER_4K;
 }
 
-static int serve(struct vm *vm, u64 gfn)
+/* HV_OK: enter again. HV_ESTATE: not memory that can be backed; *@kind says what it is. */
+static int serve(struct vm *vm, u64 gfn, enum p2m_kind *kind)
 {
 	unsigned int flags = balloon_below_target(vm) ? FRAME_USE_RESERVE : 0;
-	struct p2m_entry e;
-	int err = HV_OK;
+	int err;
 
 	spin_lock(&vm->p2m.lock);
-	e = p2m_lookup(&vm->p2m, gfn);
-	if (e.kind == P2M_BALLOON)
+	err = p2m_populate(&vm->p2m, gfn, wanted_order(vm), flags, kind);
+	if (*kind == P2M_BALLOON) {
 		err = pop(vm, gfn);
-	if (!err && e.kind != P2M_MAPPED) {
-		err = p2m_populate(&vm->p2m, gfn, wanted_order(vm), flags);
-		vm->faults += !err;
+		if (!err)
+			err = p2m_populate(&vm->p2m, gfn, ORDER_4K, flags, kind);
 	}
+	vm->faults += !err;
 	spin_unlock(&vm->p2m.lock);
 	return err;
 }
@@ -78,29 +78,28 @@ static void wait_for_memory(struct vcpu *v, int err)
 	governor_hurry();
 }
 
+/* Mapped, and yet a fault: another vCPU was faster, or it is read-only. */
+static void mapped_fault(struct vcpu *v, const struct vmexit *e)
+{
+	if (!e->fault.write || p2m_lookup(&v->vm->p2m, e->fault.gpa.v >> PAGE_SHIFT).writable)
+		return;
+	vcpu_dump(v);
+	vm_end(v->vm, VM_STATUS_CRASHED, "write to read-only memory at %lx", e->fault.gpa.v);
+}
+
 void exit_p2m_fault(struct vcpu *v, struct vmexit *e)
 {
-	u64 gfn = e->fault.gpa.v >> PAGE_SHIFT;
-	struct vm *vm = v->vm;
-	struct p2m_entry entry = p2m_lookup(&vm->p2m, gfn);
-	int err;
+	enum p2m_kind kind;
+	int err = serve(v->vm, e->fault.gpa.v >> PAGE_SHIFT, &kind);
 
-	if (entry.kind == P2M_HOLE) {
-		mmio_access(v, e->fault.gpa, e->fault.write);
+	if (likely(!err))
 		return;
-	}
-	if (entry.kind == P2M_MAPPED) {
-		/* Another vCPU was faster, or a stale translation: enter again. */
-		if (!e->fault.write || entry.writable)
-			return;
-		vcpu_dump(v);
-		vm_end(vm, VM_STATUS_CRASHED, "write to read-only memory at %lx", e->fault.gpa.v);
-		return;
-	}
-	err = serve(vm, gfn);
 	if (err == HV_ENOMEM || err == HV_EAGAIN)
 		wait_for_memory(v, err);
-	else if (err)
-		vm_end(vm, VM_STATUS_CRASHED, "memory at %lx: %s", e->fault.gpa.v,
-		       hv_strerror(err));
+	else if (kind == P2M_MAPPED)
+		mapped_fault(v, e);
+	else if (kind == P2M_HOLE)
+		mmio_access(v, e->fault.gpa, e->fault.write);
+	else
+		vm_end(v->vm, VM_STATUS_CRASHED, "memory at %lx: %s", e->fault.gpa.v, hv_strerror(err));
 }

@@ -17,7 +17,11 @@ static struct {
 	struct policy_in in;
 	struct policy_out out;
 	u64 last_resident[MAX_VMS];
-	u32 silent_logged[MAX_VMS];
+	struct {
+		u32 calls; /* when last looked at */
+		u64 at;	   /* TSC of the last change seen */
+		bool silent;
+	} driver[MAX_VMS];
 } gov;
 
 static u64 ms_to_ticks(u64 ms)
@@ -52,18 +56,23 @@ void governor_hurry(void)
 
 static bool responsive(struct vm *vm, u64 now)
 {
-	struct balloon *b = &vm->balloon;
-	bool ok =
-		b->started && now - atomic_load(&b->last_call) < ms_to_ticks(SILENT_SECONDS * 1000);
+	u32 calls = atomic_load(&vm->balloon.calls);
+	__typeof__(gov.driver[0]) *d = &gov.driver[vm->id];
+	bool silent;
 
-	if (b->started && !ok && !gov.silent_logged[vm->id])
-		log_line(
-			"vm %s: its balloon driver has been silent for %u s: inactive until it calls again",
-			vm->cfg->name, SILENT_SECONDS);
-	if (b->started && ok && gov.silent_logged[vm->id])
-		log_line("vm %s: its balloon driver answers again", vm->cfg->name);
-	gov.silent_logged[vm->id] = b->started && !ok;
-	return ok;
+	if (!vm->balloon.started)
+		return false;
+	if (calls != d->calls) {
+		d->calls = calls;
+		d->at = now;
+	}
+	silent = now - d->at >= ms_to_ticks(SILENT_SECONDS * 1000);
+	if (silent != d->silent)
+		log_line(silent ? "vm %s: its balloon driver has been silent for %u s: inactive until it calls again" :
+				  "vm %s: its balloon driver answers again",
+			 vm->cfg->name, SILENT_SECONDS);
+	d->silent = silent;
+	return !silent;
 }
 
 static void sample(struct vm *vm)

@@ -99,7 +99,8 @@ static u8 read_prefixes(struct cursor *c, enum insn_mode mode, struct prefixes *
 
 int insn_decode(const u8 *bytes, size_t len, enum insn_mode mode, struct insn *out)
 {
-	struct cursor c = { bytes, min(len, (size_t)INSN_MAX), false };
+	size_t most = min(len, (size_t)INSN_MAX);
+	struct cursor c = { bytes, most, false };
 	struct prefixes p = { 0 };
 	u8 op = read_prefixes(&c, mode, &p), reg = 0;
 	int err = HV_OK;

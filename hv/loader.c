@@ -61,7 +61,7 @@ static const struct mb_header *find_header(const struct image *img)
 	for (size_t at = 0; at + 12 <= end; at += 4) {
 		const struct mb_header *h = (const void *)(img->data + at);
 
-		if (h->magic != MB_HEADER_MAGIC || h->magic + h->flags + h->checksum != 0)
+		if (h->magic != MB_HEADER_MAGIC || h->checksum != -(h->magic + h->flags))
 			continue;
 		if (h->flags & MB_HAS_ADDRESSES && at + sizeof(*h) > img->size)
 			return NULL;

@@ -24,8 +24,8 @@ struct policy_thresholds policy_thresholds(u64 total)
 static enum policy_state next_state(const struct policy_in *in)
 {
 	struct policy_thresholds t = policy_thresholds(in->total);
-	u64 enter[] = { UINT64_MAX, t.soft, t.hard, t.low };
-	u64 leave[] = { UINT64_MAX, t.high, t.soft, t.hard };
+	const u64 enter[] = { UINT64_MAX, t.soft, t.hard, t.low };
+	const u64 leave[] = { UINT64_MAX, t.high, t.soft, t.hard };
 	u32 s = in->state;
 
 	while (s < POLICY_LOW && in->free < enter[s + 1])

@@ -9,12 +9,13 @@ static struct {
 	struct list ready;
 	u64 clock;		      /* least virtual time that anybody ran at */
 	u64 idle;		      /* bit per idle CPU */
-	u64 next_event __aligned(64); /* (a) TSC */
 	u32 ticking;
 	sched_tick_fn tick;
 	struct vcpu *running[MAX_CPUS];
 	u32 wake[MAX_CPUS]; /* (a) for plat_idle() */
 } sched;
+
+u64 sched_event __aligned(64);
 
 static u64 slice_ticks(void)
 {
@@ -24,7 +25,7 @@ static u64 slice_ticks(void)
 void sched_init(void)
 {
 	list_init(&sched.ready);
-	sched.next_event = UINT64_MAX;
+	sched_event = UINT64_MAX;
 }
 
 void sched_set_tick(sched_tick_fn fn)
@@ -32,17 +33,12 @@ void sched_set_tick(sched_tick_fn fn)
 	sched.tick = fn;
 }
 
-u64 sched_next_event(void)
-{
-	return atomic_load(&sched.next_event);
-}
-
 void sched_event_at(u64 tsc)
 {
-	u64 old = atomic_load(&sched.next_event);
+	u64 old = atomic_load(&sched_event);
 
-	while (tsc < old && !atomic_cas(&sched.next_event, old, tsc))
-		old = atomic_load(&sched.next_event);
+	while (tsc < old && !atomic_cas(&sched_event, old, tsc))
+		old = atomic_load(&sched_event);
 }
 
 /* A VM's shares are divided among its vCPUs. */
@@ -270,7 +266,7 @@ static void events(void)
 
 	if (now < sched_next_event() || atomic_swap(&sched.ticking, 1))
 		return;
-	atomic_store_seq(&sched.next_event, UINT64_MAX);
+	atomic_store_seq(&sched_event, UINT64_MAX);
 	sched_event_at(expire_timers(now));
 	if (sched.tick)
 		sched.tick(now);
@@ -289,7 +285,7 @@ static bool background(void)
 	return frame_scrub_one();
 }
 
-static void idle(u32 cpu)
+static void go_idle(u32 cpu)
 {
 	if (background()) {
 		epoch_quiescent(cpu, epoch_now());
@@ -312,6 +308,6 @@ void sched_loop(void)
 		if (v)
 			run(v);
 		else
-			idle(cpu);
+			go_idle(cpu);
 	}
 }

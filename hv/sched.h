@@ -30,7 +30,11 @@ void sched_kick(struct vcpu *v);
 bool sched_should_yield(const struct vcpu *v);
 
 /* The next thing that this host has to do for a vCPU that is not running, or at all (TSC). */
-u64 sched_next_event(void);
+extern u64 sched_event; /* (a) */
+static inline u64 sched_next_event(void)
+{
+	return atomic_load(&sched_event);
+}
 void sched_event_at(u64 tsc);
 
 /* Wakes all vCPUs that wait for memory. */

@@ -200,20 +200,22 @@ void vcpu_dump(struct vcpu *v)
 		"es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"
 	};
 	struct guest_state s;
+	const char *name = v->vm->cfg->name;
 	u64 *g = v->gpr;
 
 	backend->get_state(v, &s);
-	log_line("VM %s, vCPU %u, stopped at rip %lx:", v->vm->cfg->name, v->index, s.rip);
-	log_raw("  rax %016lx rbx %016lx rcx %016lx rdx %016lx", g[GPR_RAX], g[GPR_RBX], g[GPR_RCX],
+	log_line("vm %s: vCPU %u stopped at rip %lx:", name, v->index, s.rip);
+	log_raw("%s# rax %016lx rbx %016lx rcx %016lx rdx %016lx", name, g[GPR_RAX], g[GPR_RBX], g[GPR_RCX],
 		g[GPR_RDX]);
-	log_raw("  rsi %016lx rdi %016lx rbp %016lx rsp %016lx", g[GPR_RSI], g[GPR_RDI], g[GPR_RBP],
+	log_raw("%s# rsi %016lx rdi %016lx rbp %016lx rsp %016lx", name, g[GPR_RSI], g[GPR_RDI], g[GPR_RBP],
 		s.rsp);
-	log_raw("  r8  %016lx r9  %016lx r10 %016lx r11 %016lx", g[8], g[9], g[10], g[11]);
-	log_raw("  r12 %016lx r13 %016lx r14 %016lx r15 %016lx", g[12], g[13], g[14], g[15]);
-	log_raw("  rflags %lx cr0 %lx cr3 %lx cr4 %lx efer %lx", s.rflags, s.cr0, s.cr3, s.cr4,
-		s.efer);
+	log_raw("%s# r8  %016lx r9  %016lx r10 %016lx r11 %016lx", name, g[8], g[9], g[10], g[11]);
+	log_raw("%s# r12 %016lx r13 %016lx r14 %016lx r15 %016lx", name, g[12], g[13], g[14], g[15]);
+	log_raw("%s# rflags %lx cr0 %lx cr3 %lx cr4 %lx efer %lx", name, s.rflags, s.cr0, s.cr3,
+		s.cr4, s.efer);
 	for (int i = 0; i < SEG_NR; i++)
-		log_raw("  %-4s %04x base %lx limit %x attr %x", names[i], s.seg[i].selector,
-			s.seg[i].base, s.seg[i].limit, s.seg[i].attr);
-	log_raw("  gdtr %lx/%x idtr %lx/%x", s.gdtr_base, s.gdtr_limit, s.idtr_base, s.idtr_limit);
+		log_raw("%s# %-4s %04x base %lx limit %x attr %x", name, names[i],
+			s.seg[i].selector, s.seg[i].base, s.seg[i].limit, s.seg[i].attr);
+	log_raw("%s# gdtr %lx/%x idtr %lx/%x", name, s.gdtr_base, s.gdtr_limit, s.idtr_base,
+		s.idtr_limit);
 }

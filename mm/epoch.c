@@ -5,26 +5,11 @@
 
 #define EPOCH_IDLE UINT64_MAX
 
-static struct {
-	u64 now __aligned(64);
-	struct {
-		u64 seen;
-	} __aligned(64) cpu[MAX_CPUS];
-} epochs;
+struct epoch_state epochs;
 
 u64 epoch_advance(void)
 {
 	return atomic_add(&epochs.now, 1);
-}
-
-u64 epoch_now(void)
-{
-	return atomic_load_acquire(&epochs.now);
-}
-
-void epoch_quiescent(u32 cpu, u64 seen)
-{
-	atomic_store_release(&epochs.cpu[cpu].seen, seen);
 }
 
 void epoch_cpu_online(u32 cpu)

@@ -12,16 +12,32 @@
 #ifndef MM_EPOCH_H
 #define MM_EPOCH_H
 
-#include <hv/base/types.h>
+#include <hv/base/atomic.h>
+#include <hv/base/platform.h>
 
 /* Starts a new epoch and returns it. */
 u64 epoch_advance(void);
 
+/* In the open only because every entry into a guest reads and writes it. */
+struct epoch_state {
+	u64 now __aligned(64);
+	struct {
+		u64 seen;
+	} __aligned(64) cpu[MAX_CPUS];
+};
+extern struct epoch_state epochs;
+
 /* The current epoch: read it before looking at flush generations. */
-u64 epoch_now(void);
+static inline u64 epoch_now(void)
+{
+	return atomic_load_acquire(&epochs.now);
+}
 
 /* This CPU has flushed all it had to since @seen was read, and enters a guest. */
-void epoch_quiescent(u32 cpu, u64 seen);
+static inline void epoch_quiescent(u32 cpu, u64 seen)
+{
+	atomic_store_release(&epochs.cpu[cpu].seen, seen);
+}
 
 void epoch_cpu_online(u32 cpu);
 void epoch_idle_enter(u32 cpu);

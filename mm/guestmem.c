@@ -26,10 +26,11 @@ static int write_page(struct p2m *p, gpa_t gpa, const u8 *buf, size_t len)
 	struct p2m_entry e = p2m_lookup(p, gpa.v >> PAGE_SHIFT);
 
 	if (e.kind == P2M_EMPTY) {
+		enum p2m_kind kind;
 		int err;
 
 		spin_lock(&p->lock);
-		err = p2m_populate(p, gpa.v >> PAGE_SHIFT, ORDER_4K, FRAME_USE_RESERVE);
+		err = p2m_populate(p, gpa.v >> PAGE_SHIFT, ORDER_4K, FRAME_USE_RESERVE, &kind);
 		spin_unlock(&p->lock);
 		if (err && err != HV_ESTATE)
 			return err;

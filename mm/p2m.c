@@ -281,33 +281,47 @@ int p2m_map(struct p2m *p, u64 gfn, u32 frame, unsigned int order, unsigned int 
 	return HV_OK;
 }
 
-int p2m_populate(struct p2m *p, u64 gfn, unsigned int max_order, unsigned int flags)
+/* Backs the EMPTY entry @at with a large page, if one is to be had scrubbed. */
+static bool populate_large(struct p2m *p, u64 gfn, unsigned int flags)
 {
-	struct p2m_entry e = p2m_lookup(p, gfn);
-	unsigned int order = e.order >= ORDER_2M && max_order >= ORDER_2M ? ORDER_2M : ORDER_4K;
+	u64 base = ALIGN_DOWN(gfn, 1UL << ORDER_2M);
+	struct pos at;
+	u32 frame;
+
+	if (frame_alloc_guest(&p->acct, base, ORDER_2M, flags | FRAME_CLEAN_ONLY, &frame))
+		return false;
+	hv_assert(!walk_split(p, base, 2, &at));
+	set_entry(p, &at, pt_leaf(p->fmt, (u64)frame << PAGE_SHIFT, 2, PROT_RWX, MEMTYPE_WB));
+	return true;
+}
+
+int p2m_populate(struct p2m *p, u64 gfn, unsigned int max_order, unsigned int flags,
+		 enum p2m_kind *kind)
+{
+	struct pos at;
 	u32 frame;
 	int err;
 
-	if (e.kind == P2M_MAPPED)
-		return HV_OK;
-	if (e.kind != P2M_EMPTY)
+	*kind = P2M_HOLE;
+	if (gfn >= p->nr_gfns)
 		return HV_ESTATE;
-	err = p2m_prepare(p, flags);
-	if (err)
-		return err;
-	if (order) {
-		gfn = ALIGN_DOWN(gfn, 1UL << order);
-		err = frame_alloc_guest(&p->acct, gfn, order, flags | FRAME_CLEAN_ONLY, &frame);
-		if (err)
-			order = ORDER_4K;
-	}
-	if (!order) {
-		err = frame_alloc_guest(&p->acct, gfn, order, flags, &frame);
+	at = walk(p, gfn, 1);
+	*kind = kind_of(p, *at.slot);
+	if (*kind != P2M_EMPTY)
+		return HV_ESTATE;
+	if (at.level > 1) {
+		err = p2m_prepare(p, flags);
 		if (err)
 			return err;
+		if (max_order >= ORDER_2M && populate_large(p, gfn, flags))
+			return HV_OK;
 	}
-	err = p2m_map(p, gfn, frame, order, PROT_RWX, MEMTYPE_WB);
-	hv_assert(!err);
+	err = frame_alloc_guest(&p->acct, gfn, ORDER_4K, flags, &frame);
+	if (err)
+		return err;
+	if (at.level > 1)
+		hv_assert(!walk_split(p, gfn, 1, &at));
+	set_entry(p, &at, pt_leaf(p->fmt, (u64)frame << PAGE_SHIFT, 1, PROT_RWX, MEMTYPE_WB));
 	return HV_OK;
 }
 

@@ -71,8 +71,12 @@ int p2m_prepare(struct p2m *p, unsigned int flags);
 int p2m_map(struct p2m *p, u64 gfn, u32 frame, unsigned int order, unsigned int prot,
 	    enum memtype mt);
 
-/* Demand-zero: backs @gfn, by 2 MiB where it may. HV_ENOMEM, HV_EAGAIN, HV_ESTATE. */
-int p2m_populate(struct p2m *p, u64 gfn, unsigned int max_order, unsigned int flags);
+/*
+ * Demand-zero: backs @gfn, by 2 MiB where it may.  HV_ENOMEM, HV_EAGAIN; or
+ * HV_ESTATE: it is not EMPTY but what *@kind says.
+ */
+int p2m_populate(struct p2m *p, u64 gfn, unsigned int max_order, unsigned int flags,
+		 enum p2m_kind *kind);
 
 /*
  * Balloon: @gfn (aligned to @order, 0 or 9) goes in or out.  HV_ERANGE: not

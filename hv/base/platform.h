@@ -23,10 +23,20 @@ u64 plat_time_us(void);
 /* Makes CPU @cpu leave guest mode or idle soon. Never waits. */
 void plat_kick(u32 cpu);
 
+/* Where host-physical address 0 is in our address space: all RAM is mapped there, in one piece. */
+extern uintptr_t plat_direct_base;
+
 /* Where a host-physical address is in our address space. RAM only. */
-void *plat_ptr(hpa_t pa);
+static inline void *plat_ptr(hpa_t pa)
+{
+	return (void *)(plat_direct_base + pa.v);
+}
+
 /* And back, for pointers that plat_ptr() gave. */
-hpa_t plat_pa(const void *p);
+static inline hpa_t plat_pa(const void *p)
+{
+	return HPA((uintptr_t)p - plat_direct_base);
+}
 
 /* Zeroes @bytes (a multiple of 4 KiB) at @p, for the next owner. */
 void plat_scrub(void *p, size_t bytes);

@@ -93,7 +93,7 @@ int paging_map(u64 va, hpa_t pa, u64 pages, unsigned int flags)
 	return HV_OK;
 }
 
-static int map_section(u8 *start, u8 *end, unsigned int flags)
+static int map_section(const u8 *start, const u8 *end, unsigned int flags)
 {
 	return paging_map((u64)start, HPA((u64)start - VA_IMAGE), (u64)(end - start) / PAGE_SIZE,
 			  flags);

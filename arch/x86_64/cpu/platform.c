@@ -9,22 +9,14 @@
 #include <hv/base/atomic.h>
 #include <hv/base/log.h>
 
+uintptr_t plat_direct_base = VA_DIRECT;
+
 u32 plat_cpu(void)
 {
 	u32 id;
 
 	asm("mov %%gs:8, %0" : "=r"(id));
 	return id;
-}
-
-void *plat_ptr(hpa_t pa)
-{
-	return (void *)(VA_DIRECT + pa.v);
-}
-
-hpa_t plat_pa(const void *p)
-{
-	return HPA((u64)p - VA_DIRECT);
 }
 
 void plat_kick(u32 cpu)

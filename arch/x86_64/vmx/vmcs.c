@@ -7,25 +7,18 @@
 #include <hv/base/string.h>
 #include <hv/vm.h>
 
-u64 vmread(u32 field)
+void vmx_read_failed(u32 field)
 {
-	u64 value;
-	bool failed;
-
-	asm volatile("vmread %2, %0" : "=r"(value), "=@ccbe"(failed) : "r"((u64)field) : "memory");
-	if (unlikely(failed))
-		plat_panic("VMREAD of field %x failed", field);
-	return value;
+	plat_panic("VMREAD of field %x failed", field);
 }
 
-void vmwrite(u32 field, u64 value)
+void vmx_write_failed(u32 field, u64 value)
 {
-	bool failed;
+	u64 error = 0;
 
-	asm volatile("vmwrite %1, %2" : "=@ccbe"(failed) : "r"(value), "r"((u64)field) : "memory");
-	if (unlikely(failed))
-		plat_panic("VMWRITE of %lx to field %x failed: %s", value, field,
-			   vmx_instruction_error((u32)vmread(VMCS_INSTRUCTION_ERROR)));
+	asm volatile("vmread %1, %0" : "+r"(error) : "r"((u64)VMCS_INSTRUCTION_ERROR) : "cc");
+	plat_panic("VMWRITE of %lx to field %x failed: %s", value, field,
+		   vmx_instruction_error((u32)error));
 }
 
 /*

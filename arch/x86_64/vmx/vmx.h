@@ -43,9 +43,27 @@ static inline struct vmx_vcpu *vmx_of(struct vcpu *v)
 	return v->arch;
 }
 
+void vmx_read_failed(u32 field) __attribute__((noreturn, cold));
+void vmx_write_failed(u32 field, u64 value) __attribute__((noreturn, cold));
+
 /* VMREAD and VMWRITE with checked flags; a failure is ours, and is fatal. */
-u64 vmread(u32 field);
-void vmwrite(u32 field, u64 value);
+static inline u64 vmread(u32 field)
+{
+	u64 value;
+
+	asm goto volatile("vmread %1, %0\n\tjbe %l2" : "=r"(value) : "r"((u64)field) : "cc", "memory" : failed);
+	return value;
+failed:
+	vmx_read_failed(field);
+}
+
+static inline void vmwrite(u32 field, u64 value)
+{
+	asm goto volatile("vmwrite %0, %1\n\tjbe %l2" : : "r"(value), "r"((u64)field) : "cc", "memory" : failed);
+	return;
+failed:
+	vmx_write_failed(field, value);
+}
 
 /* entry.S: 0 after an exit; 1, 2: VMLAUNCH or VMRESUME failed with CF, ZF. */
 int vmx_enter(u64 *gpr, u64 launched);

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a guest pays, in TSC ticks; where the TSC counts instructions (Bochs,
+ * QEMU with -icount) those are instructions.  Plain multiboot: it runs under
+ * other hypervisors too, and then leaves out what only Aerostat has.
+ * Prints lines "bench NAME VALUE UNIT".
+ */
+#include "case.h"
+
+#define ROUNDS 200
+
+static u64 overhead;
+
+static void report(const char *name, u64 value, const char *unit)
+{
+	bare_printf("bench %s %lu %s\n", name, value, unit);
+}
+
+/* The least of several runs: what the path costs when no timer interrupts it. */
+#define MEASURE(statement)                                              \
+	({                                                              \
+		u64 best_ = ~0ul;                                       \
+		for (int run_ = 0; run_ < 5; run_++) {                  \
+			u64 start_ = bare_rdtsc();                      \
+			for (int i_ = 0; i_ < ROUNDS; i_++) {           \
+				statement;                              \
+			}                                               \
+			start_ = bare_rdtsc() - start_;                 \
+			if (start_ < best_)                             \
+				best_ = start_;                         \
+		}                                                       \
+		best_ / ROUNDS - overhead;                              \
+	})
+
+static void one_cpuid(void)
+{
+	u32 r[4];
+
+	bare_cpuid(0, 0, r);
+}
+
+/* The instruction and its registers, nothing else: POLL on Aerostat, an unknown number elsewhere. */
+static void raw_vmcall(u64 nr)
+{
+	u64 b, c, d;
+
+	__asm__ volatile("vmcall" : "+a"(nr), "=b"(b), "=c"(c), "=d"(d)::"memory");
+}
+
+static void raw_vmmcall(u64 nr)
+{
+	u64 b, c, d;
+
+	__asm__ volatile("vmmcall" : "+a"(nr), "=b"(b), "=c"(c), "=d"(d)::"memory");
+}
+
+static bool is_amd(void)
+{
+	u32 r[4];
+
+	bare_cpuid(0, 0, r);
+	return r[2] == 0x444d4163; /* "cAMD" */
+}
+
+static void world_switches(void)
+{
+	u64 nr = bare_on_aerostat() ? AERO_CALL_POLL : 99;
+
+	overhead = MEASURE(__asm__ volatile("" ::: "memory"));
+	report("cpuid", MEASURE(one_cpuid()), "instructions");
+	if (is_amd())
+		report("hypercall", MEASURE(raw_vmmcall(nr)), "instructions");
+	else
+		report("hypercall", MEASURE(raw_vmcall(nr)), "instructions");
+	report("port-read", MEASURE(bare_inb(0x3fd)), "instructions");
+	report("port-read-nobody", MEASURE(bare_inb(0x21)), "instructions");
+	report("msr-read", MEASURE(bare_rdmsr(0x1b)), "instructions");
+}
+
+/* --- memory: needs scrubbed frames, so the host is given time to scrub -------------- */
+
+/* Cost of touching @n pages, @step apart, from @page on, each for the first time. */
+static u64 touch(u64 page, u64 n, u64 step)
+{
+	u64 start = bare_rdtsc();
+
+	for (u64 i = 0; i < n; i++)
+		*(volatile u64 *)bare_ptr(page + i * step) = 1;
+	return (bare_rdtsc() - start) / n;
+}
+
+/* How much is scrubbed here on demand is told by the host. */
+static u64 scrubbed(void)
+{
+	return host_info().scrubbed_demand;
+}
+
+static void wait_for_clean_memory(void)
+{
+	for (int i = 0; i < 500; i++) {
+		struct aero_host_info h = host_info();
+
+		if (h.clean >= h.free - 512)
+			return;
+		bare_sleep_us(2000);
+	}
+}
+
+static void populate(void)
+{
+	u64 first = bare_page_alloc(9), before, cost;
+
+	/* 2 MiB: state high, empty, aligned */
+	for (int i = 0; i < 7; i++)
+		bare_page_alloc(9);
+	before = scrubbed();
+	cost = touch(first, 8, 512);
+	report("demand-zero-2m", cost, "instructions");
+	report("demand-zero-2m-scrubbed-in-place", scrubbed() - before, "frames");
+}
+
+static void fill_batch(struct aero_batch *b, u64 first, u64 n, unsigned int order)
+{
+	for (u64 i = 0; i < n; i++)
+		b->entry[i] = (first + (i << order)) << 12 | (order ? AERO_ENTRY_2M : 0);
+}
+
+static struct aero_batch batch __attribute__((aligned(4096)));
+
+static u64 batch_call(u64 nr, u64 n)
+{
+	struct aero_result r = { 0 };
+	u64 start = bare_rdtsc(), done = 0;
+
+	do {
+		bare_hypercall(nr, (u64)&batch, n, done, &r);
+		done = r.value;
+	} while (r.status == AERO_AGAIN);
+	if (r.status)
+		bare_printf("bench: batch answers %ld\n", r.status);
+	return bare_rdtsc() - start;
+}
+
+static void small_entries(void)
+{
+	u64 first = bare_page_alloc(9), cost;
+
+	/* One entry splits the 2 MiB leaf; the next 400 are plain 4 KiB locks. */
+	*(volatile u64 *)bare_ptr(first) = 1;
+	fill_batch(&batch, first, 1, 0);
+	report("lock-4k-with-split", batch_call(AERO_CALL_LOCK, 1), "instructions");
+	fill_batch(&batch, first + 1, 400, 0);
+	report("lock-4k", batch_call(AERO_CALL_LOCK, 400) / 400, "instructions");
+	report("unlock-4k", batch_call(AERO_CALL_UNLOCK, 400) / 400, "instructions");
+	wait_for_clean_memory();
+	cost = scrubbed();
+	report("demand-zero-4k", touch(first + 1, 400, 1), "instructions");
+	report("demand-zero-4k-scrubbed-in-place", scrubbed() - cost, "frames");
+}
+
+static void large_entries(void)
+{
+	u64 n = bare_arg_number("large", 64), first = 0, got = 0, cost;
+	struct aero_vm_info before, after;
+
+	/* A run of blocks that is mapped by 2 MiB leaves. */
+	for (u64 i = 0; i < n; i++) {
+		u64 p = bare_page_alloc(9);
+
+		if (!p)
+			break;
+		if (!first)
+			first = p;
+		*(volatile u64 *)bare_ptr(p) = 1;
+		batch.entry[got++] = p << 12 | AERO_ENTRY_2M;
+	}
+	batch_call(AERO_CALL_LOCK, got); /* once before, so that nothing here is touched first */
+	batch_call(AERO_CALL_UNLOCK, got);
+	for (u64 i = 0; i < got; i++)
+		*(volatile u64 *)bare_ptr(batch.entry[i] >> 12) = 1;
+	before = vm_info(self());
+	cost = batch_call(AERO_CALL_LOCK, got) / got;
+	after = vm_info(self());
+	report("lock-2m", cost, "instructions");
+	report("lock-2m-entries-a-batch", got, "entries");
+	/* vm_info itself is one exit */
+	report("exits-a-full-batch", after.exits - before.exits - 1, "exits");
+	report("flushes-a-full-batch", after.flushes - before.flushes, "flushes");
+	report("exits-per-gib", (after.exits - before.exits - 1) * 512 / (got < 512 ? 512 : got), "exits");
+	report("flushes-per-gib", (after.flushes - before.flushes) * 512 / (got < 512 ? 512 : got), "flushes");
+	report("unlock-2m", batch_call(AERO_CALL_UNLOCK, got) / got, "instructions");
+	report("metadata-per-frame", 16, "bytes");
+	report("tables-of-this-vm", after.tables * 4, "KiB");
+}
+
+static void zeroing(void)
+{
+	u64 page = bare_page_alloc(0), start, n = PAGE / 8;
+	void *p = bare_ptr(page);
+
+	*(volatile u64 *)p = 1;
+	start = bare_rdtsc();
+	__asm__ volatile("rep stosq" : "+D"(p), "+c"(n) : "a"(0ul) : "memory");
+	report("zeroing-4k", bare_rdtsc() - start, "instructions");
+}
+
+int bare_main(void)
+{
+	world_switches();
+	zeroing();
+	if (!bare_on_aerostat())
+		return 0;
+	if (!bare_balloon_start())
+		return 1;
+	wait_for_clean_memory();
+	populate();
+	small_entries();
+	large_entries();
+	return audit();
+}
