@@ -49,7 +49,7 @@ $(HV): $(HV_OBJS) boot/link.lds tools/symbols
 
 # --- guests ------------------------------------------------------------------------
 
-GUEST_CFLAGS := -std=gnu17 -O2 -g -I. $(WARNINGS) $(FREESTANDING)
+GUEST_CFLAGS := -std=gnu17 -O2 -g -I. $(WARNINGS) $(FREESTANDING) -Wno-return-type
 GUEST_NAMES := $(basename $(notdir $(wildcard tests/guest/*.c)))
 GUESTS := $(GUEST_NAMES:%=$(BUILD)/guests/%.elf)
 BARE_SRCS := $(wildcard guest-driver/*.c guest-driver/bare/*.c) guest-driver/bare/crt0.S
@@ -91,3 +91,5 @@ headers: $(ALONE)
 
 $(ALONE): alone/%: %
 	$(Q)echo '#include <$<>' | $(CC) $(HV_CFLAGS) -fsyntax-only -x c -
+
+include tests/unit/unit.mk

@@ -188,7 +188,7 @@ static void start_vms(void)
 
 static void tick(u64 now)
 {
-	vm_reap();
+	vm_background();
 	governor_tick(now);
 	if (config->host.stay || !vm_all_ended())
 		return;

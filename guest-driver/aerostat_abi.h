@@ -6,7 +6,7 @@
  * A call is VMCALL (Intel) or VMMCALL (AMD), from CPL 0 only:
  *   in:  RAX number, RBX, RCX, RDX arguments
  *   out: RAX status, RBX result, RCX balloon target (4 KiB pages), RDX how many
- *        entries the next batch should have
+ *        4 KiB pages the next batch should cover at most
  * No other register or flag changes.
  */
 #ifndef AEROSTAT_ABI_H
@@ -119,6 +119,7 @@ struct aero_host_info {
 #define AERO_VM_PAUSED 2
 #define AERO_VM_WAITING 3 /* for memory */
 #define AERO_VM_ENDED 4
+#define AERO_VM_STARTING 5
 
 struct aero_vm_info {
 	char name[AERO_NAME_MAX];

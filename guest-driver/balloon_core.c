@@ -71,7 +71,7 @@ static void call(struct aero_balloon *b, aero_u64 nr, aero_u64 x, aero_u64 y, ae
 	b->os->call(nr, x, y, z, r);
 	if (r->status >= 0) {
 		b->target = r->target;
-		b->hint = r->hint && r->hint <= AERO_BATCH_MAX ? r->hint : AERO_BATCH_MAX;
+		b->hint = r->hint ? r->hint : 1;
 	}
 }
 
@@ -80,7 +80,7 @@ long aero_balloon_start(struct aero_balloon *b, const struct aero_os *os)
 	struct aero_result r;
 	aero_u64 page;
 
-	*b = (struct aero_balloon){ .os = os, .hint = AERO_BATCH_MAX };
+	*b = (struct aero_balloon){ .os = os, .hint = 1 };
 	do {
 		call(b, AERO_CALL_START, AERO_ABI_VERSION, ~0ull, 0, &r);
 	} while (r.status == AERO_AGAIN);
@@ -121,6 +121,8 @@ static unsigned int gather(struct aero_balloon *b, unsigned int order, aero_u64 
 	/* The whole batch must fit into chunks that exist before the call. */
 	if (!stack_reserve(b, s))
 		return 0;
+	if (max > AERO_BATCH_MAX)
+		max = AERO_BATCH_MAX;
 	if (max > AERO_CHUNK_ENTRIES - s->used)
 		max = AERO_CHUNK_ENTRIES - s->used;
 	while (n < max && b->os->alloc(b->os->ctx, order, &page))
@@ -132,7 +134,8 @@ static unsigned int gather(struct aero_balloon *b, unsigned int order, aero_u64 
 static aero_u64 inflate(struct aero_balloon *b, unsigned int order, aero_u64 max)
 {
 	struct aero_stack *s = order ? &b->large : &b->small;
-	unsigned int n = gather(b, order, max < b->hint ? max : b->hint), locked = 0;
+	aero_u64 wanted = b->hint >> order;
+	unsigned int n = gather(b, order, max < wanted ? max : wanted), locked = 0;
 	long status;
 
 	if (!n)
@@ -189,7 +192,8 @@ static int inflate_some(struct aero_balloon *b)
 {
 	aero_u64 want = b->target - b->size;
 
-	if (b->large_pages && want >= PAGES_2M && inflate(b, ORDER_2M, want / PAGES_2M))
+	if (b->large_pages && want >= PAGES_2M && b->hint >= PAGES_2M &&
+	    inflate(b, ORDER_2M, want / PAGES_2M))
 		return 1;
 	return inflate(b, ORDER_4K, want) != 0;
 }

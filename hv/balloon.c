@@ -9,6 +9,22 @@
 #define HOLD_SECONDS 2 /* no new inflation after a guest asked to grow */
 #define ENTRY_KNOWN (AERO_ENTRY_ADDR | AERO_ENTRY_2M)
 
+#define PLENTY (MIB(32) >> PAGE_SHIFT)
+
+/*
+ * A kernel that touches what it allocates takes a frame for each page of a
+ * batch before the first is locked; when memory is short, they must fit into
+ * the VM's reserve.
+ */
+static u64 hint(const struct vm *vm)
+{
+	u64 pages = atomic_load(&vm->balloon.hint);
+
+	if (likely(frames_plenty(PLENTY)))
+		return pages;
+	return min(pages, max(vm->p2m.acct.reserve / 2, 16UL));
+}
+
 static void reply(struct vcpu *v, s64 status, u64 result)
 {
 	struct balloon *b = &v->vm->balloon;
@@ -16,13 +32,13 @@ static void reply(struct vcpu *v, s64 status, u64 result)
 	v->gpr[GPR_RAX] = (u64)status;
 	v->gpr[GPR_RBX] = result;
 	v->gpr[GPR_RCX] = atomic_load(&b->target);
-	v->gpr[GPR_RDX] = atomic_load(&b->hint);
+	v->gpr[GPR_RDX] = hint(v->vm);
 	b->calls++;
 }
 
 void balloon_init(struct vm *vm)
 {
-	vm->balloon = (struct balloon){ .manual = BALLOON_BY_POLICY, .hint = AERO_BATCH_MAX };
+	vm->balloon = (struct balloon){ .manual = BALLOON_BY_POLICY, .hint = POLICY_HINT_MAX };
 }
 
 bool balloon_below_target(const struct vm *vm)
@@ -250,10 +266,10 @@ void balloon_grow(struct vcpu *v)
 	}
 	if (atomic_load(&b->manual) == BALLOON_BY_POLICY && want) {
 		target = min(target, size);
-		target = target > want ? target - want : 0;
+		target = max(target > want ? target - want : 0, floor);
 		atomic_store(&b->hold_until, plat_tsc() + HOLD_SECONDS * 1000 * plat_tsc_khz());
 		atomic_add(&b->grow_pages, want);
-		balloon_set_target(vm, max(target, floor));
+		balloon_set_target(vm, target);
 		governor_hurry();
 	}
 	reply(v, AERO_OK, size > target ? size - target : 0);

@@ -19,7 +19,7 @@ struct balloon {
 	u64 reset_gfn; /* where an unfinished START goes on */
 	u64 target;    /* (a) pages */
 	u64 manual;    /* (a) set by management, or BALLOON_BY_POLICY */
-	u32 hint;      /* (a) entries wanted in the next batch */
+	u32 hint;      /* (a) pages that the next batch should cover */
 	u32 doorbell_vector, doorbell_apic;
 	u32 calls;	/* of the driver, ever: that it moves shows that the driver lives */
 	u64 hold_until; /* (a) no inflation before this TSC: the guest asked to grow */

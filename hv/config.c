@@ -4,6 +4,7 @@
 
 #define MIN_MEMORY MIB(1)
 #define MAX_MEMORY GIB(4096)
+#define MIN_DEFAULT UINT64_MAX
 
 struct parser {
 	struct config *c;
@@ -221,7 +222,9 @@ static bool open_vm(struct parser *p, char *name)
 	if (c->nr_vms == MAX_VMS)
 		return fail(p, "too many VMs; %d are the most", MAX_VMS);
 	p->vm = &c->vm[c->nr_vms++];
-	*p->vm = (struct vm_config){ .shares = 1000, .vcpus = 1, .start = true, .line = p->line };
+	*p->vm = (struct vm_config){
+		.shares = 1000, .vcpus = 1, .start = true, .min = MIN_DEFAULT, .line = p->line
+	};
 	str_copy(p->vm->name, name, CONFIG_NAME_MAX);
 	p->in_host = false;
 	return true;
@@ -303,7 +306,7 @@ static bool finish_vm(struct parser *p, struct vm_config *vm)
 	if (vm->max > vm->memory)
 		return fail(p, "VM %s: max is more than its memory; write max = %luK or less",
 			    vm->name, vm->memory >> 10);
-	if (!vm->min)
+	if (vm->min == MIN_DEFAULT)
 		vm->min = min(vm->max, ALIGN_UP(vm->memory / 8, PAGE_SIZE));
 	if (vm->min > vm->max)
 		return fail(p, "VM %s: min is more than max; write min = %luK or less", vm->name,

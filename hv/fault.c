@@ -10,6 +10,8 @@
 #include <hv/sched.h>
 #include <hv/vm.h>
 
+#define WAIT_LOG_MS 1000 /* one line for a VM that waits again and again */
+
 /* The guest touched a page that it had given away: it gets an empty one. */
 static int pop(struct vm *vm, u64 gfn)
 {
@@ -71,9 +73,11 @@ static void wait_for_memory(struct vcpu *v, int err)
 		v->slice_end = 0;
 		return;
 	}
-	if (!atomic_load(&vm->waiting))
+	if (plat_tsc() - vm->wait_logged > WAIT_LOG_MS * plat_tsc_khz()) {
+		vm->wait_logged = plat_tsc();
 		log_line("vm %s: paused until memory comes back: the host has none left",
 			 vm->cfg->name);
+	}
 	sched_block(v, VCPU_NO_MEMORY);
 	governor_hurry();
 }
@@ -101,5 +105,6 @@ void exit_p2m_fault(struct vcpu *v, struct vmexit *e)
 	else if (kind == P2M_HOLE)
 		mmio_access(v, e->fault.gpa, e->fault.write);
 	else
-		vm_end(v->vm, VM_STATUS_CRASHED, "memory at %lx: %s", e->fault.gpa.v, hv_strerror(err));
+		vm_end(v->vm, VM_STATUS_CRASHED, "memory at %lx: %s", e->fault.gpa.v,
+		       hv_strerror(err));
 }

@@ -33,7 +33,7 @@ void governor_init(const struct host_config *cfg)
 {
 	gov.cfg = *cfg;
 	gov.out.state = POLICY_HIGH;
-	gov.out.hint = AERO_BATCH_MAX;
+	gov.out.hint = POLICY_HINT_MAX;
 	gov.next_decision = plat_tsc();
 	gov.next_status = plat_tsc() + ms_to_ticks(cfg->status_ms);
 }
@@ -41,11 +41,6 @@ void governor_init(const struct host_config *cfg)
 enum policy_state governor_state(void)
 {
 	return gov.out.state;
-}
-
-u32 governor_hint(void)
-{
-	return gov.out.hint;
 }
 
 void governor_hurry(void)
@@ -66,11 +61,14 @@ static bool responsive(struct vm *vm, u64 now)
 		d->calls = calls;
 		d->at = now;
 	}
-	silent = now - d->at >= ms_to_ticks(SILENT_SECONDS * 1000);
+	/* One that we keep waiting for memory cannot answer, and is not to blame. */
+	silent = now - d->at >= ms_to_ticks(SILENT_SECONDS * 1000) && !atomic_load(&vm->waiting);
 	if (silent != d->silent)
-		log_line(silent ? "vm %s: its balloon driver has been silent for %u s: inactive until it calls again" :
-				  "vm %s: its balloon driver answers again",
-			 vm->cfg->name, SILENT_SECONDS);
+		log_line(
+			silent ?
+				"vm %s: its balloon driver has been silent for %u s: inactive until it calls again" :
+				"vm %s: its balloon driver answers again",
+			vm->cfg->name, SILENT_SECONDS);
 	d->silent = silent;
 	return !silent;
 }

@@ -19,7 +19,4 @@ void governor_hurry(void);
 
 enum policy_state governor_state(void);
 
-/* Entries that the next batch should have. */
-u32 governor_hint(void);
-
 #endif

@@ -53,6 +53,8 @@ static u32 visible_state(const struct vm *vm)
 		return atomic_load(&vm->waiting) ? AERO_VM_WAITING : AERO_VM_RUNNING;
 	case VM_PAUSED:
 		return AERO_VM_PAUSED;
+	case VM_QUEUED:
+		return AERO_VM_STARTING;
 	default:
 		return AERO_VM_ENDED;
 	}
@@ -156,15 +158,8 @@ void manage_stop(struct vcpu *v)
 void manage_restart(struct vcpu *v)
 {
 	struct vm *vm = target_vm(v);
-	int err;
 
 	if (!vm)
 		return;
-	err = vm_start(vm);
-	if (!err)
-		done(v, AERO_OK, 0);
-	else if (err == HV_ENOMEM || err == HV_EAGAIN)
-		done(v, AERO_ERR_NOMEM, 0);
-	else
-		done(v, AERO_ERR_STATE, 0);
+	done(v, vm_queue_start(vm) ? AERO_ERR_STATE : AERO_OK, 0);
 }

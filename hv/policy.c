@@ -3,6 +3,7 @@
 
 /* Fixed point of the share levels. */
 #define SCALE_SHIFT 20
+#define LEVEL_ALL (1UL << 62) /* every demand is met */
 #define GROW_STEP 8 /* a balloon gives back at most 1/8 of its VM's size a decision */
 
 struct policy_thresholds policy_thresholds(u64 total)
@@ -83,7 +84,7 @@ static u64 sum_at(const struct policy_in *in, u64 level)
  */
 static u64 find_level(const struct policy_in *in, u64 memory)
 {
-	u64 lo = 0, hi = 1UL << 62;
+	u64 lo = 0, hi = LEVEL_ALL;
 
 	if (sum_at(in, hi) <= memory)
 		return hi;
@@ -113,11 +114,13 @@ static u64 step_down(const struct policy_vm *vm, u64 target, u64 floor)
 	return target > floor + step ? target - step : floor;
 }
 
+/* @scarce: take now. @all_fits: every VM may have what it could use, so give back freely. */
 static void decide_vm(const struct policy_in *in, const struct policy_vm *vm, bool scarce,
-		      struct policy_vm_out *out)
+		      bool all_fits, struct policy_vm_out *out)
 {
 	u64 floor = clamp_target(in, vm, vm->size - vm->max); /* max is always enforced */
 	u64 fair = clamp_target(in, vm, vm->size - min(out->entitlement, vm->size));
+	u64 rest = all_fits ? floor : max(fair, floor); /* more would be taken away again at once */
 
 	out->target = vm->target;
 	out->reason = REASON_NONE;
@@ -125,7 +128,7 @@ static void decide_vm(const struct policy_in *in, const struct policy_vm *vm, bo
 		out->reason = REASON_MANUAL;
 		return;
 	}
-	if (!vm->responsive && vm->target) {
+	if (!vm->responsive) {
 		out->reason = REASON_SILENT;
 		return;
 	}
@@ -139,10 +142,11 @@ static void decide_vm(const struct policy_in *in, const struct policy_vm *vm, bo
 	} else if (scarce && vm->target > fair) {
 		out->target = max(fair, floor);
 		out->reason = REASON_GIVEN_BACK;
-	} else if (!scarce && vm->target > floor) {
-		out->target = step_down(vm, vm->target, floor);
+	} else if (!scarce && vm->target > rest) {
+		out->target = step_down(vm, vm->target, rest);
 		out->reason = REASON_GIVEN_BACK;
 	}
+	out->target = clamp_target(in, vm, out->target); /* one set by hand may be beyond */
 	if (out->target < floor) {
 		out->target = floor;
 		out->reason = REASON_MAX;
@@ -153,10 +157,10 @@ static const struct {
 	enum policy_mechanism mechanism;
 	u32 hint;
 } plan[] = {
-	[POLICY_HIGH] = { MECHANISM_NONE, 512 },
-	[POLICY_SOFT] = { MECHANISM_BALLOON, 512 },
-	[POLICY_HARD] = { MECHANISM_COMPRESS, 128 },
-	[POLICY_LOW] = { MECHANISM_BLOCK, 32 },
+	[POLICY_HIGH] = { MECHANISM_NONE, POLICY_HINT_MAX },
+	[POLICY_SOFT] = { MECHANISM_BALLOON, POLICY_HINT_MAX },
+	[POLICY_HARD] = { MECHANISM_COMPRESS, 8192 },
+	[POLICY_LOW] = { MECHANISM_BLOCK, 512 },
 };
 
 void policy_decide(const struct policy_in *in, struct policy_out *out)
@@ -181,7 +185,7 @@ void policy_decide(const struct policy_in *in, struct policy_out *out)
 
 		out->vm[i].entitlement = entitled(in, vm, level);
 		out->vm[i].rho = ((u64)vm->shares * 1000 << SCALE_SHIFT) / price;
-		decide_vm(in, vm, scarce, &out->vm[i]);
+		decide_vm(in, vm, scarce, level == LEVEL_ALL, &out->vm[i]);
 	}
 }
 

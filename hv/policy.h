@@ -13,6 +13,7 @@
 #include <hv/base/types.h>
 
 #define POLICY_MAX_VMS 64
+#define POLICY_HINT_MAX (512 * 512) /* a full batch of 2 MiB entries */
 
 /* How much is free decides what is done about it ("Dynamic Reallocation"). */
 enum policy_state { POLICY_HIGH, POLICY_SOFT, POLICY_HARD, POLICY_LOW };
@@ -67,7 +68,7 @@ struct policy_vm_out {
 struct policy_out {
 	enum policy_state state;
 	enum policy_mechanism mechanism;
-	u32 hint; /* entries a batch should have */
+	u32 hint; /* 4 KiB pages that a batch should cover at most */
 	struct policy_vm_out vm[POLICY_MAX_VMS];
 };
 

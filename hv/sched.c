@@ -7,8 +7,8 @@
 static struct {
 	struct spinlock lock;
 	struct list ready;
-	u64 clock;		      /* least virtual time that anybody ran at */
-	u64 idle;		      /* bit per idle CPU */
+	u64 clock; /* least virtual time that anybody ran at */
+	u64 idle;  /* bit per idle CPU */
 	u32 ticking;
 	sched_tick_fn tick;
 	struct vcpu *running[MAX_CPUS];
@@ -189,6 +189,20 @@ bool sched_retire(struct vcpu *v)
 	return gone;
 }
 
+/* No CPU sleeps while a vCPU is ready: one that was left on the list wakes another. */
+static void pass_on(void)
+{
+	struct vcpu *v;
+
+	if (!sched.idle)
+		return;
+	list_for_each(v, &sched.ready, ready)
+		if (runnable(v)) {
+			find_cpu_for(v);
+			return;
+		}
+}
+
 /* The ready vCPU with the least virtual time; ties go to one that ran here last. */
 static struct vcpu *pick(u32 cpu)
 {
@@ -206,6 +220,7 @@ static struct vcpu *pick(u32 cpu)
 		best->started = plat_tsc();
 		sched.running[cpu] = best;
 		sched.clock = max(sched.clock, best->vruntime);
+		pass_on();
 	} else {
 		sched.idle |= BIT(cpu);
 		atomic_store_seq(&sched.wake[cpu], 0);
@@ -276,7 +291,7 @@ static void events(void)
 /* Work for a CPU that has nothing to run; false if there is none. */
 static bool background(void)
 {
-	if (vm_reap())
+	if (vm_background())
 		return true;
 	if (quarantine_drain(64)) {
 		sched_wake_memory_waiters();

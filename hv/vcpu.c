@@ -170,6 +170,8 @@ static void step(struct vcpu *v, u32 cpu)
 		u64 now = plat_tsc();
 
 		lapic_timer_check(v, now);
+		if (quarantine_drain(64))
+			sched_wake_memory_waiters();
 		if (now >= v->slice_end || now >= sched_next_event() || sched_should_yield(v))
 			v->slice_end = 0; /* leave */
 	}
@@ -205,12 +207,13 @@ void vcpu_dump(struct vcpu *v)
 
 	backend->get_state(v, &s);
 	log_line("vm %s: vCPU %u stopped at rip %lx:", name, v->index, s.rip);
-	log_raw("%s# rax %016lx rbx %016lx rcx %016lx rdx %016lx", name, g[GPR_RAX], g[GPR_RBX], g[GPR_RCX],
-		g[GPR_RDX]);
-	log_raw("%s# rsi %016lx rdi %016lx rbp %016lx rsp %016lx", name, g[GPR_RSI], g[GPR_RDI], g[GPR_RBP],
-		s.rsp);
+	log_raw("%s# rax %016lx rbx %016lx rcx %016lx rdx %016lx", name, g[GPR_RAX], g[GPR_RBX],
+		g[GPR_RCX], g[GPR_RDX]);
+	log_raw("%s# rsi %016lx rdi %016lx rbp %016lx rsp %016lx", name, g[GPR_RSI], g[GPR_RDI],
+		g[GPR_RBP], s.rsp);
 	log_raw("%s# r8  %016lx r9  %016lx r10 %016lx r11 %016lx", name, g[8], g[9], g[10], g[11]);
-	log_raw("%s# r12 %016lx r13 %016lx r14 %016lx r15 %016lx", name, g[12], g[13], g[14], g[15]);
+	log_raw("%s# r12 %016lx r13 %016lx r14 %016lx r15 %016lx", name, g[12], g[13], g[14],
+		g[15]);
 	log_raw("%s# rflags %lx cr0 %lx cr3 %lx cr4 %lx efer %lx", name, s.rflags, s.cr0, s.cr3,
 		s.cr4, s.efer);
 	for (int i = 0; i < SEG_NR; i++)

@@ -17,7 +17,7 @@
 
 struct vm *vms[MAX_VMS];
 u32 nr_vms;
-static u32 reaping;
+static u32 in_background;
 
 struct p2m *vm_p2m_of(u16 owner)
 {
@@ -48,17 +48,28 @@ int vm_create(u16 id, const struct vm_config *cfg)
 }
 
 /* The guest-physical memory map: see fill_info() in loader.c. */
-static int map_memory(struct vm *vm)
+static int map_ranges(struct vm *vm)
 {
 	u64 low = min(vm->pages, HOLE_START_GFN);
-	int err = p2m_init(&vm->p2m, backend->format, vm->id, vm_top_gfn(vm));
+	int err = p2m_set_range(&vm->p2m, 0, LOW_END_GFN, P2M_EMPTY);
 
-	if (!err)
-		err = p2m_set_range(&vm->p2m, 0, LOW_END_GFN, P2M_EMPTY);
 	if (!err)
 		err = p2m_set_range(&vm->p2m, HIGH_START_GFN, low - HIGH_START_GFN, P2M_EMPTY);
 	if (!err && vm->pages > low)
 		err = p2m_set_range(&vm->p2m, ABOVE_4G_GFN, vm->pages - low, P2M_EMPTY);
+	return err;
+}
+
+/* From p2m_init() on the audit can see the map, so it is filled under the lock. */
+static int map_memory(struct vm *vm)
+{
+	int err = p2m_init(&vm->p2m, backend->format, vm->id, vm_top_gfn(vm));
+
+	if (err)
+		return err;
+	spin_lock(&vm->p2m.lock);
+	err = map_ranges(vm);
+	spin_unlock(&vm->p2m.lock);
 	return err;
 }
 
@@ -118,6 +129,7 @@ static int prepare(struct vm *vm, struct loaded *image)
 		err = create_vcpus(vm);
 	if (err)
 		return err;
+	vm->p2m.acct.min = vm->cfg->min >> PAGE_SHIFT;
 	vm->p2m.acct.reserve_max = vm->cfg->reserve >> PAGE_SHIFT;
 	frame_reserve_fill(&vm->p2m.acct);
 	return loader_load(vm, image);
@@ -141,7 +153,7 @@ int vm_start(struct vm *vm)
 	struct loaded image;
 	int err;
 
-	if (atomic_load(&vm->state) != VM_NONE && atomic_load(&vm->state) != VM_ENDED)
+	if (vm_alive(vm) || atomic_load(&vm->state) == VM_ENDING)
 		return HV_ESTATE;
 	err = admit(vm);
 	if (err) {
@@ -155,6 +167,7 @@ int vm_start(struct vm *vm)
 	vm->faults = vm->active = vm->teardown_gfn = 0;
 	vm->active_permille = 1000;
 	vm->waiting = 0;
+	vm->wait_logged = 0;
 	vm->exit_status = 0;
 	balloon_init(vm);
 	sampler_init(&vm->sampler, plat_tsc() ^ vm->id);
@@ -167,6 +180,14 @@ int vm_start(struct vm *vm)
 		 vm->nr_vcpus, vm->nr_vcpus > 1 ? "s" : "", vm->cfg->kernel);
 	atomic_store_seq(&vm->state, VM_RUNNING);
 	sched_wake(vm->vcpus[0]);
+	return HV_OK;
+}
+
+int vm_queue_start(struct vm *vm)
+{
+	if (!atomic_cas(&vm->state, VM_ENDED, VM_QUEUED) && !atomic_cas(&vm->state, VM_NONE, VM_QUEUED))
+		return HV_ESTATE;
+	sched_event_at(plat_tsc());
 	return HV_OK;
 }
 
@@ -235,18 +256,22 @@ static bool reap_step(struct vm *vm)
 	return true;
 }
 
-bool vm_reap(void)
+bool vm_background(void)
 {
 	bool worked = false;
 
-	if (atomic_swap(&reaping, 1u))
+	if (atomic_swap(&in_background, 1u))
 		return false;
-	for (u32 i = 0; i < nr_vms; i++)
-		if (atomic_load(&vms[i]->state) == VM_ENDING) {
+	for (u32 i = 0; i < nr_vms; i++) {
+		u32 state = atomic_load(&vms[i]->state);
+
+		if (state == VM_ENDING)
 			reap_step(vms[i]);
-			worked = true;
-		}
-	atomic_store_release(&reaping, 0u);
+		else if (state == VM_QUEUED)
+			vm_start(vms[i]);
+		worked |= state == VM_ENDING || state == VM_QUEUED;
+	}
+	atomic_store_release(&in_background, 0u);
 	return worked;
 }
 

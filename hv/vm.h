@@ -14,7 +14,8 @@
 #include <mm/sample.h>
 
 enum vm_state {
-	VM_NONE, /* never started */
+	VM_NONE,   /* never started */
+	VM_QUEUED, /* to be started by vm_background() */
 	VM_RUNNING,
 	VM_PAUSED, /* by management */
 	VM_ENDING, /* over; its memory is being taken back */
@@ -39,7 +40,8 @@ struct vm {
 	u64 faults; /* demand-zero faults served */
 	u64 active; /* estimate, in pages */
 	u32 active_permille;
-	u32 waiting; /* (a) vCPUs that wait for memory */
+	u32 waiting;	 /* (a) vCPUs that wait for memory */
+	u64 wait_logged; /* TSC of the last line about it */
 	u64 teardown_gfn;
 	int exit_status;
 	char exit_reason[64];
@@ -53,15 +55,18 @@ struct p2m *vm_p2m_of(u16 owner);
 
 /* Makes the record of a configured VM; vm_start() loads its images and lets it run. */
 int vm_create(u16 id, const struct vm_config *cfg);
-int vm_start(struct vm *vm);
+int vm_start(struct vm *vm); /* not while a vCPU is loaded on this CPU */
+
+/* Asks for a start soon, from anywhere. HV_ESTATE: it is not off. */
+int vm_queue_start(struct vm *vm);
 
 /* Ends @vm with @status, from any CPU; its memory is reclaimed in the background. */
 void vm_end(struct vm *vm, int status, const char *fmt, ...) __printf(3, 4);
 int vm_pause(struct vm *vm);
 int vm_resume(struct vm *vm);
 
-/* A bounded piece of background work: teardown of ended VMs. True if there was any. */
-bool vm_reap(void);
+/* A bounded piece of background work: teardown of ended VMs, queued starts. True if any. */
+bool vm_background(void);
 
 /* True once every VM that was started has ended and been reclaimed. */
 bool vm_all_ended(void);

@@ -11,7 +11,8 @@ static int audit_vm(struct audit *a, struct p2m *p)
 		return HV_EAGAIN;
 	}
 	spin_lock(&p->lock);
-	err = p2m_audit(p, &a->gfn);
+	/* It may have been destroyed since it was looked up. */
+	err = p->root.v ? p2m_audit(p, &a->gfn) : HV_OK;
 	spin_unlock(&p->lock);
 	if (err == HV_OK) {
 		a->vm++;
@@ -35,7 +36,7 @@ static int audit_guest(u32 frame, audit_p2m_fn p2m_of)
 				 f.owner);
 	spin_lock(&p->lock);
 	f = *frame_get(frame);
-	if (f.state == FRAME_GUEST && f.owner == p->acct.owner) {
+	if (p->root.v && f.state == FRAME_GUEST && f.owner == p->acct.owner) {
 		e = p2m_lookup(p, f.gfn);
 		if (e.kind != P2M_MAPPED || e.frame != frame || e.order != f.order)
 			err = log_error(HV_ECORRUPT,

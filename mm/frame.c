@@ -96,13 +96,21 @@ static u64 free_count(void)
 	return frames.buddy.count[0] + frames.buddy.count[1];
 }
 
-/* May @n frames be taken, and from the reserve of @acct? Holds frames.lock. */
+/* Brings the promise of @acct's min in line with what it has now. Holds frames.lock. */
+static void promise_min(struct frame_acct *acct)
+{
+	u64 want = acct->resident < acct->min ? acct->min - acct->resident : 0;
+
+	frames.stats.reserved += want - acct->min_promised;
+	acct->min_promised = want;
+}
+
+/* May @n frames be taken, and on what promise to @acct? Holds frames.lock. */
 static int charge(struct frame_acct *acct, u64 n, unsigned int flags)
 {
-	u64 free = free_count();
-	u64 promised = frames.stats.reserved;
+	u64 free = free_count(), promised = frames.stats.reserved;
 
-	if (free >= n && free - n >= promised)
+	if (free >= n && (free - n >= promised || (acct && acct->min_promised >= n)))
 		return HV_OK;
 	if (acct && (flags & FRAME_USE_RESERVE) && acct->reserve >= n && free >= n) {
 		acct->reserve -= n;
@@ -139,17 +147,20 @@ static void *frame_ptr(u32 frame)
 int frame_alloc_guest(struct frame_acct *acct, u64 gfn, unsigned int order, unsigned int flags,
 		      u32 *frame)
 {
-	u64 n = 1UL << order;
+	u64 n = 1UL << order, reserve;
 	struct frame *f;
 	bool clean;
 	int err;
 
 	spin_lock(&frames.lock);
+	reserve = acct->reserve;
 	err = charge(acct, n, flags);
 	if (!err) {
 		*frame = take(order, FRAME_FREE_CLEAN, !(flags & FRAME_CLEAN_ONLY), &clean);
 		if (*frame == FRAME_NONE) {
-			/* Fragmented: only order 0 never comes here. */
+			/* Fragmented: only order 0 never comes here. Nothing is charged. */
+			frames.stats.reserved += reserve - acct->reserve;
+			acct->reserve = reserve;
 			err = HV_ENOMEM;
 		}
 	}
@@ -168,6 +179,8 @@ int frame_alloc_guest(struct frame_acct *acct, u64 gfn, unsigned int order, unsi
 		frames.stats.hv -= n;
 		frames.stats.guest += n;
 		acct->resident += n;
+		if (acct->min_promised)
+			promise_min(acct);
 	}
 	spin_unlock(&frames.lock);
 	return err;
@@ -397,6 +410,7 @@ void quarantine_commit(struct frame_acct *acct, struct frame_batch *batch, u64 e
 	frames.stats.quarantine += batch->frames;
 	frames.stats.table -= tables;
 	frames.stats.guest -= batch->frames - tables;
+	promise_min(acct);
 	refill(acct, batch->frames);
 	spin_unlock(&frames.lock);
 	*batch = FRAME_BATCH_INIT;
@@ -431,6 +445,7 @@ u64 quarantine_drain(unsigned int max)
 void frame_reserve_fill(struct frame_acct *acct)
 {
 	spin_lock(&frames.lock);
+	promise_min(acct);
 	if (free_count() > frames.stats.reserved)
 		refill(acct, free_count() - frames.stats.reserved);
 	spin_unlock(&frames.lock);
@@ -439,8 +454,9 @@ void frame_reserve_fill(struct frame_acct *acct)
 void frame_reserve_drop(struct frame_acct *acct)
 {
 	spin_lock(&frames.lock);
-	frames.stats.reserved -= acct->reserve;
+	frames.stats.reserved -= acct->reserve + acct->min_promised;
 	acct->reserve = acct->reserve_max = 0;
+	acct->min = acct->min_promised = 0;
 	spin_unlock(&frames.lock);
 }
 
@@ -452,6 +468,12 @@ u64 frames_available(void)
 	n = free_count() > frames.stats.reserved ? free_count() - frames.stats.reserved : 0;
 	spin_unlock(&frames.lock);
 	return n;
+}
+
+bool frames_plenty(u64 n)
+{
+	return atomic_load(&frames.buddy.count[0]) + atomic_load(&frames.buddy.count[1]) >=
+	       atomic_load(&frames.stats.reserved) + n;
 }
 
 bool frame_scrub_one(void)

@@ -44,12 +44,17 @@ struct frame {
 };
 _Static_assert(sizeof(struct frame) == 16, "a frame record is 16 bytes");
 
-/* What one VM holds. The reserve serves its faults while its balloon inflates. */
+/*
+ * What one VM holds, and what it is promised: its min by right, and a reserve
+ * that serves its faults while its balloon inflates.
+ */
 struct frame_acct {
 	u16 owner;
 	u64 resident; /* GUEST frames, in 4 KiB */
 	u64 tables;
-	u64 reserve; /* frames promised to this VM and not yet taken */
+	u64 min;	  /* guaranteed resident frames */
+	u64 min_promised; /* of those, not yet taken */
+	u64 reserve;	  /* frames promised to this VM and not yet taken */
 	u64 reserve_max;
 };
 
@@ -132,9 +137,12 @@ void quarantine_commit(struct frame_acct *acct, struct frame_batch *batch, u64 e
 /* Frees what has outlived its epoch, at most @max blocks; returns frames freed. */
 u64 quarantine_drain(unsigned int max);
 
-/* Promise frames to @acct's reserve while there are unpromised free ones. */
+/* Promises @acct its min, and its reserve while there are unpromised free frames. */
 void frame_reserve_fill(struct frame_acct *acct);
 void frame_reserve_drop(struct frame_acct *acct);
+
+/* Are @n frames free and unpromised? A glance, without the lock. */
+bool frames_plenty(u64 n);
 
 /* Free and unpromised, in frames. */
 u64 frames_available(void);

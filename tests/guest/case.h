@@ -11,22 +11,23 @@ struct test_case {
 };
 
 /* Says what is wrong and makes the case (a function returning int) fail. */
-#define CHECK(cond)                                                             \
-	do {                                                                    \
-		if (!(cond)) {                                                  \
+#define CHECK(cond)                                                                 \
+	do {                                                                        \
+		if (!(cond)) {                                                      \
 			bare_printf("FAIL %s:%d: %s\n", __FILE__, __LINE__, #cond); \
-			return 1;                                               \
-		}                                                               \
+			return 1;                                                   \
+		}                                                                   \
 	} while (0)
 
 /* The same, with the two values. */
-#define CHECK_EQ(a, b)                                                                      \
-	do {                                                                                \
-		u64 a_ = (u64)(a), b_ = (u64)(b);                                           \
-		if (a_ != b_) {                                                             \
-			bare_printf("FAIL %s:%d: %s is %lx, not %lx\n", __FILE__, __LINE__, #a, a_, b_); \
-			return 1;                                                           \
-		}                                                                           \
+#define CHECK_EQ(a, b)                                                                          \
+	do {                                                                                    \
+		u64 a_ = (u64)(a), b_ = (u64)(b);                                               \
+		if (a_ != b_) {                                                                 \
+			bare_printf("FAIL %s:%d: %s is %lx, not %lx\n", __FILE__, __LINE__, #a, \
+				    a_, b_);                                                    \
+			return 1;                                                               \
+		}                                                                               \
 	} while (0)
 
 static inline int run_case(const struct test_case *cases)

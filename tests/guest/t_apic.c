@@ -248,8 +248,9 @@ static int ipis(void)
 int bare_main(void)
 {
 	static const struct test_case cases[] = {
-		{ "timer", timer }, { "priorities", priorities }, { "x2apic-gp", x2apic_gp },
-		{ "xapic", xapic }, { "ipis", ipis }, { NULL, NULL },
+		{ "timer", timer },	    { "priorities", priorities },
+		{ "x2apic-gp", x2apic_gp }, { "xapic", xapic },
+		{ "ipis", ipis },	    { NULL, NULL },
 	};
 
 	return run_case(cases);

@@ -12,6 +12,11 @@ static u64 pages[4];
 
 static bool hold_all_but_four(void)
 {
+	/* The driver's own pages come first, and everything that the case will touch. */
+	if (!settle(1, 10) || !settle(0, 10))
+		return false;
+	vm_info(self());
+	audit();
 	for (int i = 0; i < 4; i++) {
 		pages[i] = bare_page_alloc(0);
 		page_fill_as(self(), pages[i], 1);
@@ -55,8 +60,10 @@ static int picture(void)
 	bare_page_free(pages[3], 0);
 	CHECK(settle(2, 10));
 	CHECK_EQ(bare_balloon.small.used, 2);
-	CHECK((bare_balloon.small.top->entry[0] == pages[1] && bare_balloon.small.top->entry[1] == pages[3]) ||
-	      (bare_balloon.small.top->entry[0] == pages[3] && bare_balloon.small.top->entry[1] == pages[1]));
+	CHECK((bare_balloon.small.top->entry[0] == pages[1] &&
+	       bare_balloon.small.top->entry[1] == pages[3]) ||
+	      (bare_balloon.small.top->entry[0] == pages[3] &&
+	       bare_balloon.small.top->entry[1] == pages[1]));
 	CHECK_EQ(vm_info(self()).balloon, 2);
 	for (int i = 0; i < 2000 && held_by(taker) < before + 2; i++)
 		bare_sleep_us(1000);
@@ -375,10 +382,17 @@ static int writers(void)
 int bare_main(void)
 {
 	static const struct test_case cases[] = {
-		{ "picture", picture }, { "picture-helper", picture_helper }, { "taker", taker },
-		{ "popped", popped }, { "restart", restart }, { "hostile", hostile },
-		{ "no-permission", no_permission }, { "user-call", user_call },
-		{ "doorbell", doorbell }, { "writers", writers }, { NULL, NULL },
+		{ "picture", picture },
+		{ "picture-helper", picture_helper },
+		{ "taker", taker },
+		{ "popped", popped },
+		{ "restart", restart },
+		{ "hostile", hostile },
+		{ "no-permission", no_permission },
+		{ "user-call", user_call },
+		{ "doorbell", doorbell },
+		{ "writers", writers },
+		{ NULL, NULL },
 	};
 
 	return run_case(cases);

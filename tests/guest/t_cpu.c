@@ -12,7 +12,7 @@ static int cpuid_policy(void)
 	u32 r[4];
 
 	bare_cpuid(1, 0, r);
-	CHECK(r[ECX] >> 31);	      /* under a hypervisor */
+	CHECK(r[ECX] >> 31);	     /* under a hypervisor */
 	CHECK(!(r[ECX] & 1u << 5));  /* no VMX */
 	CHECK(r[ECX] & 1u << 21);    /* x2APIC */
 	CHECK(!(r[ECX] & 1u << 27)); /* OSXSAVE follows CR4 */
@@ -87,7 +87,8 @@ static void bad_xcr0(void)
 
 static int privileged(void)
 {
-	static const u32 none[] = { 0x0, 0x3a, 0x480, 0x48b, 0xc0010117, 0xc0010114, 0x400000f0, 0xdeadbeef };
+	static const u32 none[] = { 0x0,	0x3a,	    0x480,	0x48b,
+				    0xc0010117, 0xc0010114, 0x400000f0, 0xdeadbeef };
 	u64 cr0, cr4;
 
 	for (unsigned int i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
@@ -129,9 +130,12 @@ static void plant(void)
 	bare_wrmsr(0xc0000102, v & 0x7fffffffffff);
 	bare_wrmsr(0xc0000103, (u32)v);
 	bare_wrmsr(0x175, v & 0x7fffffffffff);
-	__asm__ volatile("mov %0, %%dr0; mov %0, %%dr1; mov %0, %%dr2; mov %0, %%dr3; mov %0, %%cr2" ::"r"(v));
-	__asm__ volatile("movq %0, %%xmm0; movq %0, %%xmm5; movq %0, %%xmm15; movq %0, %%mm3" ::"r"(v)
-			 : "memory");
+	__asm__ volatile(
+		"mov %0, %%dr0; mov %0, %%dr1; mov %0, %%dr2; mov %0, %%dr3; mov %0, %%cr2" ::"r"(
+			v));
+	__asm__ volatile(
+		"movq %0, %%xmm0; movq %0, %%xmm5; movq %0, %%xmm15; movq %0, %%mm3" ::"r"(v)
+		: "memory");
 }
 
 static bool planted_here(void)
@@ -257,10 +261,18 @@ static int worker(void)
 int bare_main(void)
 {
 	static const struct test_case cases[] = {
-		{ "cpuid", cpuid_policy }, { "privileged", privileged }, { "planter", planter },
-		{ "searcher", searcher }, { "triple-fault", triple_fault }, { "power-off", power_off },
-		{ "exit-42", exit_42 }, { "spin", spin }, { "stopper", stopper },
-		{ "no-memory-there", no_memory_there }, { "worker", worker }, { NULL, NULL },
+		{ "cpuid", cpuid_policy },
+		{ "privileged", privileged },
+		{ "planter", planter },
+		{ "searcher", searcher },
+		{ "triple-fault", triple_fault },
+		{ "power-off", power_off },
+		{ "exit-42", exit_42 },
+		{ "spin", spin },
+		{ "stopper", stopper },
+		{ "no-memory-there", no_memory_there },
+		{ "worker", worker },
+		{ NULL, NULL },
 	};
 
 	return run_case(cases);

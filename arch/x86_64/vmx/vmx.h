@@ -51,7 +51,11 @@ static inline u64 vmread(u32 field)
 {
 	u64 value;
 
-	asm goto volatile("vmread %1, %0\n\tjbe %l2" : "=r"(value) : "r"((u64)field) : "cc", "memory" : failed);
+	asm goto volatile("vmread %1, %0\n\tjbe %l2"
+			  : "=r"(value)
+			  : "r"((u64)field)
+			  : "cc", "memory"
+			  : failed);
 	return value;
 failed:
 	vmx_read_failed(field);
@@ -59,7 +63,11 @@ failed:
 
 static inline void vmwrite(u32 field, u64 value)
 {
-	asm goto volatile("vmwrite %0, %1\n\tjbe %l2" : : "r"(value), "r"((u64)field) : "cc", "memory" : failed);
+	asm goto volatile("vmwrite %0, %1\n\tjbe %l2"
+			  :
+			  : "r"(value), "r"((u64)field)
+			  : "cc", "memory"
+			  : failed);
 	return;
 failed:
 	vmx_write_failed(field, value);

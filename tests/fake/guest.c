@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <tests/fake/guest.h>
+
+#include <hv/governor.h>
+#include <hv/images.h>
+#include <hv/sched.h>
+
+/* Multiboot header with addresses, and an entry point. */
+static const u32 kernel[16] = {
+	0x1badb002, 0x10000, 0u - 0x1badb002 - 0x10000, 0x100000, 0x100000, 0, 0, 0x100020,
+};
+
+void guest_machine(u64 bytes, u32 nr_cpus)
+{
+	static const struct host_config host = { .policy_ms = 100, .balloon_max = 90, .tax = 75 };
+
+	memset(vms, 0, sizeof(vms));
+	nr_vms = 0;
+	fake_machine((u32)(bytes >> PAGE_SHIFT), nr_cpus);
+	fake_backend_reset(&ept_format);
+	sched_init();
+	governor_init(&host);
+	for (u32 i = 0; i < nr_cpus; i++) {
+		fake.cpu = i;
+		assert_int_equal(balloon_cpu_init(), HV_OK);
+	}
+	fake.cpu = 0;
+	if (!image_find("kernel"))
+		image_add("kernel", kernel, sizeof(kernel));
+}
+
+struct vm_config guest_config(const char *name)
+{
+	struct vm_config c = { .memory = MIB(16), .max = MIB(16), .shares = 1000, .vcpus = 1,
+			       .start = true, .kernel = "kernel" };
+
+	snprintf(c.name, sizeof(c.name), "%s", name);
+	return c;
+}
+
+struct vm *guest_start(struct vm_config *cfg)
+{
+	u16 id = (u16)nr_vms;
+
+	assert_int_equal(vm_create(id, cfg), HV_OK);
+	assert_int_equal(vm_start(vms[id]), HV_OK);
+	return vms[id];
+}
+
+s64 guest_call(struct vcpu *v, u64 number, u64 rbx, u64 rcx, u64 rdx)
+{
+	struct vmexit e = { .kind = EXIT_HYPERCALL, .length = 3 };
+
+	v->gpr[GPR_RAX] = number;
+	v->gpr[GPR_RBX] = rbx;
+	v->gpr[GPR_RCX] = rcx;
+	v->gpr[GPR_RDX] = rdx;
+	v->advance = 0;
+	exit_dispatch(v, &e);
+	assert_int_equal(v->advance, 3);
+	return (s64)v->gpr[GPR_RAX];
+}
+
+void guest_touch(struct vcpu *v, u64 gfn)
+{
+	struct vmexit e = { .kind = EXIT_P2M_FAULT };
+
+	e.fault.gpa = GPA(gfn << PAGE_SHIFT);
+	e.fault.write = true;
+	v->state = VCPU_RUNNING;
+	exit_dispatch(v, &e);
+}

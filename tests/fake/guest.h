@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A whole VM on the fake machine: configured, loaded and started as on a real one. */
+#ifndef TESTS_FAKE_GUEST_H
+#define TESTS_FAKE_GUEST_H
+
+#include <tests/fake/tables.h>
+
+#include <hv/exit.h>
+#include <hv/vm.h>
+
+/* A fake machine with this much RAM and no VM. */
+void guest_machine(u64 bytes, u32 nr_cpus);
+
+/* 16 MiB, one vCPU, no reserve; change what a test needs. */
+struct vm_config guest_config(const char *name);
+
+/* Starts a VM with a kernel of a few bytes; @cfg must live as long as the VM. */
+struct vm *guest_start(struct vm_config *cfg);
+
+/* A hypercall from CPL 0; returns RAX, and the rest is in v->gpr. */
+s64 guest_call(struct vcpu *v, u64 number, u64 rbx, u64 rcx, u64 rdx);
+
+/* An EPT violation at @gfn. */
+void guest_touch(struct vcpu *v, u64 gfn);
+
+#endif

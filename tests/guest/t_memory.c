@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Memory under pressure: exhaustion, recycling, inflation from nothing, stale translations. */
+#include "case.h"
+
+static u64 owned[8192]; /* pages that this guest has filled */
+static u64 nr_owned;
+
+/* Takes and fills up to @n pages; each must be zero when it comes. */
+static bool fill(u64 n, u64 generation)
+{
+	u64 p;
+
+	while (n-- && nr_owned < 8192 && (p = bare_page_alloc(0))) {
+		if (!page_is_zero(p)) {
+			bare_printf("FAIL page %lx is not zero: %lx\n", p, *(u64 *)bare_ptr(p));
+			return false;
+		}
+		page_fill_as(self(), p, generation);
+		owned[nr_owned++] = p;
+	}
+	return true;
+}
+
+static bool verify(u64 generation)
+{
+	for (u64 i = 0; i < nr_owned; i++) {
+		long bad = page_verify_as(self(), owned[i], generation);
+
+		if (bad >= 0) {
+			bare_printf("FAIL page %lx word %ld: %lx\n", owned[i], bad,
+				    ((u64 *)bare_ptr(owned[i]))[bad]);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void release_all(void)
+{
+	while (nr_owned)
+		bare_page_free(owned[--nr_owned], 0);
+}
+
+static bool wait_state(u32 vm, u32 state, u32 or_state)
+{
+	for (int i = 0; i < 5000; i++) {
+		u32 s = vm_info(vm).state;
+
+		if (s == state || s == or_state)
+			return true;
+		bare_sleep_us(2000);
+	}
+	return false;
+}
+
+/* --- exhaustion ---------------------------------------------------------- */
+
+/* Everybody touches all it has; whoever finds nothing left is paused, loses nothing. */
+static int toucher(void)
+{
+	CHECK(fill(8192, 3));
+	CHECK(verify(3));
+	bare_printf("touched %lu pages, all right\n", nr_owned);
+	return 0;
+}
+
+/* Holds memory until the others (1 and 2) wait, then gives it away. */
+static int giver(void)
+{
+	CHECK(bare_balloon_start());
+	CHECK_EQ(bare_manage(AERO_CALL_SET_TARGET, self(), 0, NULL), 0);
+	CHECK(fill(2500, 1));
+	CHECK(wait_state(1, AERO_VM_WAITING, AERO_VM_ENDED));
+	CHECK(wait_state(2, AERO_VM_WAITING, AERO_VM_ENDED));
+	CHECK(vm_info(1).state == AERO_VM_WAITING || vm_info(2).state == AERO_VM_WAITING);
+	CHECK(verify(1));
+	release_all();
+	CHECK(settle(2300, 100));
+	CHECK(wait_state(1, AERO_VM_ENDED, AERO_VM_ENDED));
+	CHECK(wait_state(2, AERO_VM_ENDED, AERO_VM_ENDED));
+	return audit();
+}
+
+/* --- inflation with no free frame in the host --------------------------------------- */
+
+static int from_nothing(void)
+{
+	struct aero_vm_info i;
+
+	CHECK(bare_balloon_start());
+	CHECK_EQ(bare_manage(AERO_CALL_SET_TARGET, self(), 0, NULL), 0);
+	host_info(); /* touches what it needs while there is memory */
+	CHECK(wait_state(1, AERO_VM_WAITING, AERO_VM_WAITING));
+	CHECK(host_info().free < 400);
+	/* The guest's kernel zeroes each page that the driver allocates. */
+	bare_touch_before_lock = true;
+	CHECK(settle(4800, 100));
+	i = vm_info(self());
+	CHECK_EQ(i.balloon, 4800);
+	CHECK(i.faults > 4800);
+	bare_printf("ballooned 4800 pages, each touched before; %lu KiB were free in the host\n",
+		    host_info().free * 4);
+	CHECK_EQ(bare_manage(AERO_CALL_STOP, 1, 0, NULL), 0);
+	return audit();
+}
+
+/* --- recycling ------------------------------------------------------------------ */
+
+/* Frames come and go between VMs: never a byte of another's. */
+static int recycle(void)
+{
+	u64 rounds = bare_arg_number("rounds", 4);
+
+	CHECK(bare_balloon_start());
+	for (u64 r = 0; r < rounds; r++) {
+		CHECK(fill(2000, r));
+		CHECK(verify(r));
+		release_all();
+		CHECK(settle(3000 - r * 100, 100));
+		CHECK(settle(r * 50, 100));
+	}
+	return 0;
+}
+
+/* Stops an inflated VM (id=1), starts it again, three times. */
+static int destroyer(void)
+{
+	for (int i = 0; i < 3; i++) {
+		for (int t = 0; t < 2000 && vm_info(1).balloon < 1000; t++)
+			bare_sleep_us(1000);
+		CHECK(vm_info(1).balloon >= 1000);
+		CHECK_EQ(bare_manage(AERO_CALL_STOP, 1, 0, NULL), 0);
+		for (int t = 0; t < 2000 && bare_manage(AERO_CALL_RESTART, 1, 0, NULL); t++)
+			bare_sleep_us(1000);
+		CHECK(wait_state(1, AERO_VM_RUNNING, AERO_VM_RUNNING));
+		CHECK(!audit());
+	}
+	CHECK_EQ(bare_manage(AERO_CALL_STOP, 1, 0, NULL), 0);
+	return audit();
+}
+
+/* Fills, inflates, and stays so. */
+static int inflated(void)
+{
+	CHECK(bare_balloon_start());
+	CHECK(fill(1000, 9));
+	CHECK(verify(9));
+	release_all();
+	CHECK(settle(1500, 100));
+	for (;;)
+		bare_sleep_us(1000000);
+}
+
+/* --- a driver that stops answering ------------------------------------------------ */
+
+static int silent(void)
+{
+	CHECK(bare_balloon_start());
+	CHECK(fill(1500, 1));
+	bare_sleep_us(3500000);
+	CHECK(verify(1));
+	return 0;
+}
+
+/* --- stale translations -------------------------------------------------------------- */
+
+#define PREY 48
+static volatile u64 prey[PREY];
+static volatile u32 hunting, stop;
+
+/* Writes without ever leaving the guest, to pages that are being taken from it. */
+static void scribble(void *arg)
+{
+	(void)arg;
+	hunting = 1;
+	while (!stop)
+		for (int i = 0; i < PREY; i++)
+			if (prey[i])
+				*(volatile u64 *)bare_ptr(prey[i]) = 0xdeaddeaddeaddeadul;
+	hunting = 0;
+}
+
+/*
+ * One vCPU writes to the very pages that another locks.  If a frame were
+ * reused before the writer's CPU forgot it, the victim VM would see 0xdead...
+ */
+static int reclaim_under_writer(void)
+{
+	static struct aero_batch batch __attribute__((aligned(4096)));
+	struct aero_result r;
+	u64 rounds = bare_arg_number("rounds", 60);
+
+	CHECK(bare_balloon_start());
+	for (int i = 0; i < PREY; i++)
+		prey[i] = bare_page_alloc(0);
+	bare_start_cpu(1, scribble, NULL);
+	while (!hunting)
+		__asm__ volatile("pause");
+	/* Tight first: what is reclaimed here must be what the victim gets next. */
+	while (host_info().free > bare_arg_number("tight", 100))
+		bare_sleep_us(10000);
+	for (u64 n = 0; n < rounds; n++) {
+		for (int i = 0; i < PREY; i++)
+			batch.entry[i] = prey[i] << 12;
+		bare_hypercall(AERO_CALL_LOCK, (u64)&batch, PREY, 0, &r);
+		CHECK_EQ(r.status, 0);
+		bare_sleep_us(8000); /* longer than a slice: even a CPU with interrupts off has been asked */
+		for (int i = 0; i < PREY; i++)
+			batch.entry[i] = prey[i] << 12;
+		bare_hypercall(AERO_CALL_UNLOCK, (u64)&batch, PREY, 0, &r);
+		CHECK_EQ(r.status, 0);
+	}
+	stop = 1;
+	while (hunting)
+		__asm__ volatile("pause");
+	CHECK(vm_info(self()).popped > 0);
+	CHECK_EQ(bare_manage(AERO_CALL_STOP, 1, 0, NULL), 0);
+	CHECK_EQ(bare_manage(AERO_CALL_STOP, 2, 0, NULL), 0);
+	return audit();
+}
+
+/* Takes what the host has but for a little, and keeps it. */
+static int soak_up(void)
+{
+	u64 keep = bare_arg_number("keep", 64);
+
+	host_info();
+	while (host_info().free > keep && fill(1, 5))
+		;
+	bare_printf("left %lu frames\n", host_info().free);
+	for (;;)
+		bare_sleep_us(1000000);
+}
+
+/*
+ * Takes frames, marks them, watches the marks for a while, gives them back;
+ * as fast as it can, since a stale translation lives for a slice at most.
+ */
+static int victim(void)
+{
+	static struct aero_batch batch __attribute__((aligned(4096)));
+	u64 page[PREY], bad = 0;
+	struct aero_result r;
+
+	CHECK(bare_balloon_start());
+	for (int i = 0; i < PREY; i++)
+		page[i] = bare_page_alloc(0);
+	for (u64 tag = 1;; tag++) {
+		for (int i = 0; i < PREY; i++) {
+			bad |= *(volatile u64 *)bare_ptr(page[i]);
+			*(volatile u64 *)bare_ptr(page[i]) = tag;
+		}
+		for (int look = 0; look < 200; look++)
+			for (int i = 0; i < PREY; i++)
+				bad |= *(volatile u64 *)bare_ptr(page[i]) ^ tag;
+		if (bad) {
+			bare_printf("FAIL somebody else wrote here: %lx\n", bad);
+			return 1;
+		}
+		for (int i = 0; i < PREY; i++)
+			batch.entry[i] = page[i] << 12;
+		bare_hypercall(AERO_CALL_LOCK, (u64)&batch, PREY, 0, &r);
+		CHECK_EQ(r.status, 0);
+		for (int i = 0; i < PREY; i++)
+			batch.entry[i] = page[i] << 12;
+		bare_hypercall(AERO_CALL_UNLOCK, (u64)&batch, PREY, 0, &r);
+		CHECK_EQ(r.status, 0);
+		bare_sleep_us(100);
+	}
+}
+
+int bare_main(void)
+{
+	static const struct test_case cases[] = {
+		{ "toucher", toucher },
+		{ "giver", giver },
+		{ "from-nothing", from_nothing },
+		{ "recycle", recycle },
+		{ "destroyer", destroyer },
+		{ "inflated", inflated },
+		{ "silent", silent },
+		{ "reclaim", reclaim_under_writer },
+		{ "victim", victim },
+		{ "soak-up", soak_up },
+		{ NULL, NULL },
+	};
+
+	return run_case(cases);
+}

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Frame table, buddy allocator, transitions, reserves, quarantine, epochs. */
+#include <tests/fake/fake.h>
+
+#include <mm/epoch.h>
+
+static struct frame_acct acct;
+
+static void machine(u32 count)
+{
+	fake_machine(count, 2);
+	acct = (struct frame_acct){ .owner = 3 };
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	fake_machine_off();
+	return 0;
+}
+
+/* Free, used and quarantined frames are all there is. */
+static void assert_sum(void)
+{
+	struct frame_stats s = frames_stats();
+
+	assert_int_equal(s.free_dirty + s.free_clean + s.quarantine + s.hv + s.table + s.guest, s.total);
+	assert_int_equal(frames_check(0, frames_nr()), HV_OK);
+}
+
+static void record_is_16_bytes(void **state)
+{
+	(void)state;
+	assert_int_equal(sizeof(struct frame), 16);
+}
+
+static void odd_ranges_are_added_whole(void **state)
+{
+	(void)state;
+	fake_machine_at(3, 5000, 1);
+	assert_int_equal(frames_stats().total, 5000);
+	assert_int_equal(frames_stats().free_dirty, 5000);
+	assert_sum();
+	for (u32 i = 3; i < 5003; i++)
+		assert_int_not_equal(frame_head(i), FRAME_NONE);
+	assert_int_equal(frame_get(0)->state, FRAME_ABSENT);
+	assert_null(frame_get(5003));
+	assert_int_equal(frame_head(5003), FRAME_NONE);
+}
+
+/* Every order, aligned, and all of it merges again. */
+static void all_orders_to_1g(void **state)
+{
+	u32 f, big;
+
+	(void)state;
+	fake_machine_at(0, 2 << ORDER_1G, 1);
+	for (unsigned int order = 0; order <= FRAME_MAX_ORDER; order++) {
+		assert_int_equal(frame_alloc_hv(order, &f), HV_OK);
+		assert_int_equal(f & ((1u << order) - 1), 0);
+		assert_int_equal(frame_get(f)->order, order);
+		assert_int_equal(frames_stats().hv, 1UL << order);
+		assert_int_equal(frame_free_hv(f), HV_OK);
+		assert_sum();
+	}
+	assert_int_equal(frame_alloc_hv(ORDER_1G, &big), HV_OK);
+	assert_int_equal(frame_alloc_hv(ORDER_1G, &f), HV_OK);
+	assert_int_equal(frame_alloc_hv(0, &f), HV_ENOMEM);
+	assert_int_equal(frame_alloc_hv(FRAME_MAX_ORDER + 1, &f), HV_EINVAL);
+	assert_int_equal(frame_alloc_hv(64, &f), HV_EINVAL);
+	assert_int_equal(frame_head(big + 12345), big);
+}
+
+static void wrong_states_are_refused(void **state)
+{
+	struct frame_batch b = FRAME_BATCH_INIT;
+	struct frame_acct other = { .owner = 4 };
+	u32 hv, table, guest;
+
+	(void)state;
+	machine(2048);
+	assert_int_equal(frame_alloc_hv(0, &hv), HV_OK);
+	assert_int_equal(frame_alloc_table(&acct, 0, &table), HV_OK);
+	assert_int_equal(frame_alloc_guest(&acct, 77, 0, 0, &guest), HV_OK);
+	assert_int_equal(frame_get(guest)->gfn, 77);
+
+	assert_int_equal(frame_free_hv(table), HV_ESTATE);
+	assert_int_equal(frame_free_hv(guest), HV_ESTATE);
+	assert_int_equal(frame_free_hv(fake.nr_frames), HV_ESTATE);
+	assert_int_equal(frame_retire_guest(&acct, hv, &b), HV_ESTATE);
+	assert_int_equal(frame_retire_guest(&acct, table, &b), HV_ESTATE);
+	assert_int_equal(frame_retire_guest(&other, guest, &b), HV_ESTATE);
+	assert_int_equal(frame_retire_table(&acct, guest, &b), HV_ESTATE);
+	assert_int_equal(frame_retire_table(&other, table, &b), HV_ESTATE);
+	assert_int_equal(frame_split_guest(guest), HV_ESTATE);
+	assert_int_equal(frame_merge_guest(guest, ORDER_4K), HV_EINVAL);
+	assert_int_equal(frame_pin(hv), HV_ESTATE);
+	assert_int_equal(frame_unpin(guest), HV_ESTATE);
+	assert_int_equal(frame_pin(guest), HV_OK);
+	assert_int_equal(frame_retire_guest(&acct, guest, &b), HV_EBUSY);
+	assert_int_equal(b.first, FRAME_NONE);
+	assert_int_equal(acct.resident, 1);
+	assert_int_equal(frame_unpin(guest), HV_OK);
+	assert_int_equal(frame_retire_guest(&acct, guest, &b), HV_OK);
+	assert_int_equal(frame_retire_guest(&acct, guest, &b), HV_ESTATE); /* twice */
+	assert_int_equal(frame_free_hv(hv), HV_OK);
+	assert_int_equal(frame_free_hv(hv), HV_ESTATE);
+	quarantine_commit(&acct, &b, epoch_advance());
+	assert_sum();
+}
+
+/* What a guest gets is zero, whether it was scrubbed ahead or on demand. */
+static void guests_get_clean_frames(void **state)
+{
+	u32 f[4];
+
+	(void)state;
+	machine(4);
+	for (u32 i = 0; i < 4; i++)
+		memset(fake_frame(512 + i), 0xa5, PAGE_SIZE);
+	assert_int_equal(frame_alloc_guest(&acct, 0, 0, FRAME_CLEAN_ONLY, &f[0]), HV_ENOMEM);
+	assert_int_equal(frames_stats().hv, 0);
+	assert_int_equal(frame_alloc_guest(&acct, 0, 0, 0, &f[0]), HV_OK);
+	assert_int_equal(frames_stats().scrubbed_demand, 1);
+	while (frame_scrub_one())
+		;
+	assert_int_equal(frames_stats().free_clean, 3);
+	assert_int_equal(frames_stats().scrubbed_idle, 3);
+	for (u32 i = 1; i < 4; i++)
+		assert_int_equal(frame_alloc_guest(&acct, i, 0, FRAME_CLEAN_ONLY, &f[i]), HV_OK);
+	for (u32 i = 0; i < 4; i++)
+		assert_true(fake_is_zero(fake_frame(f[i]), PAGE_SIZE));
+	assert_int_equal(frames_stats().scrubbed_demand, 1);
+	assert_sum();
+}
+
+static void split_and_merge(void **state)
+{
+	u32 f;
+
+	(void)state;
+	machine(4096);
+	assert_int_equal(frame_alloc_guest(&acct, 512, ORDER_2M, 0, &f), HV_OK);
+	assert_int_equal(frame_pin(f), HV_OK);
+	assert_int_equal(frame_split_guest(f), HV_EBUSY);
+	frame_unpin_all(f);
+	assert_int_equal(frame_split_guest(f), HV_OK);
+	for (u32 i = 0; i < 512; i++) {
+		assert_int_equal(frame_get(f + i)->state, FRAME_GUEST);
+		assert_int_equal(frame_get(f + i)->order, 0);
+		assert_int_equal(frame_get(f + i)->gfn, 512 + i);
+	}
+	assert_int_equal(frame_pin(f + 100), HV_OK);
+	assert_int_equal(frame_merge_guest(f, ORDER_2M), HV_EBUSY);
+	assert_int_equal(frame_unpin(f + 100), HV_OK);
+	assert_int_equal(frame_merge_guest(f + 1, ORDER_2M), HV_EINVAL);
+	assert_int_equal(frame_merge_guest(f, ORDER_2M), HV_OK);
+	assert_int_equal(frame_head(f + 511), f);
+	assert_int_equal(frame_merge_guest(f, ORDER_2M), HV_ESTATE);
+	assert_int_equal(acct.resident, 512);
+	assert_sum();
+}
+
+/* Frames promised to one are not given to another. */
+static void reserves_are_kept(void **state)
+{
+	struct frame_acct rich = { .owner = 1, .reserve_max = 10 };
+	u32 f;
+
+	(void)state;
+	machine(16);
+	frame_reserve_fill(&rich);
+	assert_int_equal(rich.reserve, 10);
+	assert_int_equal(frames_available(), 6);
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(frame_alloc_guest(&acct, (u64)i, 0, FRAME_USE_RESERVE, &f), HV_OK);
+	assert_int_equal(frame_alloc_guest(&acct, 6, 0, FRAME_USE_RESERVE, &f), HV_ENOMEM);
+	assert_int_equal(frame_alloc_table(&acct, 0, &f), HV_ENOMEM);
+	assert_int_equal(frame_alloc_hv(0, &f), HV_ENOMEM);
+	assert_int_equal(frame_alloc_guest(&rich, 0, 0, 0, &f), HV_ENOMEM);
+	for (u64 i = 0; i < 10; i++) {
+		assert_int_equal(frame_alloc_guest(&rich, i, 0, FRAME_USE_RESERVE, &f), HV_OK);
+		assert_int_equal(rich.reserve, 9 - i);
+	}
+	assert_int_equal(frame_alloc_guest(&rich, 10, 0, FRAME_USE_RESERVE, &f), HV_ENOMEM);
+	assert_int_equal(frames_stats().reserved, 0);
+	frame_reserve_drop(&rich);
+	assert_sum();
+}
+
+/* A large block that is promised but not there in one piece costs no promise. */
+static void failed_alloc_keeps_the_reserve(void **state)
+{
+	struct frame_acct rich = { .owner = 1, .reserve_max = 1024 };
+	u32 f;
+
+	(void)state;
+	machine(1024);
+	frame_reserve_fill(&rich);
+	assert_int_equal(frame_alloc_guest(&rich, 0, ORDER_2M, FRAME_USE_RESERVE | FRAME_CLEAN_ONLY, &f),
+			 HV_ENOMEM);
+	assert_int_equal(rich.reserve, 1024);
+	assert_int_equal(frames_stats().reserved, 1024);
+}
+
+/* What an operation frees goes to the reserve of its VM first. */
+static void quarantine_refills_the_reserve(void **state)
+{
+	struct frame_batch b = FRAME_BATCH_INIT;
+	u32 f[8];
+
+	(void)state;
+	machine(8);
+	acct.reserve_max = 3;
+	for (u32 i = 0; i < 8; i++)
+		assert_int_equal(frame_alloc_guest(&acct, i, 0, 0, &f[i]), HV_OK);
+	for (u32 i = 0; i < 5; i++)
+		assert_int_equal(frame_retire_guest(&acct, f[i], &b), HV_OK);
+	quarantine_commit(&acct, &b, epoch_advance());
+	assert_int_equal(acct.reserve, 3);
+	fake_settle();
+	assert_int_equal(frames_available(), 2);
+	frame_reserve_drop(&acct);
+	assert_int_equal(frames_available(), 5);
+	assert_sum();
+}
+
+/* Nothing leaves before the slowest CPU has passed; older before younger. */
+static void quarantine_waits_for_every_cpu(void **state)
+{
+	struct frame_batch b = FRAME_BATCH_INIT;
+	u64 before, e1, e2;
+	u32 f[2];
+
+	(void)state;
+	machine(64);
+	for (u32 i = 0; i < 2; i++)
+		assert_int_equal(frame_alloc_guest(&acct, i, 0, 0, &f[i]), HV_OK);
+	before = epoch_now();
+	frame_retire_guest(&acct, f[0], &b);
+	e1 = epoch_advance();
+	quarantine_commit(&acct, &b, e1);
+	assert_int_equal(b.first, FRAME_NONE);
+	frame_retire_guest(&acct, f[1], &b);
+	e2 = epoch_advance();
+	quarantine_commit(&acct, &b, e2);
+	assert_int_equal(frames_stats().quarantine, 2);
+
+	assert_int_equal(quarantine_drain(64), 0);
+	epoch_quiescent(0, e2);
+	assert_int_equal(quarantine_drain(64), 0); /* CPU 1 has not passed */
+	epoch_quiescent(1, before);
+	assert_int_equal(quarantine_drain(64), 0);
+	epoch_quiescent(1, e1);
+	assert_int_equal(quarantine_drain(64), 1);
+	assert_int_equal(frame_get(f[1])->state, FRAME_QUARANTINE);
+	epoch_idle_enter(1); /* an idle CPU holds nothing */
+	assert_int_equal(quarantine_drain(64), 1);
+	assert_int_equal(quarantine_drain(64), 0);
+	epoch_idle_leave(1);
+	assert_int_equal(epoch_safe(), e2);
+	assert_int_equal(frames_stats().quarantine, 0);
+	assert_int_equal(frames_stats().free_clean, 0); /* dirty, not clean */
+	assert_sum();
+}
+
+/* What is waiting is worth asking again for; what is not there is not. */
+static void again_only_while_in_quarantine(void **state)
+{
+	struct frame_batch b = FRAME_BATCH_INIT;
+	u32 f, g;
+
+	(void)state;
+	machine(1);
+	assert_int_equal(frame_alloc_guest(&acct, 0, 0, 0, &f), HV_OK);
+	assert_int_equal(frame_alloc_guest(&acct, 1, 0, 0, &g), HV_ENOMEM);
+	frame_retire_guest(&acct, f, &b);
+	quarantine_commit(&acct, &b, epoch_advance());
+	assert_int_equal(frame_alloc_guest(&acct, 1, 0, 0, &g), HV_EAGAIN);
+	fake_settle();
+	assert_int_equal(frame_alloc_guest(&acct, 1, 0, 0, &g), HV_OK);
+}
+
+static void drain_is_bounded(void **state)
+{
+	struct frame_batch b = FRAME_BATCH_INIT;
+	u32 f;
+
+	(void)state;
+	machine(100);
+	for (u32 i = 0; i < 100; i++) {
+		assert_int_equal(frame_alloc_guest(&acct, i, 0, 0, &f), HV_OK);
+		frame_retire_guest(&acct, f, &b);
+	}
+	assert_int_equal(b.frames, 100);
+	quarantine_commit(&acct, &b, epoch_advance());
+	epoch_quiescent(0, epoch_now());
+	epoch_quiescent(1, epoch_now());
+	assert_int_equal(quarantine_drain(64), 64);
+	assert_int_equal(quarantine_drain(64), 36);
+}
+
+/* The epoch in a record has 32 bits; the counter may pass them. */
+static void epochs_wrap_in_the_record(void **state)
+{
+	struct frame_batch b = FRAME_BATCH_INIT;
+	u32 f;
+
+	(void)state;
+	machine(8);
+	assert_int_equal(frame_alloc_guest(&acct, 0, 0, 0, &f), HV_OK);
+	frame_retire_guest(&acct, f, &b);
+	epoch_quiescent(0, epoch_now());
+	quarantine_commit(&acct, &b, (u64)(u32)epoch_now() + 1);
+	assert_int_equal(quarantine_drain(8), 0);
+	epoch_advance();
+	fake_settle();
+	assert_int_equal(frame_get(f)->state == FRAME_QUARANTINE, false);
+}
+
+static void withheld_frames_never_come_back(void **state)
+{
+	u32 f, n = 0;
+
+	(void)state;
+	machine(2048);
+	frames_withhold(1000);
+	assert_int_equal(frames_stats().total, 1048);
+	while (!frame_alloc_hv(0, &f))
+		n++;
+	assert_int_equal(n, 1048);
+	frames_withhold(5); /* more than there is */
+	assert_sum();
+}
+
+static void pages_are_zero_and_come_back(void **state)
+{
+	u8 *p;
+
+	(void)state;
+	machine(512);
+	memset(fake_frame(512), 0x77, 512 * PAGE_SIZE);
+	p = frame_alloc_pages(3);
+	assert_true(fake_is_zero(p, 8 * PAGE_SIZE));
+	frame_free_pages(p);
+	frame_free_pages(NULL);
+	assert_panics(frame_free_pages(p));
+	assert_int_equal(frames_stats().hv, 0);
+	assert_null(frame_alloc_pages(ORDER_1G));
+}
+
+#define SLOTS 200
+
+/* Random traffic against a map of who owns what; at the end everything has merged. */
+static void random_traffic(void **state)
+{
+	static u8 used[8192];
+	struct {
+		u32 frame;
+		unsigned int order;
+	} slot[SLOTS] = { 0 };
+	u64 seed = 42, held = 0;
+
+	(void)state;
+	fake_machine_at(0, 8192, 1);
+	memset(used, 0, sizeof(used));
+	for (int step = 0; step < 40000; step++) {
+		u64 r = fake_random(&seed), i = r % SLOTS;
+		unsigned int order = r >> 32 & 1 ? 0 : (unsigned int)(r >> 33) % 10;
+		u32 f;
+
+		if (slot[i].order) {
+			order = slot[i].order - 1;
+			memset(used + slot[i].frame, 0, 1u << order);
+			assert_int_equal(frame_free_hv(slot[i].frame), HV_OK);
+			slot[i].order = 0;
+			held -= 1u << order;
+		} else if (!frame_alloc_hv(order, &f)) {
+			assert_int_equal(f & ((1u << order) - 1), 0);
+			assert_true(fake_is_zero(used + f, 1u << order));
+			memset(used + f, 1, 1u << order);
+			slot[i].frame = f;
+			slot[i].order = order + 1;
+			held += 1u << order;
+		}
+		if (r >> 60 == 7)
+			frame_scrub_one();
+		assert_int_equal(frames_stats().hv, held);
+	}
+	assert_sum();
+	for (int i = 0; i < SLOTS; i++)
+		if (slot[i].order)
+			assert_int_equal(frame_free_hv(slot[i].frame), HV_OK);
+	while (frame_scrub_one())
+		; /* blocks merge only with their like */
+	assert_int_equal(frame_get(0)->order, 13);
+}
+
+#define T(f) cmocka_unit_test_teardown(f, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(record_is_16_bytes),
+		T(odd_ranges_are_added_whole),
+		T(all_orders_to_1g),
+		T(wrong_states_are_refused),
+		T(guests_get_clean_frames),
+		T(split_and_merge),
+		T(reserves_are_kept),
+		T(failed_alloc_keeps_the_reserve),
+		T(quarantine_refills_the_reserve),
+		T(quarantine_waits_for_every_cpu),
+		T(again_only_while_in_quarantine),
+		T(drain_is_bounded),
+		T(epochs_wrap_in_the_record),
+		T(withheld_frames_never_come_back),
+		T(pages_are_zero_and_come_back),
+		T(random_traffic),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

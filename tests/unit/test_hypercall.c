@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Who may call what: CPL, numbers, permission, and the calls that are not batches. */
+#include <tests/fake/guest.h>
+
+#include <mm/guestmem.h>
+
+#define PAGES (MIB(16) >> PAGE_SHIFT)
+#define BUF 0x200000UL
+
+static struct vm_config web_cfg, boss_cfg;
+static struct vm *web, *boss;
+static struct vcpu *v, *b; /* of the one and the other */
+
+static int setup(void **state)
+{
+	(void)state;
+	guest_machine(MIB(64), 2);
+	web_cfg = guest_config("web");
+	web_cfg.vcpus = 2;
+	web = guest_start(&web_cfg);
+	boss_cfg = guest_config("boss");
+	boss_cfg.control = true;
+	boss = guest_start(&boss_cfg);
+	v = web->vcpus[0];
+	b = boss->vcpus[0];
+	assert_int_equal(guest_call(v, AERO_CALL_START, 1, ~0UL, 0), AERO_OK);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	fake_machine_off();
+	return 0;
+}
+
+static void user_mode_gets_ud(void **state)
+{
+	(void)state;
+	for (u32 i = 0; i < 512; i++) {
+		struct vmexit e = { .kind = EXIT_HYPERCALL, .length = 3 };
+		u64 before[GPR_NR];
+
+		e.hypercall.cpl = i & 3;
+		e.hypercall.wrong_instruction = (i & 3) == 0;
+		fake_of(v)->exception = -1;
+		v->gpr[GPR_RAX] = AERO_CALL_START + (i >> 2);
+		v->advance = 0;
+		memcpy(before, v->gpr, sizeof(before));
+		exit_dispatch(v, &e);
+		assert_int_equal(fake_of(v)->exception, VEC_UD);
+		assert_int_equal(v->advance, 0); /* RIP stays on the instruction */
+		assert_memory_equal(before, v->gpr, sizeof(before));
+	}
+}
+
+static void unknown_numbers(void **state)
+{
+	static const u64 ours[] = { 0x80000007, 0x800000ff, 0x80000108, 0x80000200, 0xffffffff, 0xc0000000 };
+	static const u64 kvm[] = { 0, 1, 2, 3, 5, 9, 10, 11, 12, 0x7fffffff };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+		assert_int_equal(guest_call(v, ours[i], 1, 1, 1), AERO_ERR_NOSYS);
+	for (size_t i = 0; i < ARRAY_SIZE(kvm); i++)
+		assert_int_equal(guest_call(v, kvm[i], 1, 1, 1), -1000);
+	/* Only the low half of RAX is the number, as in KVM's own. */
+	assert_int_equal(guest_call(v, 0xffffffff00000000 | AERO_CALL_POLL, 0, 0, 0), AERO_OK);
+	assert_int_equal(v->gpr[GPR_RCX] == 1, false);
+}
+
+static void no_other_register_changes(void **state)
+{
+	static const u64 calls[] = { AERO_CALL_POLL, AERO_CALL_START, AERO_CALL_LOCK, AERO_CALL_HOST_INFO, 5 };
+
+	(void)state;
+	for (size_t c = 0; c < ARRAY_SIZE(calls); c++) {
+		for (u32 r = GPR_RBX + 1; r < GPR_NR; r++)
+			v->gpr[r] = 0x1111 * r;
+		guest_call(v, calls[c], 1, 1, 1);
+		for (u32 r = GPR_RBX + 1; r < GPR_NR; r++)
+			assert_int_equal(v->gpr[r], 0x1111 * r);
+	}
+}
+
+static void management_needs_permission(void **state)
+{
+	struct snapshot s = snapshot_take(&web->p2m);
+
+	(void)state;
+	for (u64 nr = AERO_CALL_HOST_INFO; nr <= AERO_CALL_RESTART; nr++) {
+		assert_int_equal(guest_call(v, nr, 1, BUF, 0), AERO_ERR_PERM);
+		assert_int_equal(v->gpr[GPR_RBX], 1); /* not looked at */
+	}
+	assert_int_equal(boss->state, VM_RUNNING);
+	snapshot_same(&web->p2m, &s);
+}
+
+static void host_and_vm_info(void **state)
+{
+	struct aero_host_info h;
+	struct aero_vm_info i;
+
+	(void)state;
+	assert_int_equal(guest_call(b, AERO_CALL_HOST_INFO, BUF, 0, 0), AERO_OK);
+	assert_int_equal(guest_read(&boss->p2m, GPA(BUF), &h, sizeof(h)), HV_OK);
+	assert_int_equal(h.nr_vms, 2);
+	assert_int_equal(h.total, frames_stats().total);
+	balloon_set_target(web, 99);
+	assert_int_equal(guest_call(b, AERO_CALL_VM_INFO, 0, BUF + 4090, 0), AERO_OK); /* crosses a page */
+	assert_int_equal(guest_read(&boss->p2m, GPA(BUF + 4090), &i, sizeof(i)), HV_OK);
+	assert_string_equal(i.name, "web");
+	assert_int_equal(i.state, AERO_VM_RUNNING);
+	assert_int_equal(i.memory, PAGES);
+	assert_int_equal(i.target, 99);
+	assert_int_equal(i.vcpus, 2);
+	assert_int_equal(i.resident, web->p2m.acct.resident);
+	assert_int_equal(guest_call(b, AERO_CALL_VM_INFO, 2, BUF, 0), AERO_ERR_NOENT);
+	assert_int_equal(guest_call(b, AERO_CALL_VM_INFO, UINT64_MAX, BUF, 0), AERO_ERR_NOENT);
+	assert_int_equal(guest_call(b, AERO_CALL_VM_INFO, 1UL << 32, BUF, 0), AERO_ERR_NOENT);
+	assert_int_equal(guest_call(b, AERO_CALL_VM_INFO, 0, PAGES << 12, 0), AERO_ERR_FAULT);
+	assert_int_equal(guest_call(b, AERO_CALL_HOST_INFO, UINT64_MAX - 3, 0, 0), AERO_ERR_FAULT);
+}
+
+static void set_target(void **state)
+{
+	(void)state;
+	assert_int_equal(guest_call(b, AERO_CALL_SET_TARGET, 0, 500, 0), AERO_OK);
+	assert_int_equal(web->balloon.target, 500);
+	assert_int_equal(guest_call(b, AERO_CALL_SET_TARGET, 0, PAGES + 1, 0), AERO_ERR_INVALID);
+	assert_int_equal(web->balloon.target, 500);
+	assert_int_equal(guest_call(b, AERO_CALL_SET_TARGET, 7, 500, 0), AERO_ERR_NOENT);
+	assert_int_equal(guest_call(b, AERO_CALL_SET_TARGET, 0, BALLOON_BY_POLICY, 0), AERO_OK);
+	assert_int_equal(web->balloon.manual, BALLOON_BY_POLICY);
+}
+
+static void pause_resume_stop(void **state)
+{
+	(void)state;
+	assert_int_equal(guest_call(b, AERO_CALL_RESUME, 0, 0, 0), AERO_ERR_STATE);
+	assert_int_equal(guest_call(b, AERO_CALL_PAUSE, 0, 0, 0), AERO_OK);
+	assert_int_equal(web->state, VM_PAUSED);
+	assert_int_equal(guest_call(b, AERO_CALL_PAUSE, 0, 0, 0), AERO_ERR_STATE);
+	assert_int_equal(guest_call(b, AERO_CALL_RESUME, 0, 0, 0), AERO_OK);
+	assert_int_equal(guest_call(b, AERO_CALL_RESTART, 0, 0, 0), AERO_ERR_STATE);
+	assert_int_equal(guest_call(b, AERO_CALL_STOP, 0, 0x107, 0), AERO_OK);
+	assert_int_equal(web->exit_status, 7);
+	assert_true(strstr(web->exit_reason, "stopped by VM boss"));
+	assert_int_equal(guest_call(b, AERO_CALL_STOP, 0, 0, 0), AERO_ERR_STATE);
+	assert_int_equal(guest_call(b, AERO_CALL_STOP, 9, 0, 0), AERO_ERR_NOENT);
+}
+
+static void audit_from_a_guest(void **state)
+{
+	s64 r;
+
+	(void)state;
+	do {
+		r = guest_call(b, AERO_CALL_AUDIT, 0, 0, 0);
+	} while (r == AERO_AGAIN);
+	assert_int_equal(r, AERO_OK);
+	assert_int_equal(b->gpr[GPR_RBX], frames_stats().guest);
+	fake.table[p2m_lookup(&web->p2m, 0x100).frame].gfn++;
+	do {
+		r = guest_call(b, AERO_CALL_AUDIT, 0, 0, 0);
+	} while (r == AERO_AGAIN);
+	assert_int_equal(r, AERO_ERR_CORRUPT);
+}
+
+static void stats_are_copied_once(void **state)
+{
+	struct aero_stats s = { .total = 4096, .oom_kills = 3 };
+
+	(void)state;
+	assert_int_equal(guest_write(&web->p2m, GPA(BUF), &s, sizeof(s)), HV_OK);
+	assert_int_equal(guest_call(v, AERO_CALL_STATS, BUF, 0, 0), AERO_OK);
+	assert_int_equal(web->balloon.stats.total, 4096);
+	assert_int_equal(web->balloon.stats.oom_kills, 3);
+	assert_int_equal(guest_call(v, AERO_CALL_STATS, BUF + 4, 0, 0), AERO_ERR_INVALID);
+	assert_int_equal(guest_call(v, AERO_CALL_STATS, (PAGES << 12) - 8, 0, 0), AERO_ERR_FAULT);
+	assert_int_equal(guest_call(v, AERO_CALL_STATS, 0xfffffffffffffff8, 0, 0), AERO_ERR_FAULT);
+	assert_int_equal(guest_call(v, AERO_CALL_STATS, 0xa0000, 0, 0), AERO_ERR_FAULT);
+	assert_int_equal(web->balloon.stats.total, 4096);
+}
+
+static void doorbell(void **state)
+{
+	static const u64 bad[] = { 1, 2, 13, 31, 256, 0x120, 1UL << 32 | 0x40, UINT64_MAX };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(guest_call(v, AERO_CALL_DOORBELL, bad[i], 0, 0), AERO_ERR_INVALID);
+	assert_int_equal(guest_call(v, AERO_CALL_DOORBELL, 0x40, 2, 0), AERO_ERR_INVALID);
+	assert_int_equal(guest_call(v, AERO_CALL_DOORBELL, 0x40, 1UL << 32, 0), AERO_ERR_INVALID);
+	assert_int_equal(web->balloon.doorbell_vector, 0);
+	assert_int_equal(guest_call(v, AERO_CALL_DOORBELL, 0x40, 1, 0), AERO_OK);
+	balloon_set_target(web, 100);
+	assert_int_equal(web->vcpus[1]->lapic.irr[2], 1);
+	assert_true(web->vcpus[1]->pending & PENDING_IRQ);
+	assert_int_equal(web->vcpus[0]->lapic.irr[2], 0);
+	web->vcpus[1]->lapic.irr[2] = 0;
+	balloon_set_target(web, 100); /* no news */
+	assert_int_equal(web->vcpus[1]->lapic.irr[2], 0);
+	assert_int_equal(guest_call(v, AERO_CALL_DOORBELL, 0, 77, 0), AERO_OK);
+	balloon_set_target(web, 101);
+	assert_int_equal(web->vcpus[1]->lapic.irr[2], 0);
+}
+
+/* Memory at once, and no inflation for a while; never below what max demands. */
+static void grow(void **state)
+{
+	struct frame_batch batch = FRAME_BATCH_INIT;
+	u64 work = 0;
+
+	(void)state;
+	for (u64 gfn = 1024; gfn < 2048; gfn += 512)
+		assert_int_equal(p2m_lock(&web->p2m, gfn, ORDER_2M, &batch, &work), HV_OK);
+	p2m_commit(&web->p2m, &batch);
+	balloon_set_target(web, 2000);
+	assert_int_equal(guest_call(v, AERO_CALL_GROW, 24, 0, 0), AERO_OK);
+	assert_int_equal(v->gpr[GPR_RCX], 1000); /* from its size, not from its target */
+	assert_int_equal(v->gpr[GPR_RBX], 24);
+	assert_true(web->balloon.hold_until > fake.tsc);
+	assert_int_equal(web->balloon.grow_pages, 24);
+	assert_int_equal(guest_call(v, AERO_CALL_GROW, UINT64_MAX, 0, 0), AERO_OK);
+	assert_int_equal(v->gpr[GPR_RCX], 0);
+	assert_true(web->balloon.grow_pages <= 24 + PAGES);
+
+	balloon_set_target(web, 1024);
+	web_cfg.max = MIB(16) - 100 * PAGE_SIZE;
+	assert_int_equal(guest_call(v, AERO_CALL_GROW, 1000, 0, 0), AERO_OK);
+	assert_int_equal(v->gpr[GPR_RCX], 100);
+	assert_int_equal(v->gpr[GPR_RBX], 924); /* what it may take, not what it asked for */
+
+	web->balloon.manual = 800;
+	balloon_set_target(web, 800);
+	assert_int_equal(guest_call(v, AERO_CALL_GROW, 500, 0, 0), AERO_OK);
+	assert_int_equal(v->gpr[GPR_RCX], 800);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(user_mode_gets_ud),
+		T(unknown_numbers),
+		T(no_other_register_changes),
+		T(management_needs_permission),
+		T(host_and_vm_info),
+		T(set_target),
+		T(pause_resume_stop),
+		T(audit_from_a_guest),
+		T(stats_are_copied_once),
+		T(doorbell),
+		T(grow),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

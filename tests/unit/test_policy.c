@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The policy, a pure function: by example, by property, and in a closed loop. */
+#include <tests/fake/fake.h>
+
+#include <hv/policy.h>
+
+#define TOTAL (MIB(1024) >> PAGE_SHIFT)
+#define P(mib) (MIB(mib) >> PAGE_SHIFT)
+
+static struct policy_in in;
+static struct policy_out out;
+
+/* @n VMs of @mib each, all of it resident, drivers alive. */
+static void vms(u32 n, u64 mib)
+{
+	in = (struct policy_in){ .total = TOTAL, .tax = 75, .balloon_max = 90, .nr_vms = n };
+	for (u32 i = 0; i < n; i++)
+		in.vm[i] = (struct policy_vm){ .size = P(mib), .min = P(mib) / 8, .max = P(mib),
+					       .shares = 1000, .resident = P(mib),
+					       .active_permille = 500, .responsive = true };
+	memset(&out, 0xee, sizeof(out));
+}
+
+static void decide(void)
+{
+	policy_decide(&in, &out);
+	in.state = out.state;
+}
+
+static void thresholds(void **state)
+{
+	struct policy_thresholds t = policy_thresholds(TOTAL), big = policy_thresholds(GIB(64) >> 12);
+
+	(void)state;
+	assert_int_equal(t.high, 6 * (TOTAL / 100));
+	assert_int_equal(t.soft, 4 * (TOTAL / 100));
+	assert_int_equal(t.hard, 2 * (TOTAL / 100));
+	assert_int_equal(t.low, TOTAL / 100);
+	/* A large machine keeps a smaller part, but never less than a smaller machine. */
+	assert_true(big.high < 2 * (GIB(64) >> 12) / 100);
+	for (u64 pages = 1; pages < 1UL << 40; pages = pages * 5 / 4 + 1) {
+		struct policy_thresholds a = policy_thresholds(pages), b = policy_thresholds(pages + 1000);
+
+		assert_true(a.high >= a.soft && a.soft >= a.hard && a.hard >= a.low);
+		assert_true(b.high >= a.high && b.low >= a.low);
+		assert_true(a.high <= pages);
+	}
+}
+
+static enum policy_state with_free(u64 percent_x10)
+{
+	in.free = TOTAL / 100 * percent_x10 / 10;
+	decide();
+	return out.state;
+}
+
+static void states_have_hysteresis(void **state)
+{
+	(void)state;
+	vms(1, 64);
+	assert_int_equal(with_free(500), POLICY_HIGH);
+	assert_int_equal(with_free(50), POLICY_HIGH); /* below high, above soft */
+	assert_int_equal(with_free(39), POLICY_SOFT);
+	assert_int_equal(with_free(50), POLICY_SOFT); /* not yet again */
+	assert_int_equal(with_free(60), POLICY_HIGH);
+	assert_int_equal(with_free(19), POLICY_HARD);
+	assert_int_equal(with_free(30), POLICY_HARD);
+	assert_int_equal(with_free(40), POLICY_SOFT);
+	assert_int_equal(with_free(5), POLICY_LOW);
+	assert_int_equal(out.mechanism, MECHANISM_BLOCK);
+	assert_int_equal(with_free(15), POLICY_LOW);
+	assert_int_equal(with_free(20), POLICY_HARD);
+	assert_int_equal(with_free(0), POLICY_LOW);
+	assert_int_equal(with_free(900), POLICY_HIGH);
+	assert_int_equal(out.mechanism, MECHANISM_NONE);
+}
+
+static void batches_shrink_with_memory(void **state)
+{
+	u32 last = UINT32_MAX;
+
+	(void)state;
+	vms(1, 64);
+	for (u64 f = 70; f > 0; f = f > 10 ? f - 10 : 0) {
+		with_free(f);
+		assert_true(out.hint <= last && out.hint > 0);
+		last = out.hint;
+	}
+}
+
+static void plenty_asks_for_nothing(void **state)
+{
+	(void)state;
+	vms(4, 100);
+	in.free = P(600);
+	decide();
+	for (u32 i = 0; i < 4; i++) {
+		assert_int_equal(out.vm[i].target, 0);
+		assert_int_equal(out.vm[i].reason, REASON_NONE);
+	}
+}
+
+/* Equal in everything but shares: entitlements stand as the shares do. */
+static void shares_divide(void **state)
+{
+	(void)state;
+	vms(2, 1000);
+	in.vm[1].shares = 3000;
+	in.vm[0].resident = in.vm[1].resident = P(500);
+	in.vm[0].waiting = in.vm[1].waiting = true;
+	in.free = TOTAL / 100;
+	decide();
+	assert_in_range(out.vm[1].entitlement * 100 / out.vm[0].entitlement, 200, 310);
+	assert_true(out.vm[0].target > out.vm[1].target);
+	assert_int_equal(out.vm[0].reason, REASON_VICTIM);
+}
+
+/* Waldspurger's experiment: equal shares, one idle. The active one gains by the tax. */
+static void idle_tax(void **state)
+{
+	u64 taxed;
+
+	(void)state;
+	vms(2, 900);
+	for (u32 i = 0; i < 2; i++)
+		in.vm[i].resident = P(480);
+	in.vm[0].active_permille = 0;
+	in.vm[1].active_permille = 1000;
+	in.vm[1].waiting = true;
+	in.free = TOTAL / 100;
+	decide();
+	taxed = out.vm[1].entitlement;
+	assert_true(out.vm[1].entitlement > out.vm[0].entitlement * 13 / 10);
+	assert_true(out.vm[1].rho > out.vm[0].rho);
+	in.tax = 0;
+	in.state = POLICY_HIGH;
+	decide();
+	assert_true(out.vm[1].entitlement < taxed);
+	assert_in_range(out.vm[1].rho * 100 / out.vm[0].rho, 99, 101);
+}
+
+static void reasons(void **state)
+{
+	(void)state;
+	vms(6, 200);
+	in.free = TOTAL / 200;
+	in.vm[0].manual = true;
+	in.vm[0].target = 777;
+	in.vm[1].responsive = false;
+	in.vm[1].target = 88;
+	in.vm[2].hold = true;
+	in.vm[3].grow = 50;
+	in.vm[3].balloon = in.vm[3].target = 1000;
+	in.vm[5].max = P(100);
+	in.vm[5].resident = P(50);
+	decide();
+	assert_int_equal(out.vm[0].reason, REASON_MANUAL);
+	assert_int_equal(out.vm[0].target, 777);
+	assert_int_equal(out.vm[1].reason, REASON_SILENT);
+	assert_int_equal(out.vm[1].target, 88);
+	assert_int_equal(out.vm[2].reason, REASON_HOLD);
+	assert_int_equal(out.vm[2].target, 0);
+	assert_int_equal(out.vm[3].reason, REASON_GROW);
+	assert_true(out.vm[3].target <= 950);
+	assert_int_equal(out.vm[4].reason, REASON_VICTIM);
+	assert_true(out.vm[4].target > 0);
+	assert_true(out.vm[5].target >= P(100)); /* max, whatever else */
+	for (int r = REASON_NONE; r <= REASON_SILENT; r++)
+		assert_true(strlen(policy_reason_text((enum policy_reason)r)) > 5);
+	for (int s = POLICY_HIGH; s <= POLICY_LOW; s++)
+		assert_true(strlen(policy_state_name((enum policy_state)s)) > 2);
+}
+
+static void max_is_enforced_in_plenty(void **state)
+{
+	(void)state;
+	vms(1, 400);
+	in.vm[0].max = P(300);
+	in.free = P(600);
+	decide();
+	assert_int_equal(out.vm[0].target, P(100));
+	assert_int_equal(out.vm[0].reason, REASON_MAX);
+}
+
+/* Any input that a configuration and a machine can give. */
+static void random_input(u64 *seed)
+{
+	u64 left;
+
+	vms(1 + (u32)(fake_random(seed) % 8), 1);
+	in.tax = (u32)(fake_random(seed) % 100);
+	in.balloon_max = (u32)(fake_random(seed) % 96);
+	in.state = (enum policy_state)(fake_random(seed) % 4);
+	in.total = P(16) + fake_random(seed) % (1UL << (12 + fake_random(seed) % 20));
+	left = in.total;
+	for (u32 i = 0; i < in.nr_vms; i++) {
+		struct policy_vm *v = &in.vm[i];
+
+		v->size = 256 + fake_random(seed) % in.total;
+		v->max = 256 + fake_random(seed) % (v->size - 255);
+		v->min = fake_random(seed) % (v->max + 1);
+		v->shares = 1 + (u32)(fake_random(seed) % (fake_random(seed) & 1 ? 1000000 : 3000));
+		v->resident = fake_random(seed) % (min(left, v->size) + 1);
+		left -= v->resident;
+		v->balloon = fake_random(seed) % (v->size - v->resident + 1);
+		v->target = fake_random(seed) % (v->size + 1);
+		v->active_permille = (u32)(fake_random(seed) % 1001);
+		v->faulted = fake_random(seed) % (v->resident + 1);
+		v->grow = fake_random(seed) % 8 ? 0 : fake_random(seed) % v->size;
+		v->waiting = fake_random(seed) % 4 == 0;
+		v->responsive = fake_random(seed) % 4 != 0;
+		v->hold = fake_random(seed) % 8 == 0;
+		v->manual = fake_random(seed) % 8 == 0;
+	}
+	in.free = fake_random(seed) % (left + 1);
+}
+
+/* Never below min or above max; targets within the VM; the sum fits if the mins do. */
+static void properties(void **state)
+{
+	u64 seed = 2026;
+
+	(void)state;
+	for (int n = 0; n < 20000; n++) {
+		u64 sum = 0, mins = 0, high;
+
+		random_input(&seed);
+		policy_decide(&in, &out);
+		high = policy_thresholds(in.total).high;
+		for (u32 i = 0; i < in.nr_vms; i++) {
+			const struct policy_vm *v = &in.vm[i];
+			const struct policy_vm_out *o = &out.vm[i];
+
+			assert_true(o->entitlement >= v->min);
+			assert_true(o->entitlement <= v->max);
+			sum += o->entitlement;
+			mins += v->min;
+			if (o->reason == REASON_MANUAL || o->reason == REASON_SILENT) {
+				assert_int_equal(o->target, v->target);
+				continue;
+			}
+			assert_true(o->target <= v->size - v->min);
+			assert_true(o->target <= v->size * in.balloon_max / 100);
+			assert_true(o->target >= min(v->size - v->max, v->size * in.balloon_max / 100));
+		}
+		if (sum > mins)
+			assert_true(sum <= in.total - high);
+		assert_in_range(out.state, POLICY_HIGH, POLICY_LOW);
+	}
+}
+
+/*
+ * All else equal, more shares never mean less memory; nor does being more
+ * active.  (The common level is an integer: a page may be lost in rounding.)
+ */
+static void more_shares_never_less(void **state)
+{
+	u64 seed = 7;
+
+	(void)state;
+	for (int n = 0; n < 20000; n++) {
+		struct policy_out before;
+
+		random_input(&seed);
+		policy_decide(&in, &before);
+		in.vm[0].shares += 1 + in.vm[0].shares / (1 + (u32)(fake_random(&seed) % 50));
+		policy_decide(&in, &out);
+		assert_true(out.vm[0].entitlement + 1 >= before.vm[0].entitlement);
+		for (u32 i = 1; i < in.nr_vms; i++)
+			assert_true(out.vm[i].entitlement <= before.vm[i].entitlement + 1);
+		in.vm[0].active_permille = min(in.vm[0].active_permille + 100, 1000u);
+		policy_decide(&in, &before);
+		assert_true(before.vm[0].entitlement + 1 >= out.vm[0].entitlement);
+	}
+}
+
+static void extremes(void **state)
+{
+	(void)state;
+	vms(0, 1);
+	decide();
+	in = (struct policy_in){ .nr_vms = 2, .tax = 1000, .balloon_max = 95 };
+	in.vm[0].size = in.vm[0].max = 1;
+	decide(); /* no memory, no shares */
+	vms(64, 1);
+	in.total = UINT32_MAX;
+	for (u32 i = 0; i < 64; i++)
+		in.vm[i].shares = 1000000;
+	decide();
+}
+
+/* --- closed loop: guests that want @want frames, drivers that move @speed pages a round --- */
+
+struct guest {
+	u64 want;
+	u64 speed;
+};
+
+static u64 moved; /* pages that balloons moved in the last round */
+
+static void round_of(const struct guest *g)
+{
+	u64 held = 0;
+
+	moved = 0;
+	for (u32 i = 0; i < in.nr_vms; i++) {
+		struct policy_vm *v = &in.vm[i];
+		u64 to = out.vm[i].target, step;
+
+		v->target = to;
+		if (v->responsive) {
+			step = to > v->balloon ? to - v->balloon : v->balloon - to;
+			step = min(step, g[i].speed);
+			v->balloon = to > v->balloon ? v->balloon + step : v->balloon - step;
+			moved += step;
+		}
+		v->resident = min(v->resident, v->size - v->balloon);
+		held += v->resident;
+	}
+	for (u32 i = 0; i < in.nr_vms; i++) {
+		struct policy_vm *v = &in.vm[i];
+		u64 room = min(v->size - v->balloon, g[i].want);
+		u64 take = room > v->resident ? room - v->resident : 0;
+
+		v->waiting = take > in.total - held;
+		take = min(min(take, in.total - held), g[i].speed);
+		v->resident += take;
+		v->faulted = take;
+		held += take;
+	}
+	in.free = in.total - held;
+	decide();
+}
+
+static void start_loop(u32 n, u64 mib)
+{
+	vms(n, mib);
+	for (u32 i = 0; i < n; i++)
+		in.vm[i].resident = 0;
+	in.free = in.total;
+	decide();
+}
+
+/* Twice the memory is asked for: after a while nothing moves, and nobody waits. */
+static void overcommit_settles(void **state)
+{
+	struct guest g[4] = { { P(512), P(16) }, { P(512), P(16) }, { P(512), P(16) }, { P(512), P(16) } };
+	u64 late = 0, waits = 0;
+
+	(void)state;
+	start_loop(4, 512);
+	for (int i = 0; i < 1000; i++) {
+		round_of(g);
+		if (i >= 700) {
+			late += moved;
+			for (u32 k = 0; k < 4; k++)
+				waits += in.vm[k].waiting;
+		}
+	}
+	assert_true(late < 300 * P(1)); /* less than 1 MiB of a GiB in each round */
+	assert_int_equal(waits, 0);
+	assert_true(in.free >= policy_thresholds(TOTAL).hard);
+	for (u32 k = 0; k < 4; k++)
+		assert_in_range(in.vm[k].resident, P(215), P(262));
+}
+
+/* Demand goes from one VM to the other: memory follows, both ways. */
+static void memory_follows_demand(void **state)
+{
+	struct guest g[2] = { { P(700), P(16) }, { P(100), P(16) } };
+
+	(void)state;
+	start_loop(2, 800);
+	for (int turn = 0; turn < 4; turn++) {
+		u32 busy = turn & 1;
+
+		g[busy].want = P(700);
+		g[!busy].want = P(100);
+		in.vm[busy].active_permille = 900;
+		in.vm[!busy].active_permille = 50;
+		for (int i = 0; i < 300; i++)
+			round_of(g);
+		assert_true(in.vm[busy].resident >= P(600));
+	}
+}
+
+/* One driver is dead and holds all it can: the others keep their share and stay calm. */
+static void a_stuck_vm_disturbs_nobody(void **state)
+{
+	struct guest g[3] = { { P(512), P(16) }, { P(512), P(16) }, { P(512), P(16) } };
+	u64 late = 0;
+
+	(void)state;
+	start_loop(3, 512);
+	in.vm[0].responsive = false;
+	for (int i = 0; i < 1000; i++) {
+		round_of(g);
+		if (i >= 700)
+			late += moved;
+	}
+	assert_true(late < 300 * P(1));
+	assert_in_range(in.vm[1].resident, P(240), P(345));
+	assert_true(in.vm[1].resident + P(8) > in.vm[2].resident &&
+		    in.vm[2].resident + P(8) > in.vm[1].resident);
+}
+
+/* The load goes away: balloons empty themselves. */
+static void plenty_gives_back(void **state)
+{
+	struct guest g[2] = { { P(800), P(16) }, { P(800), P(16) } };
+
+	(void)state;
+	start_loop(2, 800);
+	for (int i = 0; i < 300; i++)
+		round_of(g);
+	assert_true(in.vm[0].balloon > P(200));
+	in.nr_vms = 1; /* the other has ended */
+	for (int i = 0; i < 100; i++)
+		round_of(g);
+	assert_int_equal(in.vm[0].balloon, 0);
+	assert_int_equal(in.vm[0].resident, P(800));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(thresholds),
+		cmocka_unit_test(states_have_hysteresis),
+		cmocka_unit_test(batches_shrink_with_memory),
+		cmocka_unit_test(plenty_asks_for_nothing),
+		cmocka_unit_test(shares_divide),
+		cmocka_unit_test(idle_tax),
+		cmocka_unit_test(reasons),
+		cmocka_unit_test(max_is_enforced_in_plenty),
+		cmocka_unit_test(properties),
+		cmocka_unit_test(more_shares_never_less),
+		cmocka_unit_test(extremes),
+		cmocka_unit_test(overcommit_settles),
+		cmocka_unit_test(memory_follows_demand),
+		cmocka_unit_test(a_stuck_vm_disturbs_nobody),
+		cmocka_unit_test(plenty_gives_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
