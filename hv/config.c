@@ -97,6 +97,7 @@ static const struct key host_keys[] = {
 	{ "stay", V_YES_NO, HOST(stay), 0, 0 },
 	{ "status", V_NUMBER, HOST(status_ms), 0, 3600000 },
 	{ "policy", V_NUMBER, HOST(policy_ms), 1, 60000 },
+	{ "sample", V_NUMBER, HOST(sample_ms), 1, 600000 },
 	{ "tax", V_NUMBER, HOST(tax), 0, 99 },
 	{ "balloon_max", V_NUMBER, HOST(balloon_max), 0, 95 },
 };
@@ -123,9 +124,9 @@ static const char *nearest(const struct key *keys, size_t n, const char *name)
 	int best_score = -1;
 
 	for (size_t i = 0; i < n; i++) {
-		int score = 0;
+		int score = 0, len = (int)strlen(keys[i].name);
 
-		for (int a = 0; name[a]; a++)
+		for (int a = 0; name[a] && a <= len; a++)
 			for (int b = max(0, a - 1); b <= a + 1 && keys[i].name[b]; b++)
 				if (name[a] == keys[i].name[b]) {
 					score += 2;
@@ -323,7 +324,7 @@ bool config_parse(const char *text, size_t len, struct config *c, char error[CON
 
 	memset(c, 0, sizeof(*c)); /* too large for a literal on the stack */
 	c->host = (struct host_config){
-		.status_ms = 1000, .policy_ms = 100, .tax = 75, .balloon_max = 90
+		.status_ms = 1000, .policy_ms = 100, .sample_ms = 500, .tax = 75, .balloon_max = 90
 	};
 	for (size_t i = 0; i < len;) {
 		size_t n = 0;

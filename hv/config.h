@@ -32,6 +32,7 @@ struct host_config {
 	bool stay;	 /* do not power off when all VMs have ended */
 	u32 status_ms;	 /* between two tables on the console; 0: none */
 	u32 policy_ms;	 /* between two decisions */
+	u32 sample_ms;	 /* a period of the working-set sampling */
 	u32 tax;	 /* idle memory tax, percent */
 	u32 balloon_max; /* percent of a VM's memory */
 };

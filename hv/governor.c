@@ -7,13 +7,11 @@
 #include <hv/vm.h>
 
 #define SILENT_SECONDS 3 /* a driver that has not called for so long is inactive */
-#define SAMPLE_EVERY 5	 /* decisions */
 
 static struct {
 	struct host_config cfg;
-	u64 next_decision, next_status;
+	u64 next_decision, next_sample, next_status;
 	u32 hurry; /* (a) */
-	u32 decisions;
 	struct policy_in in;
 	struct policy_out out;
 	u64 last_resident[MAX_VMS];
@@ -102,7 +100,8 @@ static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 		.grow = atomic_swap(&vm->balloon.grow_pages, 0UL),
 		.waiting = atomic_load(&vm->waiting),
 		.responsive = responsive(vm, now),
-		.hold = now < atomic_load(&vm->balloon.hold_until),
+		/* The last resort spares nobody. */
+		.hold = now < atomic_load(&vm->balloon.hold_until) && gov.out.state != POLICY_LOW,
 		.manual = atomic_load(&vm->balloon.manual) != BALLOON_BY_POLICY,
 	};
 	gov.last_resident[vm->id] = resident;
@@ -129,7 +128,9 @@ static void decide(u64 now)
 	enum policy_state before = gov.out.state;
 
 	gov.in.total = s.total - min(s.total, s.hv);
+	/* What is promised to somebody is not free for the others. */
 	gov.in.free = s.free_dirty + s.free_clean + s.quarantine;
+	gov.in.free -= min(gov.in.free, s.reserved);
 	gov.in.tax = gov.cfg.tax;
 	gov.in.balloon_max = gov.cfg.balloon_max;
 	gov.in.state = gov.out.state;
@@ -153,10 +154,12 @@ void governor_tick(u64 now)
 {
 	if (quarantine_drain(256) || frames_available())
 		sched_wake_memory_waiters();
+	if (now >= gov.next_sample) {
+		for (u32 i = 0; i < nr_vms; i++)
+			sample(vms[i]);
+		gov.next_sample = now + ms_to_ticks(gov.cfg.sample_ms);
+	}
 	if (now >= gov.next_decision || atomic_swap(&gov.hurry, 0u)) {
-		if (gov.decisions++ % SAMPLE_EVERY == 0)
-			for (u32 i = 0; i < nr_vms; i++)
-				sample(vms[i]);
 		decide(now);
 		gov.next_decision = now + ms_to_ticks(gov.cfg.policy_ms);
 	}
@@ -164,7 +167,7 @@ void governor_tick(u64 now)
 		status_print();
 		gov.next_status = now + ms_to_ticks(gov.cfg.status_ms);
 	}
-	sched_event_at(gov.next_decision);
+	sched_event_at(min(gov.next_decision, gov.next_sample));
 	if (gov.cfg.status_ms)
 		sched_event_at(gov.next_status);
 }

@@ -4,7 +4,7 @@
 /* Fixed point of the share levels. */
 #define SCALE_SHIFT 20
 #define LEVEL_ALL (1UL << 62) /* every demand is met */
-#define GROW_STEP 8 /* a balloon gives back at most 1/8 of its VM's size a decision */
+#define GROW_STEP 8	      /* a balloon gives back at most 1/8 of its VM's size a decision */
 
 struct policy_thresholds policy_thresholds(u64 total)
 {
@@ -107,20 +107,44 @@ static u64 clamp_target(const struct policy_in *in, const struct policy_vm *vm, 
 	return min(target, most);
 }
 
-static u64 step_down(const struct policy_vm *vm, u64 target, u64 floor)
+/* Down by a step toward @floor; by all that was asked for, if it asked. */
+static u64 step_down(const struct policy_vm *vm, u64 target, u64 floor, u64 step)
 {
-	u64 step = max(vm->size / GROW_STEP, vm->grow);
-
+	step = max(step, vm->grow);
 	return target > floor + step ? target - step : floor;
 }
 
-/* @scarce: take now. @all_fits: every VM may have what it could use, so give back freely. */
+/* It shows by what it does that it could use more than it has. */
+static bool needs_more(const struct policy_vm *vm)
+{
+	return vm->waiting || vm->faulted || vm->grow;
+}
+
+/*
+ * While memory is short, targets rise for those that hold more than they are
+ * entitled to, and fall only for those that need it; what a quiet VM has
+ * given stays given until memory is plentiful.
+ */
+static void decide_scarce(const struct policy_in *in, const struct policy_vm *vm, u64 floor,
+			  struct policy_vm_out *out)
+{
+	u64 fair = max(clamp_target(in, vm, vm->size - min(out->entitlement, vm->size)), floor);
+
+	if (vm->resident > out->entitlement && fair > vm->target) {
+		out->reason = vm->hold ? REASON_HOLD : REASON_VICTIM;
+		out->target = vm->hold ? vm->target : fair;
+	} else if (needs_more(vm) && vm->target > fair) {
+		out->reason = vm->grow ? REASON_GROW : REASON_GIVEN_BACK;
+		out->target = step_down(vm, min(vm->target, max(vm->balloon, fair)), fair,
+					vm->size / GROW_STEP);
+	}
+}
+
+/* @spare: what may be promised back to this VM without memory getting short again. */
 static void decide_vm(const struct policy_in *in, const struct policy_vm *vm, bool scarce,
-		      bool all_fits, struct policy_vm_out *out)
+		      u64 spare, struct policy_vm_out *out)
 {
 	u64 floor = clamp_target(in, vm, vm->size - vm->max); /* max is always enforced */
-	u64 fair = clamp_target(in, vm, vm->size - min(out->entitlement, vm->size));
-	u64 rest = all_fits ? floor : max(fair, floor); /* more would be taken away again at once */
 
 	out->target = vm->target;
 	out->reason = REASON_NONE;
@@ -132,21 +156,12 @@ static void decide_vm(const struct policy_in *in, const struct policy_vm *vm, bo
 		out->reason = REASON_SILENT;
 		return;
 	}
-	if (vm->grow) {
-		out->target = step_down(vm, min(vm->target, vm->balloon), floor);
-		out->reason = REASON_GROW;
-	} else if (scarce && vm->resident > out->entitlement) {
-		out->reason = vm->hold ? REASON_HOLD : REASON_VICTIM;
-		if (!vm->hold)
-			out->target = max(fair, floor);
-	} else if (scarce && vm->target > fair) {
-		out->target = max(fair, floor);
-		out->reason = REASON_GIVEN_BACK;
-	} else if (!scarce && vm->target > rest) {
-		out->target = step_down(vm, vm->target, rest);
-		out->reason = REASON_GIVEN_BACK;
+	if (scarce) {
+		decide_scarce(in, vm, floor, out);
+	} else if (vm->target > floor && (spare || vm->grow)) {
+		out->target = step_down(vm, vm->target, floor, min(spare, vm->size / GROW_STEP));
+		out->reason = vm->grow ? REASON_GROW : REASON_GIVEN_BACK;
 	}
-	out->target = clamp_target(in, vm, out->target); /* one set by hand may be beyond */
 	if (out->target < floor) {
 		out->target = floor;
 		out->reason = REASON_MAX;
@@ -166,7 +181,7 @@ static const struct {
 void policy_decide(const struct policy_in *in, struct policy_out *out)
 {
 	struct policy_thresholds t = policy_thresholds(in->total);
-	u64 memory = in->total - min(t.high, in->total), held = 0, level;
+	u64 memory = in->total - min(t.high, in->total), held = 0, level, spare;
 	bool scarce;
 
 	out->state = next_state(in);
@@ -179,13 +194,17 @@ void policy_decide(const struct policy_in *in, struct policy_out *out)
 		memory -= min(memory, in->total - held - in->free);
 	level = find_level(in, memory);
 	scarce = out->state != POLICY_HIGH;
+	/* Giving back while somebody's demand is not met would only start the next shortage. */
+	spare = level == LEVEL_ALL && in->free > t.high && in->nr_vms ?
+			(in->free - t.high) / in->nr_vms :
+			0;
 	for (u32 i = 0; i < in->nr_vms; i++) {
 		const struct policy_vm *vm = &in->vm[i];
 		u64 price = page_price(in, vm) * max(vm->resident, 1UL);
 
 		out->vm[i].entitlement = entitled(in, vm, level);
 		out->vm[i].rho = ((u64)vm->shares * 1000 << SCALE_SHIFT) / price;
-		decide_vm(in, vm, scarce, level == LEVEL_ALL, &out->vm[i]);
+		decide_vm(in, vm, scarce, spare, &out->vm[i]);
 	}
 }
 

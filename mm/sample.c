@@ -48,7 +48,7 @@ u32 sampler_period(struct sampler *s, struct p2m *p)
 	if (still)
 		now = touched * 1000 / still;
 	s->fast = average(s->fast, now, 2);
-	s->slow = average(s->slow, now, 8);
+	s->slow = average(s->slow, now, 4);
 	choose(s, p);
 	p2m_flush(p);
 	return max(now, max(s->fast, s->slow));

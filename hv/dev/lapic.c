@@ -215,8 +215,10 @@ static bool addressed(struct vcpu *v, u32 dest, bool logical, bool x2)
 	struct lapic *a = &v->lapic;
 	u32 ldr;
 
+	if (dest == (x2 ? 0xffffffff : 0xff)) /* broadcast in either mode */
+		return true;
 	if (!logical)
-		return dest == (x2 ? 0xffffffff : 0xff) || dest == id_of(v);
+		return dest == id_of(v);
 	if (x2) {
 		ldr = x2_ldr(v);
 		return ldr >> 16 == dest >> 16 && ldr & dest & 0xffff;

@@ -69,6 +69,7 @@ static int giver(void)
 {
 	CHECK(bare_balloon_start());
 	CHECK_EQ(bare_manage(AERO_CALL_SET_TARGET, self(), 0, NULL), 0);
+	vm_info(1); /* touches what it needs while there is memory */
 	CHECK(fill(2500, 1));
 	CHECK(wait_state(1, AERO_VM_WAITING, AERO_VM_ENDED));
 	CHECK(wait_state(2, AERO_VM_WAITING, AERO_VM_ENDED));
@@ -228,8 +229,9 @@ static int soak_up(void)
 	while (host_info().free > keep && fill(1, 5))
 		;
 	bare_printf("left %lu frames\n", host_info().free);
-	for (;;)
-		bare_sleep_us(1000000);
+	while (vm_info(0).state != AERO_VM_ENDED)
+		bare_sleep_us(100000);
+	return 0;
 }
 
 /*

@@ -150,6 +150,7 @@ static void reasons(void **state)
 	in.vm[1].target = 88;
 	in.vm[2].hold = true;
 	in.vm[3].grow = 50;
+	in.vm[3].hold = true;
 	in.vm[3].balloon = in.vm[3].target = 1000;
 	in.vm[5].max = P(100);
 	in.vm[5].resident = P(50);
@@ -160,8 +161,8 @@ static void reasons(void **state)
 	assert_int_equal(out.vm[1].target, 88);
 	assert_int_equal(out.vm[2].reason, REASON_HOLD);
 	assert_int_equal(out.vm[2].target, 0);
-	assert_int_equal(out.vm[3].reason, REASON_GROW);
-	assert_true(out.vm[3].target <= 950);
+	assert_true(out.vm[3].reason == REASON_GROW || out.vm[3].reason == REASON_HOLD);
+	assert_true(out.vm[3].target <= 1000);
 	assert_int_equal(out.vm[4].reason, REASON_VICTIM);
 	assert_true(out.vm[4].target > 0);
 	assert_true(out.vm[5].target >= P(100)); /* max, whatever else */
@@ -239,8 +240,9 @@ static void properties(void **state)
 				assert_int_equal(o->target, v->target);
 				continue;
 			}
-			assert_true(o->target <= v->size - v->min);
-			assert_true(o->target <= v->size * in.balloon_max / 100);
+			/* A target set by hand may be beyond; it is never raised beyond. */
+			assert_true(o->target <= max(v->size - v->min, v->target));
+			assert_true(o->target <= max(v->size * in.balloon_max / 100, v->target));
 			assert_true(o->target >= min(v->size - v->max, v->size * in.balloon_max / 100));
 		}
 		if (sum > mins)
@@ -294,13 +296,30 @@ static void extremes(void **state)
 struct guest {
 	u64 want;
 	u64 speed;
+	bool asks;	/* to grow, when its balloon is in its way */
+	u32 held_until; /* round */
 };
 
 static u64 moved; /* pages that balloons moved in the last round */
+static u32 now;	  /* rounds */
 
-static void round_of(const struct guest *g)
+/* GROW: memory at once, and no inflation for 2 s. */
+static void ask(struct policy_vm *v, struct guest *g)
+{
+	v->grow = 0;
+	if (g->asks && g->want > v->size - v->balloon && now >= g->held_until && v->responsive && v->balloon) {
+		v->grow = min(g->want - (v->size - v->balloon), P(8));
+		out.vm[v - in.vm].target = v->balloon - min(v->balloon, v->grow);
+		g->held_until = now + 20;
+	}
+	v->hold = now < g->held_until;
+}
+
+static void round_of(struct guest *g)
 {
 	u64 held = 0;
+
+	now++;
 
 	moved = 0;
 	for (u32 i = 0; i < in.nr_vms; i++) {
@@ -327,6 +346,8 @@ static void round_of(const struct guest *g)
 		v->resident += take;
 		v->faulted = take;
 		held += take;
+		ask(v, &g[i]);
+		v->target = out.vm[i].target;
 	}
 	in.free = in.total - held;
 	decide();
@@ -344,7 +365,7 @@ static void start_loop(u32 n, u64 mib)
 /* Twice the memory is asked for: after a while nothing moves, and nobody waits. */
 static void overcommit_settles(void **state)
 {
-	struct guest g[4] = { { P(512), P(16) }, { P(512), P(16) }, { P(512), P(16) }, { P(512), P(16) } };
+	struct guest one = { .want = P(512), .speed = P(16) }, g[4] = { one, one, one, one };
 	u64 late = 0, waits = 0;
 
 	(void)state;
@@ -367,7 +388,7 @@ static void overcommit_settles(void **state)
 /* Demand goes from one VM to the other: memory follows, both ways. */
 static void memory_follows_demand(void **state)
 {
-	struct guest g[2] = { { P(700), P(16) }, { P(100), P(16) } };
+	struct guest g[2] = { { P(700), P(16), true, 0 }, { P(100), P(16), true, 0 } };
 
 	(void)state;
 	start_loop(2, 800);
@@ -387,7 +408,7 @@ static void memory_follows_demand(void **state)
 /* One driver is dead and holds all it can: the others keep their share and stay calm. */
 static void a_stuck_vm_disturbs_nobody(void **state)
 {
-	struct guest g[3] = { { P(512), P(16) }, { P(512), P(16) }, { P(512), P(16) } };
+	struct guest one = { .want = P(512), .speed = P(16) }, g[3] = { one, one, one };
 	u64 late = 0;
 
 	(void)state;
@@ -407,7 +428,7 @@ static void a_stuck_vm_disturbs_nobody(void **state)
 /* The load goes away: balloons empty themselves. */
 static void plenty_gives_back(void **state)
 {
-	struct guest g[2] = { { P(800), P(16) }, { P(800), P(16) } };
+	struct guest one = { .want = P(800), .speed = P(16) }, g[2] = { one, one };
 
 	(void)state;
 	start_loop(2, 800);

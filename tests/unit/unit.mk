@@ -30,8 +30,13 @@ test_balloon_SRCS := $(GUEST)
 test_hypercall_SRCS := $(GUEST)
 test_guestmem_SRCS := $(test_p2m_SRCS)
 test_policy_SRCS := hv/policy.c
+test_config_SRCS := hv/config.c hv/base/format.c
+test_lapic_SRCS := $(GUEST)
+test_insn_SRCS := $(GUEST)
+test_caps_SRCS := arch/x86_64/vmx/caps.c
 
-UNIT_TESTS := base frame p2m audit nomem soak guestmem balloon hypercall policy
+UNIT_TESTS := base frame p2m audit nomem soak guestmem balloon hypercall policy config \
+	lapic insn caps
 
 # --- how ---
 unit_objs = $(patsubst %.c,$(UNIT)/obj/%.o,tests/unit/test_$(1).c $(test_$(1)_SRCS)) $(test_$(1)_OBJS)

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The guest's local APIC: priorities, timer, IPIs, and the x2APIC register table. */
+#include <tests/fake/guest.h>
+
+#define CPUS 6
+
+enum {
+	ID = 0x20, VERSION_ = 0x30, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0, SVR = 0xf0,
+	ISR = 0x100, IRR = 0x200, ESR = 0x280, ICR = 0x300, ICR_HI = 0x310, LVT_TIMER = 0x320,
+	LVT_LINT0 = 0x350, INITIAL = 0x380, CURRENT = 0x390, DIVIDE = 0x3e0,
+};
+#define X2 0xc00UL
+#define TSC_DEADLINE 0x6e0
+#define MASKED 0x10000u
+#define PERIODIC 0x20000u
+#define DEADLINE 0x40000u
+
+static struct vm_config cfg;
+static struct vm *vm;
+static struct vcpu *v;
+
+static int setup(void **state)
+{
+	(void)state;
+	guest_machine(MIB(64), 1);
+	cfg = guest_config("smp");
+	cfg.vcpus = CPUS;
+	vm = guest_start(&cfg);
+	v = vm->vcpus[0];
+	for (u32 i = 0; i < CPUS; i++)
+		lapic_mmio_write(vm->vcpus[i], SVR, 0x1ff);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	fake_machine_off();
+	return 0;
+}
+
+static u32 rd(u32 offset)
+{
+	return lapic_mmio_read(v, offset);
+}
+
+static void wr(u32 offset, u32 value)
+{
+	lapic_mmio_write(v, offset, value);
+}
+
+static void x2apic(struct vcpu *c)
+{
+	assert_true(lapic_base_write(c, c->lapic.base | X2));
+}
+
+static void reset_state(void **state)
+{
+	(void)state;
+	lapic_reset(v, false);
+	assert_int_equal(v->lapic.base, 0xfee00900);
+	assert_int_equal(vm->vcpus[1]->lapic.base, 0xfee00800);
+	assert_int_equal(rd(SVR), 0xff);
+	assert_int_equal(rd(DFR), 0xffffffff);
+	assert_int_equal(rd(LVT_TIMER), MASKED);
+	assert_int_equal(lapic_mmio_read(vm->vcpus[3], ID), 3u << 24);
+	assert_int_equal(rd(VERSION_) >> 16, 5);
+	assert_int_equal(lapic_pending(v), -1);
+	assert_int_equal(rd(0x1000), 0);
+	wr(0x384, 5); /* not a register */
+	assert_int_equal(rd(INITIAL), 0);
+}
+
+static void priorities(void **state)
+{
+	(void)state;
+	lapic_raise(v, 0x31);
+	lapic_raise(v, 0x85);
+	assert_int_equal(rd(IRR + 0x10), 1u << 17);
+	assert_int_equal(lapic_pending(v), 0x85);
+	lapic_accept(v, 0x85);
+	assert_int_equal(rd(ISR + 0x40), 1u << 5);
+	assert_int_equal(rd(PPR), 0x80);
+	assert_int_equal(lapic_pending(v), -1); /* class 3 waits for class 8 */
+	lapic_raise(v, 0x8f);
+	assert_int_equal(lapic_pending(v), -1); /* the same class waits, too */
+	lapic_raise(v, 0x91);
+	assert_int_equal(lapic_pending(v), 0x91);
+	lapic_accept(v, 0x91);
+	v->pending = 0;
+	wr(EOI, 0); /* ends 0x91 */
+	assert_true(v->pending & PENDING_IRQ);
+	assert_int_equal(rd(PPR), 0x80);
+	wr(EOI, 0); /* ends 0x85 */
+	assert_int_equal(lapic_pending(v), 0x8f);
+	lapic_accept(v, 0x8f);
+	wr(EOI, 0);
+	assert_int_equal(lapic_pending(v), 0x31);
+	lapic_accept(v, 0x31);
+	wr(EOI, 0);
+	wr(EOI, 0); /* one too many does no harm */
+	assert_int_equal(lapic_pending(v), -1);
+	assert_int_equal(rd(PPR), 0);
+}
+
+static void task_priority(void **state)
+{
+	struct vmexit e = { .kind = EXIT_CR8, .length = 4 };
+
+	(void)state;
+	lapic_raise(v, 0x45);
+	wr(TPR, 0x4f);
+	assert_int_equal(lapic_pending(v), -1);
+	assert_int_equal(rd(PPR), 0x4f);
+	v->pending = 0;
+	wr(TPR, 0x3f);
+	assert_true(v->pending & PENDING_IRQ);
+	assert_int_equal(lapic_pending(v), 0x45);
+	/* CR8 is the upper half of it. */
+	e.cr8.write = true;
+	e.cr8.gpr = GPR_RCX;
+	v->gpr[GPR_RCX] = 9;
+	exit_dispatch(v, &e);
+	assert_int_equal(rd(TPR), 0x90);
+	assert_int_equal(v->advance, 4);
+	e.cr8.write = false;
+	e.cr8.gpr = GPR_RDX;
+	exit_dispatch(v, &e);
+	assert_int_equal(v->gpr[GPR_RDX], 9);
+	e.cr8.write = true;
+	v->gpr[GPR_RDX] = 16;
+	exit_dispatch(v, &e);
+	assert_int_equal(fake_of(v)->exception, VEC_GP);
+	assert_int_equal(rd(TPR), 0x90);
+}
+
+static void one_shot_timer(void **state)
+{
+	static const struct {
+		u32 code;
+		u64 divisor;
+	} d[] = { { 0, 2 }, { 1, 4 }, { 2, 8 }, { 3, 16 }, { 8, 32 }, { 9, 64 }, { 10, 128 }, { 11, 1 } };
+
+	(void)state;
+	wr(LVT_TIMER, 0x50);
+	for (size_t i = 0; i < ARRAY_SIZE(d); i++) {
+		u64 start = fake.tsc;
+
+		wr(DIVIDE, d[i].code);
+		wr(INITIAL, 1000);
+		assert_int_equal(rd(CURRENT), 1000);
+		fake.tsc = start + 600 * d[i].divisor;
+		assert_int_equal(rd(CURRENT), 400);
+		lapic_timer_check(v, start + 1000 * d[i].divisor - 1);
+		assert_int_equal(lapic_pending(v), -1);
+		fake.tsc = start + 1000 * d[i].divisor;
+		lapic_timer_check(v, fake.tsc);
+		assert_int_equal(lapic_pending(v), 0x50);
+		assert_int_equal(rd(CURRENT), 0);
+		lapic_accept(v, 0x50);
+		wr(EOI, 0);
+		lapic_timer_check(v, fake.tsc + 1000000); /* only once */
+		assert_int_equal(lapic_pending(v), -1);
+	}
+	wr(INITIAL, 1000);
+	wr(INITIAL, 0); /* stops it */
+	lapic_timer_check(v, fake.tsc + (1UL << 40));
+	assert_int_equal(lapic_pending(v), -1);
+	/* Masked, or the APIC is off by software: it runs out, and nobody hears. */
+	wr(LVT_TIMER, 0x50 | MASKED);
+	wr(INITIAL, 1);
+	lapic_timer_check(v, fake.tsc + 1000);
+	wr(LVT_TIMER, 0x50);
+	wr(SVR, 0xff);
+	wr(INITIAL, 1);
+	lapic_timer_check(v, fake.tsc + 1000);
+	assert_int_equal(lapic_pending(v), -1);
+}
+
+static void periodic_timer(void **state)
+{
+	u64 start = fake.tsc, period = 1000000;
+
+	(void)state;
+	wr(LVT_TIMER, 0x60 | PERIODIC);
+	wr(DIVIDE, 11);
+	wr(INITIAL, (u32)period);
+	for (u64 n = 1; n < 10; n++) {
+		lapic_timer_check(v, start + n * period);
+		assert_int_equal(lapic_pending(v), 0x60);
+		lapic_accept(v, 0x60);
+		wr(EOI, 0);
+		assert_int_equal(v->lapic.deadline, start + (n + 1) * period);
+	}
+	/* Missed ones come as one, and the phase is kept. */
+	lapic_timer_check(v, start + 1000 * period + 5);
+	assert_int_equal(v->lapic.deadline, start + 1001 * period);
+	/* A period that only keeps the host busy is stretched. */
+	wr(INITIAL, 1);
+	lapic_timer_check(v, fake.tsc + 1);
+	assert_true(v->lapic.deadline - fake.tsc >= FAKE_KHZ / 20);
+	/* Another mode disarms. */
+	wr(LVT_TIMER, 0x60 | DEADLINE);
+	assert_int_equal(v->lapic.deadline, LAPIC_NO_DEADLINE);
+}
+
+static void tsc_deadline_timer(void **state)
+{
+	u64 value, guest_now = fake.tsc + vm->tsc_offset;
+
+	(void)state;
+	assert_true(lapic_msr_write(v, TSC_DEADLINE, guest_now + 500)); /* not in that mode: ignored */
+	assert_int_equal(v->lapic.deadline, LAPIC_NO_DEADLINE);
+	wr(LVT_TIMER, 0x70 | DEADLINE);
+	wr(INITIAL, 1000); /* has no effect in this mode */
+	assert_int_equal(v->lapic.deadline, LAPIC_NO_DEADLINE);
+	assert_true(lapic_msr_write(v, TSC_DEADLINE, guest_now + 500));
+	assert_int_equal(v->lapic.deadline, fake.tsc + 500);
+	assert_true(lapic_msr_read(v, TSC_DEADLINE, &value));
+	assert_int_equal(value, guest_now + 500);
+	lapic_timer_check(v, fake.tsc + 499);
+	assert_int_equal(lapic_pending(v), -1);
+	lapic_timer_check(v, fake.tsc + 500);
+	assert_int_equal(lapic_pending(v), 0x70);
+	assert_true(lapic_msr_read(v, TSC_DEADLINE, &value));
+	assert_int_equal(value, 0);
+	lapic_accept(v, 0x70);
+	wr(EOI, 0);
+	assert_true(lapic_msr_write(v, TSC_DEADLINE, guest_now - 1)); /* past: at once */
+	assert_int_equal(lapic_pending(v), 0x70);
+	assert_true(lapic_msr_write(v, TSC_DEADLINE, guest_now + 500));
+	assert_true(lapic_msr_write(v, TSC_DEADLINE, 0));
+	assert_int_equal(v->lapic.deadline, LAPIC_NO_DEADLINE);
+}
+
+/* Which vCPUs have @vector, as a mask; and forgets it. */
+static u32 who_got(u8 vector)
+{
+	u32 mask = 0;
+
+	for (u32 i = 0; i < CPUS; i++) {
+		u32 *w = &vm->vcpus[i]->lapic.irr[vector / 32];
+
+		mask |= (*w >> (vector % 32) & 1) << i;
+		*w &= ~(1u << (vector % 32));
+	}
+	return mask;
+}
+
+static u32 ipi(u32 dest, u32 low)
+{
+	wr(ICR_HI, dest << 24);
+	wr(ICR, low);
+	assert_int_equal(rd(ICR) & 0x1000, 0); /* idle again */
+	return who_got((u8)low);
+}
+
+static void ipis_of_xapic(void **state)
+{
+	(void)state;
+	assert_int_equal(ipi(2, 0x41), 1 << 2);
+	assert_int_equal(ipi(9, 0x41), 0);
+	assert_int_equal(ipi(0xff, 0x41), 0x3f);
+	assert_int_equal(ipi(0, 0x40041), 1 << 0); /* self */
+	assert_int_equal(ipi(3, 0x80041), 0x3f);   /* all */
+	assert_int_equal(ipi(0, 0xc0041), 0x3e);   /* all but self */
+	assert_int_equal(ipi(1, 0x0f), 0);	   /* no such vectors */
+	/* Logical, flat. */
+	for (u32 i = 0; i < CPUS; i++)
+		lapic_mmio_write(vm->vcpus[i], LDR, 1u << (24 + i));
+	assert_int_equal(ipi(0x05, 0x842), 0x05);
+	assert_int_equal(ipi(0xff, 0x842), 0x3f);
+	assert_int_equal(ipi(0x06, 0x942), 0x02); /* lowest priority: one of them */
+	/* Logical, cluster: 0 1 2 in cluster 1, 3 4 5 in cluster 2. */
+	for (u32 i = 0; i < CPUS; i++) {
+		lapic_mmio_write(vm->vcpus[i], DFR, 0x0fffffff);
+		lapic_mmio_write(vm->vcpus[i], LDR, ((1 + i / 3) << 4 | 1u << (i % 3)) << 24);
+	}
+	assert_int_equal(ipi(0x15, 0x843), 0x05);
+	assert_int_equal(ipi(0x23, 0x843), 0x18);
+	assert_int_equal(ipi(0x33, 0x843), 0);
+	assert_int_equal(ipi(0xff, 0x843), 0x3f); /* SDM: all ones is everybody */
+}
+
+static void ipis_of_x2apic(void **state)
+{
+	u64 value;
+
+	(void)state;
+	for (u32 i = 0; i < CPUS; i++)
+		x2apic(vm->vcpus[i]);
+	assert_true(lapic_msr_read(vm->vcpus[5], 0x80d, &value));
+	assert_int_equal(value, 1 << 5);
+	assert_true(lapic_msr_read(vm->vcpus[5], 0x802, &value));
+	assert_int_equal(value, 5);
+	assert_true(lapic_msr_write(v, 0x830, 4UL << 32 | 0x44));
+	assert_int_equal(who_got(0x44), 1 << 4);
+	assert_true(lapic_msr_write(v, 0x830, 0xffffffffUL << 32 | 0x44));
+	assert_int_equal(who_got(0x44), 0x3f);
+	assert_true(lapic_msr_write(v, 0x830, 0x2aUL << 32 | 0x844));
+	assert_int_equal(who_got(0x44), 0x2a);
+	assert_true(lapic_msr_write(v, 0x830, 0x1002aUL << 32 | 0x844)); /* another cluster */
+	assert_int_equal(who_got(0x44), 0);
+	assert_true(lapic_msr_write(v, 0x830, 0xffffffffUL << 32 | 0x844)); /* broadcast, logical too */
+	assert_int_equal(who_got(0x44), 0x3f);
+	assert_true(lapic_msr_write(v, 0x83f, 0x45)); /* self IPI */
+	assert_int_equal(who_got(0x45), 1);
+	assert_true(lapic_msr_read(v, 0x830, &value));
+	assert_int_equal(value, 0xffffffffUL << 32 | 0x844);
+}
+
+static void nmi_init_sipi(void **state)
+{
+	struct vcpu *ap = vm->vcpus[2];
+
+	(void)state;
+	ipi(2, 0x400);
+	assert_int_equal(ap->pending, PENDING_NMI);
+	ap->pending = 0;
+	ap->state = VCPU_RUNNING;
+	ipi(2, 0x601); /* a SIPI without INIT */
+	assert_int_equal(ap->pending, 0);
+	ipi(2, 0x8500); /* INIT level de-assert: nothing */
+	assert_int_equal(ap->pending, 0);
+	ipi(2, 0x4500);
+	assert_int_equal(ap->pending, PENDING_INIT);
+	ipi(2, 0x69a);
+	assert_int_equal(ap->pending, PENDING_INIT | PENDING_SIPI);
+	assert_int_equal(ap->lapic.sipi_vector, 0x9a);
+	lapic_raise(ap, 0x33);
+	x2apic(ap);
+	lapic_reset(ap, true); /* INIT keeps the mode and forgets the rest */
+	assert_int_equal(ap->lapic.base & X2, X2);
+	assert_int_equal(lapic_pending(ap), -1);
+	assert_int_equal(ap->lapic.sipi_vector, 0x9a);
+}
+
+/* SDM: "x2APIC Register Address Space" */
+static void x2apic_registers(void **state)
+{
+	static const char *const readable = "02 03 08 0a 0d 0f 10 11 12 13 14 15 16 17 18 19 1a 1b 1c 1d 1e 1f "
+		"20 21 22 23 24 25 26 27 28 30 32 33 34 35 36 37 38 39 3e ";
+	static const char *const writable = "08 0b 0f 28 30 32 33 34 35 36 37 38 3e 3f ";
+	u64 value;
+
+	(void)state;
+	for (u32 msr = 0x800; msr < 0x900; msr++) { /* not in this mode: #GP, all of them */
+		assert_false(lapic_msr_read(v, msr, &value));
+		assert_false(lapic_msr_write(v, msr, 0));
+	}
+	x2apic(v);
+	for (u32 i = 0; i < 0x100; i++) {
+		char hex[4];
+
+		snprintf(hex, sizeof(hex), "%02x ", i);
+		assert_int_equal(lapic_msr_read(v, 0x800 + i, &value), strstr(readable, hex) != NULL);
+		assert_int_equal(lapic_msr_write(v, 0x800 + i, 0), strstr(writable, hex) != NULL);
+		if (i != 0x30)
+			assert_false(lapic_msr_write(v, 0x800 + i, 1UL << 32));
+	}
+}
+
+static void base_transitions(void **state)
+{
+	u64 base = 0xfee00000;
+
+	(void)state;
+	assert_false(lapic_base_write(v, base | 0x400));  /* X2 without EN */
+	assert_false(lapic_base_write(v, base | 0x801));  /* reserved */
+	assert_false(lapic_base_write(v, base | 1UL << 40 | 0x800));
+	assert_false(lapic_base_write(v, 0xfed00800));	  /* does not move */
+	assert_true(lapic_base_write(v, base | 0xc00));
+	assert_int_equal(v->lapic.base & 0x100, 0x100);	  /* BSP is not writable */
+	assert_false(lapic_base_write(v, base | 0x800));  /* not straight back */
+	assert_true(lapic_base_write(v, base));		  /* off */
+	assert_false(lapic_base_write(v, base | 0xc00));  /* not in one step */
+	assert_true(lapic_base_write(v, base | 0x800));
+	assert_false(lapic_base_write(vm->vcpus[1], UINT64_MAX));
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(reset_state),
+		T(priorities),
+		T(task_priority),
+		T(one_shot_timer),
+		T(periodic_timer),
+		T(tsc_deadline_timer),
+		T(ipis_of_xapic),
+		T(ipis_of_x2apic),
+		T(nmi_init_sipi),
+		T(x2apic_registers),
+		T(base_transitions),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
