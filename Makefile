@@ -69,8 +69,65 @@ $(BUILD)/guests/%.elf: $(BUILD)/guest/tests/guest/%.c.o $(BARE_OBJS) guest-drive
 
 -include $(BARE_OBJS:.o=.d) $(GUEST_NAMES:%=$(BUILD)/guest/tests/guest/%.c.d)
 
-.PHONY: all
-all: $(HV) $(GUESTS)
+.PHONY: all hypervisor
+all: $(HV) $(GUESTS) ## Build the hypervisor and the guests (no emulator)
+hypervisor: $(HV)
+
+# --- run, test, measure ---------------------------------------------------------------
+
+CONF ?= tests/run/demo.conf
+EMU ?= bochs
+MEM ?= 160
+SMP ?= 2
+TIMEOUT ?= 300
+
+RUN_ARGS := --emu $(EMU) --mem $(MEM) --smp $(SMP) --timeout $(TIMEOUT) \
+	$(if $(CPU),--cpu $(CPU)) $(if $(LOG),--log $(LOG)) $(if $(ARGS),--args "$(ARGS)")
+
+.PHONY: run test bench machine-test broken deps clean help
+
+run: ## Boot in an emulator and run the demo VMs, or those of CONF
+	$(Q)tools/deps build run
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tools/run --hv $(HV) --conf $(CONF) $(RUN_ARGS)
+
+test: ## All tests: on the host, then whole machines
+	$(Q)tools/deps build unit run
+	$(Q)tests/all $(MAKE)
+
+# What tests/run/*.conf ask for with "#! break:".
+broken: ## Hypervisors with a part left out, whose tests must fail
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/break-shootdown BREAK=shootdown hypervisor
+
+machine-test: all broken ## Whole-machine tests only; TESTS="cpu apic" chooses
+	$(Q)tests/run/run --emu $(EMU) $(TESTS)
+
+bench: ## What a guest pays, in instructions, and sizes
+	$(Q)tools/deps build run
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tools/bench --hv $(HV) --emu $(EMU)
+
+deps: ## Install every package that any target needs (NO_INSTALL=1 only names them)
+	$(Q)tools/deps build run unit check
+
+clean: ## Remove what was built
+	rm -rf $(BUILD)
+
+help: ## This list
+	@echo "Targets:"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | sort | expand -t 16
+	@echo "Variables:"
+	@echo "  CONF=FILE     configuration to run [$(CONF)]"
+	@echo "  EMU=NAME      emulator: bochs, qemu or kvm [$(EMU)]"
+	@echo "  CPU=MODEL     its CPU model [the emulator's best]"
+	@echo "  MEM=MiB       the machine's memory [$(MEM)]"
+	@echo "  SMP=N         its CPUs [$(SMP)]"
+	@echo "  TIMEOUT=s     end a run after so many seconds [$(TIMEOUT)]"
+	@echo "  LOG=DIR       keep one file per VM and one for the host there"
+	@echo "  TESTS=NAMES   for machine-test: tests/run/NAME.conf"
+	@echo "  NO_INSTALL=1  do not install packages, only name what is missing"
+	@echo "  BUILD=DIR     where things are built [$(BUILD)]"
+	@echo "  V=1           show commands"
 
 # --- checks ------------------------------------------------------------------------
 

@@ -133,8 +133,8 @@ static void memory_init(void)
 			   (u32)((bi.ram[i].end - bi.ram[i].start) >> PAGE_SHIFT));
 	/* What the tables did not need is memory like any other. */
 	frames_add((u32)(early_next >> PAGE_SHIFT), (u32)((early_end - early_next) >> PAGE_SHIFT));
-	log_line("memory: %lu MiB in %u regions, frame table %lu KiB", frames_stats().total >> 8,
-		 bi.nr_ram, table_bytes >> 10);
+	log_line("memory: %lu MiB in %u regions, frame table %lu KiB, %zu bytes a frame",
+		 frames_stats().total >> 8, bi.nr_ram, table_bytes >> 10, sizeof(struct frame));
 }
 
 /* --- configuration and VMs --------------------------------------------------- */

@@ -9,20 +9,14 @@
 #define HOLD_SECONDS 2 /* no new inflation after a guest asked to grow */
 #define ENTRY_KNOWN (AERO_ENTRY_ADDR | AERO_ENTRY_2M)
 
-#define PLENTY (MIB(32) >> PAGE_SHIFT)
-
 /*
  * A kernel that touches what it allocates takes a frame for each page of a
  * batch before the first is locked; when memory is short, they must fit into
  * the VM's reserve.
  */
-static u64 hint(const struct vm *vm)
+static u64 scarce_hint(const struct vm *vm)
 {
-	u64 pages = atomic_load(&vm->balloon.hint);
-
-	if (likely(frames_plenty(PLENTY)))
-		return pages;
-	return min(pages, max(vm->p2m.acct.reserve / 2, 16UL));
+	return min((u64)atomic_load(&vm->balloon.hint), max(vm->p2m.acct.reserve / 2, 16UL));
 }
 
 static void reply(struct vcpu *v, s64 status, u64 result)
@@ -32,7 +26,7 @@ static void reply(struct vcpu *v, s64 status, u64 result)
 	v->gpr[GPR_RAX] = (u64)status;
 	v->gpr[GPR_RBX] = result;
 	v->gpr[GPR_RCX] = atomic_load(&b->target);
-	v->gpr[GPR_RDX] = hint(v->vm);
+	v->gpr[GPR_RDX] = unlikely(frames_scarce()) ? scarce_hint(v->vm) : atomic_load(&b->hint);
 	b->calls++;
 }
 

@@ -148,8 +148,17 @@ static void enter_image(struct vm *vm, const struct loaded *image)
 	v->gpr[GPR_RBX] = image->info;
 }
 
+/* Frames that are not guest memory: what a VM costs is the difference. */
+static u64 overhead_frames(void)
+{
+	struct frame_stats s = frames_stats();
+
+	return s.hv + s.table;
+}
+
 int vm_start(struct vm *vm)
 {
+	u64 before = overhead_frames();
 	struct loaded image;
 	int err;
 
@@ -176,8 +185,9 @@ int vm_start(struct vm *vm)
 	if (err)
 		return give_up(vm, err);
 	enter_image(vm, &image);
-	log_line("vm %s: started, %lu KiB, %u vCPU%s, %s", vm->cfg->name, vm->pages * 4,
-		 vm->nr_vcpus, vm->nr_vcpus > 1 ? "s" : "", vm->cfg->kernel);
+	log_line("vm %s: started, %lu KiB, %u vCPU%s, costs %lu KiB besides, %s", vm->cfg->name,
+		 vm->pages * 4, vm->nr_vcpus, vm->nr_vcpus > 1 ? "s" : "",
+		 (overhead_frames() - before) * 4, vm->cfg->kernel);
 	atomic_store_seq(&vm->state, VM_RUNNING);
 	sched_wake(vm->vcpus[0]);
 	return HV_OK;

@@ -96,6 +96,13 @@ static u64 free_count(void)
 	return frames.buddy.count[0] + frames.buddy.count[1];
 }
 
+u32 frames_scarce_now;
+
+static void glance(u64 free, u64 promised)
+{
+	atomic_store(&frames_scarce_now, free < promised + FRAMES_SCARCE);
+}
+
 /* Brings the promise of @acct's min in line with what it has now. Holds frames.lock. */
 static void promise_min(struct frame_acct *acct)
 {
@@ -110,6 +117,7 @@ static int charge(struct frame_acct *acct, u64 n, unsigned int flags)
 {
 	u64 free = free_count(), promised = frames.stats.reserved;
 
+	glance(free, promised);
 	if (free >= n && (free - n >= promised || (acct && acct->min_promised >= n)))
 		return HV_OK;
 	if (acct && (flags & FRAME_USE_RESERVE) && acct->reserve >= n && free >= n) {
@@ -438,6 +446,7 @@ u64 quarantine_drain(unsigned int max)
 	}
 	if (frames.q_first == FRAME_NONE)
 		frames.q_last = FRAME_NONE;
+	glance(free_count(), frames.stats.reserved);
 	spin_unlock(&frames.lock);
 	return freed;
 }
@@ -468,12 +477,6 @@ u64 frames_available(void)
 	n = free_count() > frames.stats.reserved ? free_count() - frames.stats.reserved : 0;
 	spin_unlock(&frames.lock);
 	return n;
-}
-
-bool frames_plenty(u64 n)
-{
-	return atomic_load(&frames.buddy.count[0]) + atomic_load(&frames.buddy.count[1]) >=
-	       atomic_load(&frames.stats.reserved) + n;
 }
 
 bool frame_scrub_one(void)

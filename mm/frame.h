@@ -141,8 +141,16 @@ u64 quarantine_drain(unsigned int max);
 void frame_reserve_fill(struct frame_acct *acct);
 void frame_reserve_drop(struct frame_acct *acct);
 
-/* Are @n frames free and unpromised? A glance, without the lock. */
-bool frames_plenty(u64 n);
+/*
+ * Are few frames free and unpromised?  A glance for the hypercall path, as of
+ * the last time that frames were taken or came back.
+ */
+#define FRAMES_SCARCE (MIB(32) >> PAGE_SHIFT)
+extern u32 frames_scarce_now; /* (a) */
+static inline bool frames_scarce(void)
+{
+	return atomic_load(&frames_scarce_now);
+}
 
 /* Free and unpromised, in frames. */
 u64 frames_available(void);

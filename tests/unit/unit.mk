@@ -34,9 +34,11 @@ test_config_SRCS := hv/config.c hv/base/format.c
 test_lapic_SRCS := $(GUEST)
 test_insn_SRCS := $(GUEST)
 test_caps_SRCS := arch/x86_64/vmx/caps.c
+test_loader_SRCS := $(GUEST)
+test_driver_SRCS := guest-driver/balloon_core.c $(FAKE) $(FRAMES)
 
 UNIT_TESTS := base frame p2m audit nomem soak guestmem balloon hypercall policy config \
-	lapic insn caps
+	lapic insn caps loader driver
 
 # --- how ---
 unit_objs = $(patsubst %.c,$(UNIT)/obj/%.o,tests/unit/test_$(1).c $(test_$(1)_SRCS)) $(test_$(1)_OBJS)
