@@ -234,6 +234,37 @@ static void print_cpu(void)
 	log_line("cpu: %s", brand[0] ? brand : "unnamed");
 }
 
+/* --- crash=WHAT on the command line: see a dump, for docs/debugging.md and its tests --- */
+
+static u64 __attribute__((noinline)) overflow_stack(volatile u64 depth)
+{
+	volatile u8 filler[256];
+
+	filler[0] = (u8)depth;
+	return depth == UINT64_MAX ? 0 : overflow_stack(depth + 1) + filler[0];
+}
+
+static void crash_if_asked(void)
+{
+	const char *what = NULL;
+
+	for (const char *s = bi.cmdline; *s; s++)
+		if (!strncmp(s, "crash=", 6))
+			what = s + 6;
+	if (!what)
+		return;
+	if (!strncmp(what, "write", 5))
+		*(volatile u8 *)__image_start = 0; /* text is read-only */
+	else if (!strncmp(what, "execute", 7))
+		((void (*)(void))(uintptr_t)&config)(); /* data is not code */
+	else if (!strncmp(what, "stack", 5))
+		overflow_stack(0);
+	else if (!strncmp(what, "assert", 6))
+		hv_assert(!"asked for on the command line");
+	else if (!strncmp(what, "nmi", 3))
+		asm volatile("int $2"); /* survived */
+}
+
 /* On the boot CPU's own guarded stack. */
 static void __attribute__((noreturn)) boot_on_stack(void)
 {
@@ -258,6 +289,7 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	limit_memory();
 	governor_init(&config->host);
 	log_line("memory: %lu MiB for guests", frames_available() >> 8);
+	crash_if_asked();
 	start_vms();
 	sched_set_tick(tick);
 	sched_event_at(plat_tsc());

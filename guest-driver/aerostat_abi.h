@@ -129,7 +129,8 @@ struct aero_vm_info {
 	aero_u64 resident, balloon, target, active;
 	aero_u64 faults, popped, locked, unlocked, refused;
 	aero_u64 tables, flushes, exits;
-	aero_u64 reserved[8];
+	aero_u64 run_us;	/* of all its vCPUs */
+	aero_u64 reserved[7];
 };
 
 _Static_assert(sizeof(struct aero_batch) == 4096, "a batch is one page");

@@ -31,7 +31,6 @@ enum vmexit_kind {
 	EXIT_UNDEFINED, /* an instruction that guests do not have: #UD */
 	EXIT_SHUTDOWN,	/* triple fault */
 	EXIT_MACHINE_CHECK,
-	EXIT_NMI,
 	EXIT_ENTRY_FAILED, /* the guest's state is not one the CPU accepts */
 	EXIT_UNKNOWN,
 	EXIT_NR_KINDS

@@ -66,12 +66,6 @@ static void exit_cr8(struct vcpu *v, struct vmexit *e)
 	vcpu_skip(v, e);
 }
 
-static void exit_nmi(struct vcpu *v, struct vmexit *e)
-{
-	(void)e;
-	log_line("cpu %u: NMI while VM %s ran, ignored", plat_cpu(), v->vm->cfg->name);
-}
-
 static void exit_shutdown(struct vcpu *v, struct vmexit *e)
 {
 	(void)e;
@@ -116,7 +110,6 @@ static const exit_fn handlers[EXIT_NR_KINDS] = {
 	[EXIT_UNDEFINED] = exit_undefined,
 	[EXIT_SHUTDOWN] = exit_shutdown,
 	[EXIT_MACHINE_CHECK] = exit_machine_check,
-	[EXIT_NMI] = exit_nmi,
 	[EXIT_ENTRY_FAILED] = exit_unknown,
 	[EXIT_UNKNOWN] = exit_unknown,
 };

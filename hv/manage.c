@@ -88,8 +88,10 @@ void manage_vm_info(struct vcpu *v)
 		.tables = vm->p2m.acct.tables,
 		.flushes = vm->p2m.flushes,
 	};
-	for (u32 i = 0; i < vm->nr_vcpus; i++)
+	for (u32 i = 0; i < vm->nr_vcpus; i++) {
 		info.exits += vm->vcpus[i]->exits;
+		info.run_us += vm->vcpus[i]->ran * 1000 / plat_tsc_khz();
+	}
 	str_copy(info.name, vm->cfg->name, sizeof(info.name));
 	give(v, v->gpr[GPR_RCX], &info, sizeof(info));
 }

@@ -218,6 +218,7 @@ static struct vcpu *pick(u32 cpu)
 		best->state = VCPU_RUNNING;
 		best->cpu = cpu;
 		best->started = plat_tsc();
+		sched.idle &= ~BIT(cpu);
 		sched.running[cpu] = best;
 		sched.clock = max(sched.clock, best->vruntime);
 		pass_on();
@@ -233,6 +234,7 @@ static void put(struct vcpu *v)
 {
 	spin_lock(&sched.lock);
 	v->vruntime = vruntime_now(v);
+	v->ran += plat_tsc() - v->started;
 	sched.running[v->cpu] = NULL;
 	if (v->state == VCPU_RUNNING)
 		make_ready(v);

@@ -63,6 +63,7 @@ struct vcpu {
 
 	struct lapic lapic;
 	u64 exits;
+	u64 ran; /* (s) TSC ticks on a CPU */
 };
 
 #define VCPU_NO_CPU UINT32_MAX

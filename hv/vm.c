@@ -195,7 +195,8 @@ int vm_start(struct vm *vm)
 
 int vm_queue_start(struct vm *vm)
 {
-	if (!atomic_cas(&vm->state, VM_ENDED, VM_QUEUED) && !atomic_cas(&vm->state, VM_NONE, VM_QUEUED))
+	if (!atomic_cas(&vm->state, VM_ENDED, VM_QUEUED) &&
+	    !atomic_cas(&vm->state, VM_NONE, VM_QUEUED))
 		return HV_ESTATE;
 	sched_event_at(plat_tsc());
 	return HV_OK;

@@ -32,7 +32,7 @@ static void push(struct buddy *b, u32 frame, unsigned int order, enum frame_stat
 	b->count[is_clean(state)] += 1UL << order;
 }
 
-static void unlink_block(struct buddy *b, u32 frame)
+void buddy_remove(struct buddy *b, u32 frame)
 {
 	struct frame *f = &b->table[frame];
 	unsigned int c = is_clean(f->state), order = f->order;
@@ -58,7 +58,7 @@ void buddy_free(struct buddy *b, u32 frame, unsigned int order, enum frame_state
 		if (other >= b->nr || b->table[other].state != state ||
 		    b->table[other].order != order)
 			break;
-		unlink_block(b, other);
+		buddy_remove(b, other);
 		frame = min(frame, other);
 	}
 	push(b, frame, order, state);
@@ -86,7 +86,7 @@ u32 buddy_take(struct buddy *b, unsigned int order, enum frame_state state)
 		return FRAME_NONE;
 	have = (unsigned int)__builtin_ctz(fits);
 	frame = b->heads[is_clean(state)][have];
-	unlink_block(b, frame);
+	buddy_remove(b, frame);
 	return cut(b, frame, have, order, state);
 }
 

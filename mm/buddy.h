@@ -21,6 +21,9 @@ void buddy_init(struct buddy *b, struct frame *table, u32 nr);
 /* Frees a block as @state (FREE_DIRTY or FREE_CLEAN), merging with equal buddies. */
 void buddy_free(struct buddy *b, u32 frame, unsigned int order, enum frame_state state);
 
+/* Takes the free block that starts at @frame off its list. */
+void buddy_remove(struct buddy *b, u32 frame);
+
 /* A block of exactly @order, cut from the smallest that fits; FRAME_NONE if none. */
 u32 buddy_take(struct buddy *b, unsigned int order, enum frame_state state);
 

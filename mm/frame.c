@@ -14,6 +14,8 @@ static struct {
 	struct buddy buddy;
 	struct frame_stats stats;
 	u32 q_first, q_last; /* quarantine, oldest first */
+	u32 poisoned[FRAME_MAX_POISONED];
+	u32 nr_poisoned;
 } frames;
 
 void frames_init(struct frame *table, u32 nr)
@@ -21,6 +23,7 @@ void frames_init(struct frame *table, u32 nr)
 	frames.lock = (struct spinlock){ 0 };
 	frames.stats = (struct frame_stats){ 0 };
 	frames.q_first = frames.q_last = FRAME_NONE;
+	frames.nr_poisoned = 0;
 	buddy_init(&frames.buddy, table, nr);
 }
 
@@ -94,6 +97,30 @@ u32 frame_head(u32 frame)
 static u64 free_count(void)
 {
 	return frames.buddy.count[0] + frames.buddy.count[1];
+}
+
+static bool poisoned_in(u32 frame, unsigned int order)
+{
+	for (u32 i = 0; i < frames.nr_poisoned; i++)
+		if (frames.poisoned[i] >> order == frame >> order)
+			return true;
+	return false;
+}
+
+/* Every way back to the free lists: what is poisoned in the block stays out. */
+static void release_block(u32 frame, unsigned int order, enum frame_state state)
+{
+	if (likely(!frames.nr_poisoned || !poisoned_in(frame, order))) {
+		buddy_free(&frames.buddy, frame, order, state);
+	} else if (!order) {
+		frames.buddy.table[frame].state = FRAME_BAD;
+		frames.buddy.table[frame].order = 0;
+		frames.stats.bad++;
+	} else {
+		order--;
+		release_block(frame, order, state);
+		release_block(frame + (1u << order), order, state);
+	}
 }
 
 u32 frames_scarce_now;
@@ -244,7 +271,7 @@ int frame_free_hv(u32 frame)
 		unsigned int order = frames.buddy.table[frame].order;
 
 		frames.stats.hv -= 1UL << order;
-		buddy_free(&frames.buddy, frame, order, FRAME_FREE_DIRTY);
+		release_block(frame, order, FRAME_FREE_DIRTY);
 		err = HV_OK;
 	}
 	spin_unlock(&frames.lock);
@@ -424,6 +451,28 @@ void quarantine_commit(struct frame_acct *acct, struct frame_batch *batch, u64 e
 	*batch = FRAME_BATCH_INIT;
 }
 
+void frame_poison(u32 frame)
+{
+	u32 head;
+
+	spin_lock(&frames.lock);
+	head = frame_head(frame);
+	if (head != FRAME_NONE && frames.nr_poisoned < FRAME_MAX_POISONED &&
+	    !poisoned_in(frame, 0)) {
+		struct frame *f = &frames.buddy.table[head];
+		enum frame_state state = f->state;
+
+		frames.poisoned[frames.nr_poisoned++] = frame;
+		if (state == FRAME_FREE_DIRTY || state == FRAME_FREE_CLEAN) {
+			unsigned int order = f->order;
+
+			buddy_remove(&frames.buddy, head);
+			release_block(head, order, state);
+		}
+	}
+	spin_unlock(&frames.lock);
+}
+
 u64 quarantine_drain(unsigned int max)
 {
 	u64 freed = 0;
@@ -442,7 +491,7 @@ u64 quarantine_drain(unsigned int max)
 		frames.q_first = f->link.next;
 		frames.stats.quarantine -= 1UL << f->order;
 		freed += 1UL << f->order;
-		buddy_free(&frames.buddy, frame, f->order, FRAME_FREE_DIRTY);
+		release_block(frame, f->order, FRAME_FREE_DIRTY);
 	}
 	if (frames.q_first == FRAME_NONE)
 		frames.q_last = FRAME_NONE;
@@ -501,7 +550,7 @@ bool frame_scrub_one(void)
 	spin_lock(&frames.lock);
 	frames.stats.hv -= 1UL << order;
 	frames.stats.scrubbed_idle += 1UL << order;
-	buddy_free(&frames.buddy, frame, order, FRAME_FREE_CLEAN);
+	release_block(frame, order, FRAME_FREE_CLEAN);
 	spin_unlock(&frames.lock);
 	return true;
 }

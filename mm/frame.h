@@ -62,7 +62,7 @@ struct frame_stats {
 	u64 total; /* RAM handed to the allocator, in 4 KiB frames */
 	u64 free_dirty, free_clean;
 	u64 quarantine;
-	u64 hv, table, guest;
+	u64 hv, table, guest, bad;
 	u64 reserved;	   /* sum of the reserves */
 	u64 scrubbed_idle; /* frames, ever */
 	u64 scrubbed_demand;
@@ -115,6 +115,13 @@ int frame_merge_guest(u32 frame, unsigned int order);
 int frame_pin(u32 frame);
 int frame_unpin(u32 frame);
 void frame_unpin_all(u32 frame);
+
+/*
+ * @frame has failed: it becomes BAD, now if it is free, else when its owner
+ * lets go of it.  Remembers FRAME_MAX_POISONED of them.
+ */
+#define FRAME_MAX_POISONED 64
+void frame_poison(u32 frame);
 
 /*
  * Frames that one operation unmapped, chained.  They become allocatable only

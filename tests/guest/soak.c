@@ -208,7 +208,7 @@ int bare_main(void)
 	}
 	for (u64 i = 0; i < PAGES; i++)
 		CHECK(state[i] == LOCKED || page_ok(i));
-	bare_printf("%lu entries, %lu pages checked, %lu popped, %lu restarts: all right\n", entries, checked,
-		    pops, restarts);
+	bare_printf("%lu entries, %lu pages checked, %lu popped, %lu restarts: all right\n",
+		    entries, checked, pops, restarts);
 	return compare() || audit();
 }

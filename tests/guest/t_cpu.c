@@ -247,14 +247,22 @@ static int no_memory_there(void)
 	return 0;
 }
 
-/* Shares: counts how far it gets while its rivals do the same. */
-static int worker(void)
+/* Lets two VMs (1 and 2) compete for a while and looks at what each got. */
+static int judge(void)
 {
-	u64 n = 0, end = bare_rdtsc() + 400 * bare_tsc_khz();
+	u64 light, heavy;
 
-	while (bare_rdtsc() < end)
-		n++;
-	bare_printf("counted %lu\n", n);
+	bare_sleep_us(50000);
+	light = vm_info(1).run_us;
+	heavy = vm_info(2).run_us;
+	bare_sleep_us(1000000);
+	light = vm_info(1).run_us - light;
+	heavy = vm_info(2).run_us - heavy;
+	bare_printf("light ran %lu us, heavy %lu us\n", light, heavy);
+	CHECK(light > 100000);
+	CHECK(heavy * 10 > light * 27 && heavy * 10 < light * 33);
+	CHECK_EQ(bare_manage(AERO_CALL_STOP, 1, 0, NULL), 0);
+	CHECK_EQ(bare_manage(AERO_CALL_STOP, 2, 0, NULL), 0);
 	return 0;
 }
 
@@ -271,7 +279,7 @@ int bare_main(void)
 		{ "spin", spin },
 		{ "stopper", stopper },
 		{ "no-memory-there", no_memory_there },
-		{ "worker", worker },
+		{ "judge", judge },
 		{ NULL, NULL },
 	};
 

@@ -205,7 +205,8 @@ static int reclaim_under_writer(void)
 			batch.entry[i] = prey[i] << 12;
 		bare_hypercall(AERO_CALL_LOCK, (u64)&batch, PREY, 0, &r);
 		CHECK_EQ(r.status, 0);
-		bare_sleep_us(8000); /* longer than a slice: even a CPU with interrupts off has been asked */
+		bare_sleep_us(
+			8000); /* longer than a slice: even a CPU with interrupts off has been asked */
 		for (int i = 0; i < PREY; i++)
 			batch.entry[i] = prey[i] << 12;
 		bare_hypercall(AERO_CALL_UNLOCK, (u64)&batch, PREY, 0, &r);

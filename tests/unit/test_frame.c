@@ -24,7 +24,7 @@ static void assert_sum(void)
 {
 	struct frame_stats s = frames_stats();
 
-	assert_int_equal(s.free_dirty + s.free_clean + s.quarantine + s.hv + s.table + s.guest, s.total);
+	assert_int_equal(s.free_dirty + s.free_clean + s.quarantine + s.hv + s.table + s.guest + s.bad, s.total);
 	assert_int_equal(frames_check(0, frames_nr()), HV_OK);
 }
 
@@ -349,6 +349,41 @@ static void pages_are_zero_and_come_back(void **state)
 	assert_null(frame_alloc_pages(ORDER_1G));
 }
 
+/* A frame that failed is never handed out again: at once, or when its owner lets go. */
+static void poisoned_frames_stay_out(void **state)
+{
+	struct frame_batch b = FRAME_BATCH_INIT;
+	u32 guest, hv, f, n = 0;
+
+	(void)state;
+	machine(2048);
+	while (frame_scrub_one())
+		;
+	assert_int_equal(frame_alloc_guest(&acct, 0, ORDER_2M, 0, &guest), HV_OK);
+	assert_int_equal(frame_alloc_hv(0, &hv), HV_OK);
+	frame_poison(guest + 77);
+	frame_poison(hv);
+	frame_poison(2500); /* free, in the middle of a block */
+	frame_poison(2500);
+	frame_poison(3);       /* not RAM */
+	frame_poison(9999999); /* not there */
+	assert_int_equal(frames_stats().bad, 1);
+	assert_int_equal(frame_get(2500)->state, FRAME_BAD);
+	assert_int_equal(frame_get(guest)->state, FRAME_GUEST);
+	assert_sum();
+	assert_int_equal(frame_free_hv(hv), HV_OK);
+	assert_int_equal(frame_retire_guest(&acct, guest, &b), HV_OK);
+	quarantine_commit(&acct, &b, epoch_advance());
+	fake_settle();
+	assert_int_equal(frames_stats().bad, 3);
+	assert_sum();
+	while (!frame_alloc_hv(0, &f)) {
+		assert_true(f != 2500 && f != hv && f != guest + 77);
+		n++;
+	}
+	assert_int_equal(n, 2045);
+}
+
 #define SLOTS 200
 
 /* Random traffic against a map of who owns what; at the end everything has merged. */
@@ -416,6 +451,7 @@ int main(void)
 		T(epochs_wrap_in_the_record),
 		T(withheld_frames_never_come_back),
 		T(pages_are_zero_and_come_back),
+		T(poisoned_frames_stay_out),
 		T(random_traffic),
 	};
 

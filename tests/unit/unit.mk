@@ -35,10 +35,12 @@ test_lapic_SRCS := $(GUEST)
 test_insn_SRCS := $(GUEST)
 test_caps_SRCS := arch/x86_64/vmx/caps.c
 test_loader_SRCS := $(GUEST)
+test_sched_SRCS := $(GUEST)
+test_shootdown_SRCS := $(GUEST)
 test_driver_SRCS := guest-driver/balloon_core.c $(FAKE) $(FRAMES)
 
 UNIT_TESTS := base frame p2m audit nomem soak guestmem balloon hypercall policy config \
-	lapic insn caps loader driver
+	lapic insn caps loader sched shootdown driver
 
 # --- how ---
 unit_objs = $(patsubst %.c,$(UNIT)/obj/%.o,tests/unit/test_$(1).c $(test_$(1)_SRCS)) $(test_$(1)_OBJS)
@@ -65,5 +67,5 @@ $(foreach t,$(UNIT_TESTS),$(eval $(call unit_program,$(t))))
 unit-deps:
 	@tools/deps unit build
 
-unit: unit-deps $(UNIT_TESTS:%=$(UNIT)/test_%)
+unit: unit-deps $(UNIT_TESTS:%=$(UNIT)/test_%) ## Unit tests on the host, with sanitizers
 	@tests/unit/run $(UNIT_TESTS:%=$(UNIT)/test_%)

@@ -4,6 +4,7 @@
 
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/cpu/mce.h>
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/cpu/trap.h>
@@ -127,7 +128,11 @@ static void dump(const struct trap_frame *f)
 	log_raw("  r12 %016lx r13 %016lx r14 %016lx r15 %016lx", f->r12, f->r13, f->r14, f->r15);
 	log_raw("  cr0 %lx cr2 %016lx cr3 %lx cr4 %lx", read_cr0(), read_cr2(), read_cr3(),
 		read_cr4());
-	backtrace(f->rip, f->rbp);
+	/* A jump into nowhere: who jumped is on the stack. */
+	if (!in_text(f->rip) && on_stack(f->rsp))
+		backtrace(*(const u64 *)f->rsp, f->rbp);
+	else
+		backtrace(f->rip, f->rbp);
 }
 
 struct fixup {
@@ -149,7 +154,7 @@ static void nmi(const struct trap_frame *f)
 {
 	if (atomic_load(&panicking))
 		stop();
-	log_line("cpu %u: NMI at %lx in the hypervisor, ignored", this_cpu()->id, f->rip);
+	log_line("cpu %u: NMI (at %lx), ignored", this_cpu()->id, f->rip);
 }
 
 void trap_handler(struct trap_frame *f)
@@ -164,6 +169,8 @@ void trap_handler(struct trap_frame *f)
 	}
 	if (f->vector == 13 && fixed_up(f))
 		return;
+	if (f->vector == 18)
+		mce_report();
 	panic_enter();
 	dump(f);
 	panic_exit();

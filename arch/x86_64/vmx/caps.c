@@ -98,20 +98,20 @@ const char *vmx_caps_check(const struct vmx_msrs *m, struct vmx_caps *caps)
 		.cr4_fixed1 = m->cr4_fixed1,
 		.ept_ad = m->ept_vpid & EPT_CAP_AD,
 	};
-	missing = choose(m->pin, pin_needs, 0, 0, &caps->pin);
+	/* What people know by name first: a CPU often lacks several. */
+	missing = choose(m->cpu, cpu_needs, CPU_RDPMC, CPU_INTERRUPT_WINDOW | CPU_NMI_WINDOW,
+			 &caps->cpu);
 	if (!missing)
-		missing = choose(m->cpu, cpu_needs, CPU_RDPMC,
-				 CPU_INTERRUPT_WINDOW | CPU_NMI_WINDOW, &caps->cpu);
+		missing = choose(m->cpu2, cpu2_needs, CPU2_RDTSCP | CPU2_INVPCID | CPU2_WBINVD, 0,
+				 &caps->cpu2);
 	if (!missing)
-		missing =
-			choose(m->cpu2, cpu2_needs,
-			       CPU2_RDTSCP | CPU2_INVPCID | CPU2_WBINVD | CPU2_PLE, 0, &caps->cpu2);
+		missing = check_ept(m);
+	if (!missing)
+		missing = choose(m->pin, pin_needs, 0, 0, &caps->pin);
 	if (!missing)
 		missing = choose(m->exit, exit_needs, 0, 0, &caps->exit);
 	if (!missing)
 		missing = choose(m->entry, entry_needs, 0, 0, &caps->entry);
-	if (!missing)
-		missing = check_ept(m);
 	/* Where TRUE MSRs exist these may be off, and then should be. */
 	caps->cpu &= ~(u32)(CPU_CR3_LOAD | CPU_CR3_STORE) | (u32)m->cpu;
 	return missing;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* From exit reason to struct vmexit, by table. SDM: "VM-Exit Information Fields". */
 #include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/cpu/mce.h>
 #include <arch/x86_64/cpu/trap.h>
 #include <arch/x86_64/vmx/vmx.h>
 #include <hv/base/log.h>
@@ -44,10 +45,13 @@ static void decode_exception(struct vcpu *v, struct vmexit *e, u64 qualification
 	u32 vector = info & 0xff;
 
 	if ((info & INTR_TYPE_MASK) == INTR_TYPE_NMI) {
-		e->kind = EXIT_NMI;
+		/* The exit blocks NMIs; the host's own handler and its IRET unblock them. */
+		asm volatile("int $2" ::: "memory");
+		e->kind = EXIT_INTERRUPT;
 		return;
 	}
 	if (vector == VEC_MC) {
+		mce_report();
 		e->kind = EXIT_MACHINE_CHECK;
 		return;
 	}

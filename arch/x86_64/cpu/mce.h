@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ARCH_CPU_MCE_H
+#define ARCH_CPU_MCE_H
+
+#include <hv/base/types.h>
+
+/*
+ * Logs and clears this CPU's machine-check banks; a frame with a known address
+ * is never used again.  Panics if the CPU says that its state is lost.
+ */
+void mce_report(void);
+
+#endif
