@@ -126,7 +126,7 @@ static const char *nearest(const struct key *keys, size_t n, const char *name)
 	for (size_t i = 0; i < n; i++) {
 		int score = 0, len = (int)strlen(keys[i].name);
 
-		for (int a = 0; name[a] && a <= len; a++)
+		for (int a = 0; a <= len && name[a]; a++)
 			for (int b = max(0, a - 1); b <= a + 1 && keys[i].name[b]; b++)
 				if (name[a] == keys[i].name[b]) {
 					score += 2;

@@ -115,10 +115,11 @@ static void apply(struct vm *vm, const struct policy_vm *in, const struct policy
 	balloon_set_target(vm, out->target);
 	if (in->target == 0 || out->target == 0 || out->target > in->target + in->size / 16)
 		log_line(
-			"why: vm %s target %lu -> %lu KiB: %s (state %s, rho %lu, f %u.%u %%, entitled to %lu KiB)",
-			vm->cfg->name, in->target * 4, out->target * 4,
-			policy_reason_text(out->reason), policy_state_name(gov.out.state), out->rho,
-			in->active_permille / 10, in->active_permille % 10, out->entitlement * 4);
+			"why: %s: balloon %lu -> %lu MiB: %s (entitled to %lu MiB, rho %lu, f %u.%u %%, memory %s)",
+			vm->cfg->name, in->target >> 8, out->target >> 8,
+			policy_reason_text(out->reason), out->entitlement >> 8, out->rho,
+			in->active_permille / 10, in->active_permille % 10,
+			policy_state_name(gov.out.state));
 }
 
 static void decide(u64 now)

@@ -219,10 +219,10 @@ const char *policy_reason_text(enum policy_reason r)
 {
 	static const char *const texts[] = {
 		[REASON_NONE] = "nothing asked",
-		[REASON_VICTIM] = "holds more than its entitlement while memory is short",
+		[REASON_VICTIM] = "above its entitlement",
 		[REASON_GIVEN_BACK] = "memory is there again",
-		[REASON_GROW] = "asked for memory before running out",
-		[REASON_HOLD] = "spared: it asked to grow a moment ago",
+		[REASON_GROW] = "it asked to grow",
+		[REASON_HOLD] = "spared: it has just asked to grow",
 		[REASON_MAX] = "kept below its max",
 		[REASON_MANUAL] = "set by hand",
 		[REASON_SILENT] = "its driver does not answer",

@@ -46,8 +46,11 @@ static int vcpu_init(struct vcpu *v)
 		f++;
 	if (f == pool + ARRAY_SIZE(pool))
 		return HV_ENOMEM;
-	*f = (struct fake_vcpu){ .used = true, .interruptible = true, .nmi_allowed = true,
-				 .interrupt = -1, .exception = -1 };
+	*f = (struct fake_vcpu){ .used = true,
+				 .interruptible = true,
+				 .nmi_allowed = true,
+				 .interrupt = -1,
+				 .exception = -1 };
 	v->arch = f;
 	return HV_OK;
 }

@@ -46,13 +46,16 @@ void fake_machine_at(u32 first, u32 count, u32 nr_cpus)
 		log_add_sink(&sink);
 	once = true;
 	fake_machine_off();
-	fake = (struct fake){ .first = first, .nr_frames = nr, .nr_cpus = nr_cpus, .tsc = 100 * 1000 * FAKE_KHZ };
+	fake = (struct fake){
+		.first = first, .nr_frames = nr, .nr_cpus = nr_cpus, .tsc = 100 * 1000 * FAKE_KHZ
+	};
 	/* What is below the first frame, and the page after the last, cannot be touched. */
 	fake.ram = mmap(NULL, ((size_t)nr + 1) << PAGE_SHIFT, PROT_NONE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	assert_true(fake.ram != MAP_FAILED);
-	assert_int_equal(mprotect(fake.ram + ((size_t)first << PAGE_SHIFT), (size_t)count << PAGE_SHIFT,
-				  PROT_READ | PROT_WRITE), 0);
+	assert_int_equal(mprotect(fake.ram + ((size_t)first << PAGE_SHIFT),
+				  (size_t)count << PAGE_SHIFT, PROT_READ | PROT_WRITE),
+			 0);
 	plat_direct_base = (uintptr_t)fake.ram;
 	fake.table = calloc(nr, sizeof(*fake.table));
 	frames_init(fake.table, nr);

@@ -58,14 +58,14 @@ void fake_log_clear(void);
 bool fake_log_has(const char *text);
 
 /* A broken invariant that the test expects. */
-#define assert_panics(stmt)                                     \
-	do {                                                    \
-		fake.panic_armed = true;                        \
-		if (!setjmp(fake.panic)) {                      \
-			stmt;                                   \
-			fail_msg("no panic: %s", #stmt);        \
-		}                                               \
-		fake.panic_armed = false;                       \
+#define assert_panics(stmt)                              \
+	do {                                             \
+		fake.panic_armed = true;                 \
+		if (!setjmp(fake.panic)) {               \
+			stmt;                            \
+			fail_msg("no panic: %s", #stmt); \
+		}                                        \
+		fake.panic_armed = false;                \
 	} while (0)
 
 /* xorshift64, seeded: the same run each time. */
@@ -129,7 +129,7 @@ void fake_alloc_off(void);
 /* What happened, in order. */
 void fake_record_reset(void);
 void fake_record_enter(u32 cpu);
-u32 fake_record_freed(void); /* frames that passed from quarantine to free */
+u32 fake_record_freed(void);	   /* frames that passed from quarantine to free */
 extern u32 fake_record_violations; /* freed before every CPU had passed */
 
 #endif

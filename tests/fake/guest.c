@@ -31,8 +31,12 @@ void guest_machine(u64 bytes, u32 nr_cpus)
 
 struct vm_config guest_config(const char *name)
 {
-	struct vm_config c = { .memory = MIB(16), .max = MIB(16), .shares = 1000, .vcpus = 1,
-			       .start = true, .kernel = "kernel" };
+	struct vm_config c = { .memory = MIB(16),
+			       .max = MIB(16),
+			       .shares = 1000,
+			       .vcpus = 1,
+			       .start = true,
+			       .kernel = "kernel" };
 
 	snprintf(c.name, sizeof(c.name), "%s", name);
 	return c;

@@ -67,7 +67,9 @@ void tables_check(struct p2m *p)
 	assert_int_equal(s.ballooned, p->ballooned);
 	assert_int_equal(s.mapped, p->acct.resident);
 	assert_int_equal(s.tables + p->pool_count, p->acct.tables);
-	assert_int_equal(f.free_dirty + f.free_clean + f.quarantine + f.hv + f.table + f.guest + f.bad, f.total);
+	assert_int_equal(f.free_dirty + f.free_clean + f.quarantine + f.hv + f.table + f.guest +
+				 f.bad,
+			 f.total);
 }
 
 u64 *tables_entry(const struct p2m *p, u64 gfn, int *level)

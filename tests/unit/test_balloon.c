@@ -97,7 +97,8 @@ static void start_negotiates(void **state)
 	(void)state;
 	assert_int_equal(guest_call(v, AERO_CALL_START, 2, ~0UL, 0), AERO_ERR_INVALID);
 	assert_int_equal(v->gpr[GPR_RBX], AERO_ABI_VERSION);
-	assert_int_equal(guest_call(v, AERO_CALL_START, 1, AERO_FEATURE_2M | 1UL << 40, 0), AERO_OK);
+	assert_int_equal(guest_call(v, AERO_CALL_START, 1, AERO_FEATURE_2M | 1UL << 40, 0),
+			 AERO_OK);
 	assert_int_equal(v->gpr[GPR_RBX], AERO_FEATURE_2M);
 	assert_int_equal(guest_call(v, AERO_CALL_START, 1UL << 32 | 1, 0, 0), AERO_ERR_INVALID);
 }
@@ -131,14 +132,17 @@ static void batch_page_is_checked(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		assert_int_equal(guest_call(v, AERO_CALL_LOCK, bad[i].page, bad[i].count, bad[i].first),
-				 bad[i].want);
-		assert_int_equal(guest_call(v, AERO_CALL_UNLOCK, bad[i].page, bad[i].count, bad[i].first),
-				 bad[i].want);
+		assert_int_equal(
+			guest_call(v, AERO_CALL_LOCK, bad[i].page, bad[i].count, bad[i].first),
+			bad[i].want);
+		assert_int_equal(
+			guest_call(v, AERO_CALL_UNLOCK, bad[i].page, bad[i].count, bad[i].first),
+			bad[i].want);
 	}
 	snapshot_same(&vm->p2m, &s);
 	assert_int_equal(lock1(page(2000)), AERO_OK);
-	assert_int_equal(guest_call(v, AERO_CALL_LOCK, page(2000), 1, 0), AERO_ERR_FAULT); /* ballooned */
+	assert_int_equal(guest_call(v, AERO_CALL_LOCK, page(2000), 1, 0),
+			 AERO_ERR_FAULT); /* ballooned */
 }
 
 static void malformed_entries_change_nothing(void **state)
@@ -293,7 +297,8 @@ static void start_resets_and_resumes(void **state)
 		u64 work = 0;
 
 		for (u32 i = 0; i < 512; i += 2)
-			assert_int_equal(p2m_lock(&vm->p2m, 1024 + n * 512 + i, 0, &b, &work), HV_OK);
+			assert_int_equal(p2m_lock(&vm->p2m, 1024 + n * 512 + i, 0, &b, &work),
+					 HV_OK);
 		p2m_commit(&vm->p2m, &b);
 	}
 	while (guest_call(v, AERO_CALL_START, 1, 0, 0) == AERO_AGAIN) {
@@ -314,8 +319,8 @@ static void start_resets_and_resumes(void **state)
 
 static void every_reply_has_target_and_hint(void **state)
 {
-	static const u64 calls[] = { AERO_CALL_START, AERO_CALL_POLL, AERO_CALL_LOCK, AERO_CALL_UNLOCK,
-				     AERO_CALL_STATS, AERO_CALL_DOORBELL };
+	static const u64 calls[] = { AERO_CALL_START,  AERO_CALL_POLL,	AERO_CALL_LOCK,
+				     AERO_CALL_UNLOCK, AERO_CALL_STATS, AERO_CALL_DOORBELL };
 
 	(void)state;
 	balloon_set_target(vm, 1234);

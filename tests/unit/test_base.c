@@ -15,13 +15,13 @@ int hv_strcmp(const char *a, const char *b);
 int hv_strncmp(const char *a, const char *b, size_t n);
 
 /* Formats with ours and with libc's, which must agree in text and length. */
-#define same(...)                                                             \
-	do {                                                                  \
-		char ours[80], theirs[80];                                    \
-		int n = str_format(ours, sizeof(ours), __VA_ARGS__);          \
-		int m = snprintf(theirs, sizeof(theirs), __VA_ARGS__);        \
-		assert_string_equal(ours, theirs);                            \
-		assert_int_equal(n, m);                                       \
+#define same(...)                                                      \
+	do {                                                           \
+		char ours[80], theirs[80];                             \
+		int n = str_format(ours, sizeof(ours), __VA_ARGS__);   \
+		int m = snprintf(theirs, sizeof(theirs), __VA_ARGS__); \
+		assert_string_equal(ours, theirs);                     \
+		assert_int_equal(n, m);                                \
 	} while (0)
 
 static void format_like_libc(void **state)
@@ -115,8 +115,10 @@ static void comparisons(void **state)
 			size_t n = min(strlen(s[i]), strlen(s[j])) + 1;
 
 			assert_int_equal(sign(hv_strcmp(s[i], s[j])), sign(strcmp(s[i], s[j])));
-			assert_int_equal(sign(hv_strncmp(s[i], s[j], 2)), sign(strncmp(s[i], s[j], 2)));
-			assert_int_equal(sign(hv_memcmp(s[i], s[j], n)), sign(memcmp(s[i], s[j], n)));
+			assert_int_equal(sign(hv_strncmp(s[i], s[j], 2)),
+					 sign(strncmp(s[i], s[j], 2)));
+			assert_int_equal(sign(hv_memcmp(s[i], s[j], n)),
+					 sign(memcmp(s[i], s[j], n)));
 		}
 	}
 }

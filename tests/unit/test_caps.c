@@ -36,7 +36,8 @@ static void a_good_cpu(void **state)
 	assert_int_equal(c.pin & 0x16, 0x16); /* what must be 1 is 1 */
 	assert_int_equal(c.cpu & (u32)m.cpu, (u32)m.cpu);
 	assert_true(c.cpu & CPU_SECONDARY);
-	assert_int_equal(c.cpu & (CPU_INTERRUPT_WINDOW | CPU_NMI_WINDOW), 0); /* needed, but off now */
+	assert_int_equal(c.cpu & (CPU_INTERRUPT_WINDOW | CPU_NMI_WINDOW),
+			 0); /* needed, but off now */
 	assert_int_equal(c.cpu & (CPU_CR3_LOAD | CPU_CR3_STORE), 0);
 	assert_true(c.cpu2 & CPU2_EPT && c.cpu2 & CPU2_UNRESTRICTED && c.cpu2 & CPU2_VPID);
 	assert_int_equal(c.cpu2 & CPU2_XSAVES, 0); /* not asked for */
@@ -125,7 +126,8 @@ static void each_missing_bit_has_words(void **state)
 		*msr &= ~(lacks[i].msr == EPT ? lacks[i].bit : lacks[i].bit << 32);
 		said = vmx_caps_check(&m, &c);
 		if (!said || !strstr(said, lacks[i].words))
-			fail_msg("without \"%s\" it says \"%s\"", lacks[i].words, said ? said : "all is well");
+			fail_msg("without \"%s\" it says \"%s\"", lacks[i].words,
+				 said ? said : "all is well");
 	}
 }
 

@@ -104,12 +104,29 @@ static void sizes(void **state)
 		const char *text;
 		u64 bytes;
 	} good[] = {
-		{ "0", 0 }, { "4096", 4096 }, { "64K", KIB(64) }, { "64k", KIB(64) }, { "3M", MIB(3) },
-		{ "2g", GIB(2) }, { "1GiB", GIB(1) }, { "16777215G", 16777215UL << 30 },
+		{ "0", 0 },
+		{ "4096", 4096 },
+		{ "64K", KIB(64) },
+		{ "64k", KIB(64) },
+		{ "3M", MIB(3) },
+		{ "2g", GIB(2) },
+		{ "1GiB", GIB(1) },
+		{ "16777215G", 16777215UL << 30 },
 		{ "17179869183G", 17179869183UL << 30 },
 	};
-	static const char *const bad[] = { "", "M", "-1", "1.5G", "1T", "64MB", "64 M", "0x10", "1Mi", "1KK",
-					   "17179869184G", "18446744073709551616", "99999999999999999999999" };
+	static const char *const bad[] = { "",
+					   "M",
+					   "-1",
+					   "1.5G",
+					   "1T",
+					   "64MB",
+					   "64 M",
+					   "0x10",
+					   "1Mi",
+					   "1KK",
+					   "17179869184G",
+					   "18446744073709551616",
+					   "99999999999999999999999" };
 	u64 n;
 
 	(void)state;
@@ -126,7 +143,8 @@ static void errors_name_line_and_remedy(void **state)
 	(void)state;
 	refused("", "no [vm NAME] section");
 	refused("[host]\n", "no [vm NAME] section");
-	refused("memory = 4M\n", "line 1: a key before any section; start with [host] or [vm NAME]");
+	refused("memory = 4M\n",
+		"line 1: a key before any section; start with [host] or [vm NAME]");
 	refused("\n\n[guest x]\n", "line 3: unknown section [guest x]; write [host] or [vm NAME]");
 	refused("[host\n", "line 1: a section starts with [ and ends with ]");
 	refused("[\n", "line 1: a section starts with [");
@@ -136,28 +154,35 @@ static void errors_name_line_and_remedy(void **state)
 	refused("[vm a b]\n", "line 1: a VM's name");
 	refused("[vm \xc3\xa9]\n", "line 1: a VM's name");
 	refused("[vm aaaaaaaaaabbbbbbbbbbccccccccccdd]\n", "line 1: a VM's name");
-	refused(VM "[vm b]\n[vm a]\n", "line 5: there is a VM \"a\" already, at line 1; choose another");
-	refused("[vm a]\nmemroy = 64M\n", "line 2: unknown key \"memroy\"; did you mean \"memory\"?");
+	refused(VM "[vm b]\n[vm a]\n",
+		"line 5: there is a VM \"a\" already, at line 1; choose another");
+	refused("[vm a]\nmemroy = 64M\n",
+		"line 2: unknown key \"memroy\"; did you mean \"memory\"?");
 	refused("[vm a]\nshare = 1\n", "did you mean \"shares\"?");
 	refused("[vm a]\nvcpu = 1\n", "did you mean \"vcpus\"?");
 	refused("[vm a]\nkernal = 1\n", "did you mean \"kernel\"?");
 	refused("[host]\nballoonmax = 1\n", "did you mean \"balloon_max\"?");
 	refused("[host]\nkernel = k\n", "line 2: unknown key \"kernel\""); /* not a host's */
-	refused("[vm a]\nmemory 64M\n", "line 2: \"memory 64M\" is neither a [section] nor key = value");
+	refused("[vm a]\nmemory 64M\n",
+		"line 2: \"memory 64M\" is neither a [section] nor key = value");
 	refused("[vm a]\nmemory =\n", "line 2: memory has no value");
-	refused("[vm a]\nmemory = lots\n", "line 2: \"lots\" is not a size; write for example memory = 64M");
+	refused("[vm a]\nmemory = lots\n",
+		"line 2: \"lots\" is not a size; write for example memory = 64M");
 	refused("[vm a]\nmemory = 4M\n[x", "line 3: a section starts");
 }
 
 static void ranges(void **state)
 {
 	(void)state;
-	refused("[vm a]\nmemory = 512K\n", "line 2: memory = 512K is out of range; from 1024K to 4096G");
+	refused("[vm a]\nmemory = 512K\n",
+		"line 2: memory = 512K is out of range; from 1024K to 4096G");
 	refused("[vm a]\nmemory = 5000G\n", "out of range");
 	refused("[vm a]\nmemory = 1048577\n", "line 2: memory must be a multiple of 4K");
-	refused("[vm a]\nvcpus = 0\n", "line 2: vcpus = 0 is out of range; from 1 to 16 is possible");
+	refused("[vm a]\nvcpus = 0\n",
+		"line 2: vcpus = 0 is out of range; from 1 to 16 is possible");
 	refused("[vm a]\nvcpus = 17\n", "out of range");
-	refused("[vm a]\nvcpus = two\n", "line 2: \"two\" is not a number; write for example vcpus = 1");
+	refused("[vm a]\nvcpus = two\n",
+		"line 2: \"two\" is not a number; write for example vcpus = 1");
 	refused("[vm a]\nvcpus = 2x\n", "is not a number");
 	refused("[vm a]\nvcpus = -2\n", "is not a number");
 	refused("[vm a]\nvcpus = 4294967297\n", "out of range");
@@ -165,9 +190,12 @@ static void ranges(void **state)
 	refused("[host]\ntax = 100\n", "out of range; from 0 to 99");
 	refused("[host]\nstay = true\n", "line 2: stay takes yes or no, not \"true\"");
 	refused("[vm a]\nmemory = 64M\n", "line 1: VM a has no kernel; add kernel = FILE");
-	refused("\n[vm a]\nkernel = k\n", "line 2: VM a has no memory; add for example memory = 64M");
-	refused(VM "max = 65M\n", "line 1: VM a: max is more than its memory; write max = 65536K or less");
-	refused(VM "max = 8M\nmin = 9M\n", "line 1: VM a: min is more than max; write min = 8192K or less");
+	refused("\n[vm a]\nkernel = k\n",
+		"line 2: VM a has no memory; add for example memory = 64M");
+	refused(VM "max = 65M\n",
+		"line 1: VM a: max is more than its memory; write max = 65536K or less");
+	refused(VM "max = 8M\nmin = 9M\n",
+		"line 1: VM a: min is more than max; write min = 8192K or less");
 	assert_true(parse(VM "max = 64M\nmin = 64M\n"));
 }
 
@@ -180,7 +208,8 @@ static void too_much(void **state)
 	refused(VM "module=1\nmodule=2\nmodule=3\nmodule=4\nmodule=5\n",
 		"line 8: too many modules; a VM takes at most 4");
 	for (int i = 0; i < MAX_VMS; i++)
-		n += snprintf(text + n, sizeof(text) - (size_t)n, "[vm v%d]\nmemory=1M\nkernel=k\n", i);
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "[vm v%d]\nmemory=1M\nkernel=k\n",
+			      i);
 	assert_true(parse(text));
 	assert_int_equal(c.nr_vms, MAX_VMS);
 	snprintf(text + n, sizeof(text) - (size_t)n, "[vm one-more]\n");
@@ -224,8 +253,9 @@ static void not_text(void **state)
 /* Random edits of a good text: any answer will do, as long as it is an answer. */
 static void fuzz(void **state)
 {
-	static const char good[] = "[host]\nmemory = 256M\ntax = 3\n" VM "min = 1M\nshares = 7\nvcpus = 2\n"
-				   "module = m x\n[vm b]\nmemory=1G\nkernel=z\ncmdline = a # b\n";
+	static const char good[] =
+		"[host]\nmemory = 256M\ntax = 3\n" VM "min = 1M\nshares = 7\nvcpus = 2\n"
+		"module = m x\n[vm b]\nmemory=1G\nkernel=z\ncmdline = a # b\n";
 	static const char alphabet[] = "[]=\n\r\t #;09KMGvmab\0\xff";
 	u64 seed = 5, good_ones = 0;
 
@@ -239,15 +269,17 @@ static void fuzz(void **state)
 		for (u64 k = r % 6; k; k--) {
 			u64 q = fake_random(&seed);
 
-			text[q % len] = q & 1UL << 40 ? (char)(q >> 48) :
-							alphabet[(q >> 48) % (sizeof(alphabet) - 1)];
+			text[q % len] = q & 1UL << 40 ?
+						(char)(q >> 48) :
+						alphabet[(q >> 48) % (sizeof(alphabet) - 1)];
 		}
 		if (r >> 62 == 0)
 			len = (r >> 8) % len + 1;
 		if (parse_n(text, len)) {
 			good_ones++;
 			for (u32 v = 0; v < c.nr_vms; v++) {
-				assert_true(c.vm[v].min <= c.vm[v].max && c.vm[v].max <= c.vm[v].memory);
+				assert_true(c.vm[v].min <= c.vm[v].max &&
+					    c.vm[v].max <= c.vm[v].memory);
 				assert_true(c.vm[v].vcpus >= 1 && c.vm[v].vcpus <= MAX_VCPUS);
 				assert_true(c.vm[v].memory >= MIB(1));
 			}

@@ -9,19 +9,19 @@
 enum { FREE, TAKEN };
 
 static struct {
-	u8 state[PAGES];   /* the kernel's view */
-	u8 locked[PAGES];  /* the hypervisor's */
+	u8 state[PAGES];  /* the kernel's view */
+	u8 locked[PAGES]; /* the hypervisor's */
 	u8 *memory;
-	u32 free, keep;	   /* pages that the kernel will not give */
+	u32 free, keep; /* pages that the kernel will not give */
 	u32 next;
 	u32 allocs;
 	/* the hypervisor */
 	u64 target, hint, ballooned, batches, largest, starts;
-	u32 again_after;   /* entries per call, 0: all */
-	u32 start_again;   /* START answers AGAIN so often */
-	u64 refuse;	   /* every n-th entry is refused as BUSY */
-	u64 nomem;	   /* every n-th UNLOCK entry has no table */
-	s64 fail;	   /* the next LOCK or UNLOCK fails so */
+	u32 again_after; /* entries per call, 0: all */
+	u32 start_again; /* START answers AGAIN so often */
+	u64 refuse;	 /* every n-th entry is refused as BUSY */
+	u64 nomem;	 /* every n-th UNLOCK entry has no table */
+	s64 fail;	 /* the next LOCK or UNLOCK fails so */
 	u64 features;
 	bool no_progress;
 	u64 entries;

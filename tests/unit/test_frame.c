@@ -24,7 +24,9 @@ static void assert_sum(void)
 {
 	struct frame_stats s = frames_stats();
 
-	assert_int_equal(s.free_dirty + s.free_clean + s.quarantine + s.hv + s.table + s.guest + s.bad, s.total);
+	assert_int_equal(s.free_dirty + s.free_clean + s.quarantine + s.hv + s.table + s.guest +
+				 s.bad,
+			 s.total);
 	assert_int_equal(frames_check(0, frames_nr()), HV_OK);
 }
 
@@ -197,8 +199,9 @@ static void failed_alloc_keeps_the_reserve(void **state)
 	(void)state;
 	machine(1024);
 	frame_reserve_fill(&rich);
-	assert_int_equal(frame_alloc_guest(&rich, 0, ORDER_2M, FRAME_USE_RESERVE | FRAME_CLEAN_ONLY, &f),
-			 HV_ENOMEM);
+	assert_int_equal(
+		frame_alloc_guest(&rich, 0, ORDER_2M, FRAME_USE_RESERVE | FRAME_CLEAN_ONLY, &f),
+		HV_ENOMEM);
 	assert_int_equal(rich.reserve, 1024);
 	assert_int_equal(frames_stats().reserved, 1024);
 }

@@ -185,9 +185,11 @@ static void sampling_flushes(void **state)
 	assert_true(p.flush_gen > gen);
 }
 
-#define BOTH(f)                                                                     \
-	{ #f " (EPT)", f, setup, teardown, &ept_format },                           \
-	{ #f " (NPT)", f, setup, teardown, (void *)&npt_format }
+#define BOTH(f)                                                      \
+	{ #f " (EPT)", f, setup, teardown, &ept_format },            \
+	{                                                            \
+#f " (NPT)", f, setup, teardown, (void *)&npt_format \
+	}
 
 int main(void)
 {

@@ -56,7 +56,8 @@ static void user_mode_gets_ud(void **state)
 
 static void unknown_numbers(void **state)
 {
-	static const u64 ours[] = { 0x80000007, 0x800000ff, 0x80000108, 0x80000200, 0xffffffff, 0xc0000000 };
+	static const u64 ours[] = { 0x80000007, 0x800000ff, 0x80000108,
+				    0x80000200, 0xffffffff, 0xc0000000 };
 	static const u64 kvm[] = { 0, 1, 2, 3, 5, 9, 10, 11, 12, 0x7fffffff };
 
 	(void)state;
@@ -71,7 +72,8 @@ static void unknown_numbers(void **state)
 
 static void no_other_register_changes(void **state)
 {
-	static const u64 calls[] = { AERO_CALL_POLL, AERO_CALL_START, AERO_CALL_LOCK, AERO_CALL_HOST_INFO, 5 };
+	static const u64 calls[] = { AERO_CALL_POLL, AERO_CALL_START, AERO_CALL_LOCK,
+				     AERO_CALL_HOST_INFO, 5 };
 
 	(void)state;
 	for (size_t c = 0; c < ARRAY_SIZE(calls); c++) {
@@ -107,7 +109,8 @@ static void host_and_vm_info(void **state)
 	assert_int_equal(h.nr_vms, 2);
 	assert_int_equal(h.total, frames_stats().total);
 	balloon_set_target(web, 99);
-	assert_int_equal(guest_call(b, AERO_CALL_VM_INFO, 0, BUF + 4090, 0), AERO_OK); /* crosses a page */
+	assert_int_equal(guest_call(b, AERO_CALL_VM_INFO, 0, BUF + 4090, 0),
+			 AERO_OK); /* crosses a page */
 	assert_int_equal(guest_read(&boss->p2m, GPA(BUF + 4090), &i, sizeof(i)), HV_OK);
 	assert_string_equal(i.name, "web");
 	assert_int_equal(i.state, AERO_VM_RUNNING);

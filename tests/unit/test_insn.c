@@ -15,20 +15,27 @@ struct form {
 };
 
 static const struct form forms[] = {
-	{ INSN_64, { 0x89, 0x07 }, 2, 4, 0, true, false, 0 },			  /* mov [rdi], eax */
-	{ INSN_64, { 0x8b, 0x0f }, 2, 4, 1, false, false, 0 },			  /* mov ecx, [rdi] */
-	{ INSN_64, { 0x48, 0x89, 0x07 }, 3, 8, 0, true, false, 0 },		  /* mov [rdi], rax */
-	{ INSN_64, { 0x44, 0x89, 0x4f, 0x10 }, 4, 4, 9, true, false, 0 },	  /* mov [rdi+16], r9d */
+	{ INSN_64, { 0x89, 0x07 }, 2, 4, 0, true, false, 0 },		  /* mov [rdi], eax */
+	{ INSN_64, { 0x8b, 0x0f }, 2, 4, 1, false, false, 0 },		  /* mov ecx, [rdi] */
+	{ INSN_64, { 0x48, 0x89, 0x07 }, 3, 8, 0, true, false, 0 },	  /* mov [rdi], rax */
+	{ INSN_64, { 0x44, 0x89, 0x4f, 0x10 }, 4, 4, 9, true, false, 0 }, /* mov [rdi+16], r9d */
 	{ INSN_64, { 0x66, 0x89, 0x07 }, 3, 2, 0, true, false, 0 },
 	{ INSN_64, { 0x88, 0x07 }, 2, 1, 0, true, false, 0 },
 	{ INSN_64, { 0x8a, 0x47, 0x01 }, 3, 1, 0, false, false, 0 },
-	{ INSN_64, { 0x89, 0x87, 1, 2, 3, 4 }, 6, 4, 0, true, false, 0 },	  /* disp32 */
-	{ INSN_64, { 0x89, 0x04, 0x8f }, 3, 4, 0, true, false, 0 },		  /* SIB */
+	{ INSN_64, { 0x89, 0x87, 1, 2, 3, 4 }, 6, 4, 0, true, false, 0 }, /* disp32 */
+	{ INSN_64, { 0x89, 0x04, 0x8f }, 3, 4, 0, true, false, 0 },	  /* SIB */
 	{ INSN_64, { 0x89, 0x44, 0x8f, 0x20 }, 4, 4, 0, true, false, 0 },
-	{ INSN_64, { 0x89, 0x04, 0x25, 0, 0, 0xe0, 0xfe }, 7, 4, 0, true, false, 0 }, /* SIB, no base */
-	{ INSN_64, { 0x89, 0x05, 1, 2, 3, 4 }, 6, 4, 0, true, false, 0 },	  /* RIP-relative */
-	{ INSN_64, { 0x41, 0x89, 0x04, 0x24 }, 4, 4, 0, true, false, 0 },	  /* mov [r12], eax */
-	{ INSN_64, { 0x41, 0x8b, 0x45, 0x00 }, 4, 4, 0, false, false, 0 },	  /* mov eax, [r13] */
+	{ INSN_64,
+	  { 0x89, 0x04, 0x25, 0, 0, 0xe0, 0xfe },
+	  7,
+	  4,
+	  0,
+	  true,
+	  false,
+	  0 },								   /* SIB, no base */
+	{ INSN_64, { 0x89, 0x05, 1, 2, 3, 4 }, 6, 4, 0, true, false, 0 },  /* RIP-relative */
+	{ INSN_64, { 0x41, 0x89, 0x04, 0x24 }, 4, 4, 0, true, false, 0 },  /* mov [r12], eax */
+	{ INSN_64, { 0x41, 0x8b, 0x45, 0x00 }, 4, 4, 0, false, false, 0 }, /* mov eax, [r13] */
 	{ INSN_64, { 0xc7, 0x07, 0x78, 0x56, 0x34, 0x12 }, 6, 4, 0, true, true, 0x12345678 },
 	{ INSN_64, { 0x48, 0xc7, 0x07, 0xff, 0xff, 0xff, 0xff }, 7, 8, 0, true, true, UINT64_MAX },
 	{ INSN_64, { 0x66, 0xc7, 0x07, 0x34, 0x12 }, 5, 2, 0, true, true, 0x1234 },
@@ -36,11 +43,11 @@ static const struct form forms[] = {
 	{ INSN_64, { 0xa1, 1, 2, 3, 4, 5, 6, 7, 8 }, 9, 4, 0, false, false, 0 },
 	{ INSN_64, { 0x67, 0xa3, 1, 2, 3, 4 }, 6, 4, 0, true, false, 0 },
 	{ INSN_64, { 0x65, 0x67, 0x89, 0x07 }, 4, 4, 0, true, false, 0 },
-	{ INSN_64, { 0x48, 0x66, 0x89, 0x07 }, 4, 2, 0, true, false, 0 },	  /* REX not last: void */
+	{ INSN_64, { 0x48, 0x66, 0x89, 0x07 }, 4, 2, 0, true, false, 0 }, /* REX not last: void */
 	{ INSN_64, { 0x44, 0x26, 0x89, 0x07 }, 4, 4, 0, true, false, 0 },
 	{ INSN_32, { 0x89, 0x05, 0, 0, 0xe0, 0xfe }, 6, 4, 0, true, false, 0 },
 	{ INSN_32, { 0xa1, 0x20, 0, 0xe0, 0xfe }, 5, 4, 0, false, false, 0 },
-	{ INSN_32, { 0x67, 0x89, 0x06, 1, 2 }, 5, 4, 0, true, false, 0 },	  /* 16-bit address */
+	{ INSN_32, { 0x67, 0x89, 0x06, 1, 2 }, 5, 4, 0, true, false, 0 }, /* 16-bit address */
 	{ INSN_32, { 0x67, 0x89, 0x47, 1 }, 4, 4, 0, true, false, 0 },
 	{ INSN_32, { 0x66, 0xa3, 1, 2, 3, 4 }, 6, 2, 0, true, false, 0 },
 	{ INSN_16, { 0x89, 0x07 }, 2, 2, 0, true, false, 0 },
@@ -62,8 +69,8 @@ static void every_form(void **state)
 		if (n.length != f->length || n.size != f->size || n.reg != f->reg ||
 		    n.write != f->write || n.has_immediate != f->has_immediate ||
 		    n.immediate != f->immediate)
-			fail_msg("form %zu: length %u size %u reg %u write %d immediate %lx", i, n.length,
-				 n.size, n.reg, n.write, n.immediate);
+			fail_msg("form %zu: length %u size %u reg %u write %d immediate %lx", i,
+				 n.length, n.size, n.reg, n.write, n.immediate);
 	}
 }
 
@@ -85,8 +92,10 @@ static void cut_short(void **state)
 static void what_it_does_not_know(void **state)
 {
 	static const u8 bad[][4] = {
-		{ 0x90 }, { 0x0f, 0xb6, 0x07 }, { 0x89, 0xc0 }, { 0xc7, 0x0f }, { 0xf0, 0x89, 0x07 },
-		{ 0xf3, 0xa5 }, { 0x01, 0x07 }, { 0xff, 0x07 }, { 0xcc }, { 0x8b, 0xff },
+		{ 0x90 },	{ 0x0f, 0xb6, 0x07 }, { 0x89, 0xc0 },
+		{ 0xc7, 0x0f }, { 0xf0, 0x89, 0x07 }, { 0xf3, 0xa5 },
+		{ 0x01, 0x07 }, { 0xff, 0x07 },	      { 0xcc },
+		{ 0x8b, 0xff },
 	};
 	struct insn n;
 
@@ -97,7 +106,8 @@ static void what_it_does_not_know(void **state)
 		memcpy(bytes, bad[i], sizeof(bad[i]));
 		assert_int_equal(insn_decode(bytes, sizeof(bytes), INSN_64, &n), HV_EINVAL);
 	}
-	assert_int_equal(insn_decode((const u8[]){ 0x40, 0x89, 0x07 }, 3, INSN_32, &n), HV_EINVAL); /* inc */
+	assert_int_equal(insn_decode((const u8[]){ 0x40, 0x89, 0x07 }, 3, INSN_32, &n),
+			 HV_EINVAL); /* inc */
 }
 
 /* Any bytes at all: no overrun, and a length that is within what there was. */
@@ -177,7 +187,7 @@ static void four_levels(void **state)
 	poke(0x201000 + 8 * 510, 0x202003, 8);
 	poke(0x201000 + 8 * 511, 0x40000083, 8); /* 1 GiB */
 	poke(0x202000, 0x203003, 8);
-	poke(0x202000 + 8, 0x600083, 8);	 /* 2 MiB */
+	poke(0x202000 + 8, 0x600083, 8); /* 2 MiB */
 	poke(0x202000 + 16, 0x600083 | 1UL << 63, 8);
 	poke(0x203000 + 8 * 5, 0x555003, 8);
 	poke(0x203000 + 8 * 6, 0x555003 | 1UL << 63, 8); /* no execute */
@@ -242,7 +252,8 @@ static void garbage_tables(void **state)
 		s.cr4 = r & 0x30;
 		s.cr3 = r & 2 ? 0x200000 + (fake_random(&seed) % 16 << 12) : fake_random(&seed);
 		walk(fake_random(&seed));
-		assert_true(gwalk_fetch(v, &s, fake_random(&seed), buf, sizeof(buf)) <= sizeof(buf));
+		assert_true(gwalk_fetch(v, &s, fake_random(&seed), buf, sizeof(buf)) <=
+			    sizeof(buf));
 	}
 }
 
@@ -257,7 +268,8 @@ static void fetch_crosses_pages(void **state)
 	poke(0x200000, 0x201003, 4);
 	poke(0x201000 + 4 * 1, 0x300003, 4);
 	poke(0x201000 + 4 * 2, 0x500003, 4);
-	poke(0x300ffd, 0x878966, 3);	/* mov [edi+disp32], ax: the displacement is in the next page */
+	poke(0x300ffd, 0x878966,
+	     3); /* mov [edi+disp32], ax: the displacement is in the next page */
 	poke(0x500000, 0x11223344, 4);
 	assert_int_equal(gwalk_fetch(v, &s, 0x1ffd, buf, 15), 15);
 	assert_memory_equal(buf, "\x66\x89\x87\x44\x33\x22\x11", 7);

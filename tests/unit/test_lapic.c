@@ -5,9 +5,24 @@
 #define CPUS 6
 
 enum {
-	ID = 0x20, VERSION_ = 0x30, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0, SVR = 0xf0,
-	ISR = 0x100, IRR = 0x200, ESR = 0x280, ICR = 0x300, ICR_HI = 0x310, LVT_TIMER = 0x320,
-	LVT_LINT0 = 0x350, INITIAL = 0x380, CURRENT = 0x390, DIVIDE = 0x3e0,
+	ID = 0x20,
+	VERSION_ = 0x30,
+	TPR = 0x80,
+	PPR = 0xa0,
+	EOI = 0xb0,
+	LDR = 0xd0,
+	DFR = 0xe0,
+	SVR = 0xf0,
+	ISR = 0x100,
+	IRR = 0x200,
+	ESR = 0x280,
+	ICR = 0x300,
+	ICR_HI = 0x310,
+	LVT_TIMER = 0x320,
+	LVT_LINT0 = 0x350,
+	INITIAL = 0x380,
+	CURRENT = 0x390,
+	DIVIDE = 0x3e0,
 };
 #define X2 0xc00UL
 #define TSC_DEADLINE 0x6e0
@@ -139,7 +154,8 @@ static void one_shot_timer(void **state)
 	static const struct {
 		u32 code;
 		u64 divisor;
-	} d[] = { { 0, 2 }, { 1, 4 }, { 2, 8 }, { 3, 16 }, { 8, 32 }, { 9, 64 }, { 10, 128 }, { 11, 1 } };
+	} d[] = { { 0, 2 },  { 1, 4 },	{ 2, 8 },    { 3, 16 },
+		  { 8, 32 }, { 9, 64 }, { 10, 128 }, { 11, 1 } };
 
 	(void)state;
 	wr(LVT_TIMER, 0x50);
@@ -209,7 +225,8 @@ static void tsc_deadline_timer(void **state)
 	u64 value, guest_now = fake.tsc + vm->tsc_offset;
 
 	(void)state;
-	assert_true(lapic_msr_write(v, TSC_DEADLINE, guest_now + 500)); /* not in that mode: ignored */
+	assert_true(
+		lapic_msr_write(v, TSC_DEADLINE, guest_now + 500)); /* not in that mode: ignored */
 	assert_int_equal(v->lapic.deadline, LAPIC_NO_DEADLINE);
 	wr(LVT_TIMER, 0x70 | DEADLINE);
 	wr(INITIAL, 1000); /* has no effect in this mode */
@@ -301,7 +318,8 @@ static void ipis_of_x2apic(void **state)
 	assert_int_equal(who_got(0x44), 0x2a);
 	assert_true(lapic_msr_write(v, 0x830, 0x1002aUL << 32 | 0x844)); /* another cluster */
 	assert_int_equal(who_got(0x44), 0);
-	assert_true(lapic_msr_write(v, 0x830, 0xffffffffUL << 32 | 0x844)); /* broadcast, logical too */
+	assert_true(
+		lapic_msr_write(v, 0x830, 0xffffffffUL << 32 | 0x844)); /* broadcast, logical too */
 	assert_int_equal(who_got(0x44), 0x3f);
 	assert_true(lapic_msr_write(v, 0x83f, 0x45)); /* self IPI */
 	assert_int_equal(who_got(0x45), 1);
@@ -338,7 +356,8 @@ static void nmi_init_sipi(void **state)
 /* SDM: "x2APIC Register Address Space" */
 static void x2apic_registers(void **state)
 {
-	static const char *const readable = "02 03 08 0a 0d 0f 10 11 12 13 14 15 16 17 18 19 1a 1b 1c 1d 1e 1f "
+	static const char *const readable =
+		"02 03 08 0a 0d 0f 10 11 12 13 14 15 16 17 18 19 1a 1b 1c 1d 1e 1f "
 		"20 21 22 23 24 25 26 27 28 30 32 33 34 35 36 37 38 39 3e ";
 	static const char *const writable = "08 0b 0f 28 30 32 33 34 35 36 37 38 3e 3f ";
 	u64 value;
@@ -353,7 +372,8 @@ static void x2apic_registers(void **state)
 		char hex[4];
 
 		snprintf(hex, sizeof(hex), "%02x ", i);
-		assert_int_equal(lapic_msr_read(v, 0x800 + i, &value), strstr(readable, hex) != NULL);
+		assert_int_equal(lapic_msr_read(v, 0x800 + i, &value),
+				 strstr(readable, hex) != NULL);
 		assert_int_equal(lapic_msr_write(v, 0x800 + i, 0), strstr(writable, hex) != NULL);
 		if (i != 0x30)
 			assert_false(lapic_msr_write(v, 0x800 + i, 1UL << 32));
@@ -365,15 +385,15 @@ static void base_transitions(void **state)
 	u64 base = 0xfee00000;
 
 	(void)state;
-	assert_false(lapic_base_write(v, base | 0x400));  /* X2 without EN */
-	assert_false(lapic_base_write(v, base | 0x801));  /* reserved */
+	assert_false(lapic_base_write(v, base | 0x400)); /* X2 without EN */
+	assert_false(lapic_base_write(v, base | 0x801)); /* reserved */
 	assert_false(lapic_base_write(v, base | 1UL << 40 | 0x800));
-	assert_false(lapic_base_write(v, 0xfed00800));	  /* does not move */
+	assert_false(lapic_base_write(v, 0xfed00800)); /* does not move */
 	assert_true(lapic_base_write(v, base | 0xc00));
-	assert_int_equal(v->lapic.base & 0x100, 0x100);	  /* BSP is not writable */
-	assert_false(lapic_base_write(v, base | 0x800));  /* not straight back */
-	assert_true(lapic_base_write(v, base));		  /* off */
-	assert_false(lapic_base_write(v, base | 0xc00));  /* not in one step */
+	assert_int_equal(v->lapic.base & 0x100, 0x100);	 /* BSP is not writable */
+	assert_false(lapic_base_write(v, base | 0x800)); /* not straight back */
+	assert_true(lapic_base_write(v, base));		 /* off */
+	assert_false(lapic_base_write(v, base | 0xc00)); /* not in one step */
 	assert_true(lapic_base_write(v, base | 0x800));
 	assert_false(lapic_base_write(vm->vcpus[1], UINT64_MAX));
 }
@@ -383,17 +403,9 @@ static void base_transitions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(reset_state),
-		T(priorities),
-		T(task_priority),
-		T(one_shot_timer),
-		T(periodic_timer),
-		T(tsc_deadline_timer),
-		T(ipis_of_xapic),
-		T(ipis_of_x2apic),
-		T(nmi_init_sipi),
-		T(x2apic_registers),
-		T(base_transitions),
+		T(reset_state),	   T(priorities),	  T(task_priority),    T(one_shot_timer),
+		T(periodic_timer), T(tsc_deadline_timer), T(ipis_of_xapic),    T(ipis_of_x2apic),
+		T(nmi_init_sipi),  T(x2apic_registers),	  T(base_transitions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,8 +30,14 @@ static struct loaded out;
 
 static struct elf good_elf(void)
 {
-	struct elf e = { .ident = "\177ELF\1\1\1", .type = 2, .machine = 3, .version = 1,
-			 .entry = 0x100010, .phoff = offsetof(struct elf, ph), .phentsize = 32, .phnum = 2 };
+	struct elf e = { .ident = "\177ELF\1\1\1",
+			 .type = 2,
+			 .machine = 3,
+			 .version = 1,
+			 .entry = 0x100010,
+			 .phoff = offsetof(struct elf, ph),
+			 .phentsize = 32,
+			 .phnum = 2 };
 
 	e.ph[0].type = e.ph[1].type = 1;
 	e.ph[0].offset = offsetof(struct elf, text);
@@ -51,8 +57,9 @@ static struct elf good_elf(void)
 
 static struct flat good_flat(void)
 {
-	struct flat f = { 0x1badb002, 0x10000, 0u - 0x1badb002 - 0x10000, 0x200000, 0x200000, 0,
-			  0x209000, 0x200020, { 0 } };
+	struct flat f = { 0x1badb002, 0x10000,	0u - 0x1badb002 - 0x10000,
+			  0x200000,   0x200000, 0,
+			  0x209000,   0x200020, { 0 } };
 
 	memset(f.text, 0x33, sizeof(f.text));
 	return f;

@@ -221,9 +221,11 @@ static void init_without_memory(void **state)
 	assert_int_equal(p.acct.tables, 0);
 }
 
-#define BOTH(f)                                                           \
-	{ #f " (EPT)", f, NULL, teardown, &ept_format },                  \
-	{ #f " (NPT)", f, NULL, teardown, (void *)&npt_format }
+#define BOTH(f)                                                     \
+	{ #f " (EPT)", f, NULL, teardown, &ept_format },            \
+	{                                                           \
+#f " (NPT)", f, NULL, teardown, (void *)&npt_format \
+	}
 
 int main(void)
 {

@@ -154,7 +154,8 @@ static void leaves_have_the_right_bits(void **state)
 	assert_int_equal(e & ~PT_ADDR, ept ? 0x77 : 0x07); /* RWX WB ignore-PAT; P W US */
 	assert_int_equal(pt_leaf(f, 0x200000, 2, PROT_R, MEMTYPE_UC) & ~PT_ADDR,
 			 ept ? 0xc1 : 0x800000000000009d);
-	assert_int_equal(pt_leaf(f, 0, 1, PROT_R | PROT_X, MEMTYPE_WC) & ~PT_ADDR, ept ? 0x4d : 0x0d);
+	assert_int_equal(pt_leaf(f, 0, 1, PROT_R | PROT_X, MEMTYPE_WC) & ~PT_ADDR,
+			 ept ? 0x4d : 0x0d);
 	assert_int_equal(f->table, 7);
 }
 
@@ -264,7 +265,8 @@ static void malformed_places_change_nothing(void **state)
 		assert_int_equal(op(&p, 0, ORDER_1G, &b, &work), HV_EINVAL);
 		assert_int_equal(op(&p, TOP, 0, &b, &work), HV_ERANGE);
 		assert_int_equal(op(&p, TOP - 37, ORDER_2M, &b, &work), HV_ERANGE);
-		assert_int_equal(op(&p, ALIGN_DOWN(UINT64_MAX, 512UL), ORDER_2M, &b, &work), HV_ERANGE);
+		assert_int_equal(op(&p, ALIGN_DOWN(UINT64_MAX, 512UL), ORDER_2M, &b, &work),
+				 HV_ERANGE);
 		assert_int_equal(op(&p, UINT64_MAX, 0, &b, &work), HV_ERANGE);
 		assert_int_equal(op(&p, 1UL << 52, 0, &b, &work), HV_ERANGE);
 		assert_int_equal(op(&p, 513, 0, &b, &work), HV_ERANGE); /* hole */
@@ -327,166 +329,6 @@ static void popped_pages(void **state)
 	tables_check(&p);
 }
 
-static void merge_and_split(void **state)
-{
-	u32 f;
-
-	(void)state;
-	scrub_all();
-	populate(1024, ORDER_2M);
-	f = p2m_lookup(&p, 1024).frame;
-	assert_int_equal(p2m_merge(&p, 1024, 2, &b), HV_ESTATE); /* it is large */
-	assert_int_equal(p2m_split(&p, 1024 + 77, ORDER_4K), HV_OK);
-	assert_int_equal(p2m_lookup(&p, 1024).order, ORDER_4K);
-	tables_check(&p);
-	/* Accessed and dirty bits of the parts do not stand in the way. */
-	*tables_entry(&p, 1030, &(int){ 0 }) |= p.fmt->accessed | p.fmt->dirty;
-	assert_int_equal(p2m_merge(&p, 1024, 1, &b), HV_ESTATE);
-	assert_int_equal(p2m_merge(&p, 1024, 4, &b), HV_ESTATE);
-	assert_int_equal(p2m_merge(&p, 1024, 2, &b), HV_OK);
-	assert_int_equal(p2m_lookup(&p, 1024 + 511).frame, f + 511);
-	assert_int_equal(p2m_lookup(&p, 1024).order, ORDER_2M);
-	commit();
-	tables_check(&p);
-	assert_int_equal(p2m_split(&p, 1024, 3), HV_EINVAL);
-	assert_int_equal(p2m_split(&p, TOP, ORDER_4K), HV_ERANGE);
-	/* One page missing, or elsewhere: no. */
-	assert_int_equal(p2m_lock(&p, 1024 + 1, 0, &b, &work), HV_OK);
-	commit();
-	assert_int_equal(p2m_merge(&p, 1024, 2, &b), HV_ESTATE);
-	assert_int_equal(p2m_unlock(&p, 1024 + 1, 0, &b, &work), HV_OK);
-	for (int i = 0; i < 2000; i++) /* take the old frame away */
-		frame_alloc_hv(0, &f);
-	if (back(1024 + 1, ORDER_4K) == HV_OK)
-		assert_int_equal(p2m_merge(&p, 1024, 2, &b), HV_ESTATE);
-	tables_check(&p);
-}
-
-static void one_gib_leaves(void **state)
-{
-	u32 f;
-
-	fake_machine_at(1u << ORDER_1G, (1u << ORDER_1G) + 1024, 2);
-	assert_int_equal(p2m_init(&p, *state, 5, TOP), HV_OK);
-	assert_int_equal(p2m_set_range(&p, 0, TOP, P2M_EMPTY), HV_OK);
-	assert_int_equal(p2m_prepare(&p, 0), HV_OK);
-	assert_int_equal(frame_alloc_guest(&p.acct, 1UL << ORDER_1G, ORDER_1G, 0, &f), HV_OK);
-	assert_int_equal(p2m_map(&p, 1UL << ORDER_1G, f, ORDER_1G, PROT_RWX, MEMTYPE_WB), HV_OK);
-	assert_int_equal(p2m_lookup(&p, (1UL << ORDER_1G) + 12345).frame, f + 12345);
-	tables_check(&p);
-	assert_int_equal(p2m_lock(&p, (1UL << ORDER_1G) + 1024, ORDER_2M, &b, &work), HV_OK);
-	assert_int_equal(p2m_lookup(&p, 1UL << ORDER_1G).order, ORDER_2M);
-	assert_int_equal(p.acct.resident, (1UL << ORDER_1G) - 512);
-	commit();
-	tables_check(&p);
-	assert_int_equal(p2m_lock(&p, (1UL << ORDER_1G) + 5, ORDER_4K, &b, &work), HV_OK);
-	commit();
-	assert_int_equal(p2m_lookup(&p, (1UL << ORDER_1G) + 6).frame, f + 6);
-	assert_int_equal(p2m_merge(&p, 1UL << ORDER_1G, 3, &b), HV_ESTATE);
-	tables_check(&p);
-}
-
-static void gib_leaf_splits_and_merges(void **state)
-{
-	u32 f;
-
-	fake_machine_at(1u << ORDER_1G, (1u << ORDER_1G) + 1024, 2);
-	assert_int_equal(p2m_init(&p, *state, 5, TOP), HV_OK);
-	assert_int_equal(p2m_set_range(&p, 0, TOP, P2M_EMPTY), HV_OK);
-	assert_int_equal(p2m_prepare(&p, 0), HV_OK);
-	assert_int_equal(frame_alloc_guest(&p.acct, 0, ORDER_1G, 0, &f), HV_OK);
-	assert_int_equal(p2m_map(&p, 0, f, ORDER_1G, PROT_RWX, MEMTYPE_WB), HV_OK);
-	assert_int_equal(p2m_split(&p, 512 * 3, ORDER_4K), HV_OK);
-	assert_int_equal(p2m_lookup(&p, 512 * 3 + 7).order, ORDER_4K);
-	assert_int_equal(p2m_lookup(&p, 512 * 4).order, ORDER_2M);
-	tables_check(&p);
-	assert_int_equal(p2m_merge(&p, 0, 3, &b), HV_ESTATE);
-	assert_int_equal(p2m_merge(&p, 512 * 3, 2, &b), HV_OK);
-	assert_int_equal(p2m_merge(&p, 0, 3, &b), HV_OK);
-	assert_int_equal(p2m_lookup(&p, 777).order, ORDER_1G);
-	commit();
-	tables_check(&p);
-	if (*state == &ept_format) { /* a CPU without 1 GiB pages */
-		ept_format.gib_pages = false;
-		assert_int_equal(p2m_split(&p, 0, ORDER_2M), HV_OK);
-		assert_int_equal(p2m_merge(&p, 0, 3, &b), HV_ESTATE);
-		assert_int_equal(p2m_map(&p, 1UL << ORDER_1G, f, ORDER_1G, PROT_RWX, MEMTYPE_WB),
-				 HV_EINVAL);
-		ept_format.gib_pages = true;
-	}
-}
-
-static void reset_is_bounded_and_resumes(void **state)
-{
-	u64 gfn = 0, steps = 0, last = 0;
-	int err;
-
-	(void)state;
-	/* Every other page, so that nothing collapses: as long as it can get. */
-	for (u64 g = 0; g < 20 * 512; g += 2)
-		assert_int_equal(p2m_lock(&p, g, 0, &b, &work), HV_OK);
-	assert_int_equal(p2m_lock(&p, 1UL << ORDER_1G, ORDER_2M, &b, &work), HV_OK);
-	commit();
-	populate(1, ORDER_4K);
-	do {
-		err = p2m_reset_balloon(&p, &gfn, &b);
-		assert_true(gfn - last <= P2M_WORK_MAX || steps > 1);
-		last = gfn;
-		commit();
-		tables_check(&p);
-		steps++;
-	} while (err == HV_EAGAIN);
-	assert_int_equal(err, HV_OK);
-	assert_true(steps > 2);
-	assert_int_equal(p.ballooned, 0);
-	assert_int_equal(kind(0), P2M_EMPTY);
-	assert_int_equal(kind(1), P2M_MAPPED);
-	assert_int_equal(tables_sum(&p).tables, 6); /* root, ragged end 3, gfn 1's 2 */
-}
-
-static void teardown_leaves_nothing(void **state)
-{
-	u64 free_before, gfn = 0, steps = 0;
-	u32 f;
-	int err;
-
-	(void)state;
-	fake_machine(40000, 2);
-	free_before = frames_stats().free_dirty;
-	assert_int_equal(p2m_init(&p, *state, 5, TOP), HV_OK);
-	assert_int_equal(p2m_set_range(&p, 0, TOP, P2M_EMPTY), HV_OK);
-	p.acct.reserve_max = 100;
-	frame_reserve_fill(&p.acct);
-	for (u64 g = 0; g < 9000; g++)
-		populate(g, ORDER_4K);
-	scrub_all();
-	for (u64 g = 0; g < 4; g++)
-		populate((1UL << ORDER_1G) + g * 512, ORDER_2M);
-	assert_int_equal(p2m_lock(&p, TOP - 1, 0, &b, &work), HV_OK);
-	assert_int_equal(p2m_lock(&p, 20480, ORDER_2M, &b, &work), HV_OK);
-	commit();
-	assert_int_equal(p2m_pin(&p, 17, &f), HV_OK);
-	do {
-		u64 resident = p.acct.resident;
-
-		err = p2m_teardown(&p, &gfn, &b);
-		assert_true(resident - p.acct.resident <= P2M_WORK_MAX + 4 * 512);
-		commit();
-		tables_check(&p);
-		steps++;
-	} while (err == HV_EAGAIN);
-	assert_int_equal(err, HV_OK);
-	assert_true(steps > 2);
-	assert_int_equal(p.acct.resident, 0);
-	assert_int_equal(p.ballooned, 0);
-	assert_int_equal(tables_sum(&p).tables, 1);
-	p2m_destroy(&p);
-	fake_settle();
-	assert_int_equal(p.acct.tables, 0);
-	assert_int_equal(frames_stats().reserved, 0);
-	assert_int_equal(frames_stats().free_dirty + frames_stats().free_clean, free_before);
-}
-
 static void accessed_bits(void **state)
 {
 	int level;
@@ -525,9 +367,11 @@ static void commit_kicks_who_runs_it(void **state)
 	p.active = 0;
 }
 
-#define BOTH(f)                                                                     \
-	{ #f " (EPT)", f, setup, teardown, &ept_format },                           \
-	{ #f " (NPT)", f, setup, teardown, (void *)&npt_format }
+#define BOTH(f)                                                      \
+	{ #f " (EPT)", f, setup, teardown, &ept_format },            \
+	{                                                            \
+#f " (NPT)", f, setup, teardown, (void *)&npt_format \
+	}
 
 int main(void)
 {
@@ -544,11 +388,6 @@ int main(void)
 		BOTH(malformed_places_change_nothing),
 		BOTH(pinned_pages_stay),
 		BOTH(popped_pages),
-		BOTH(merge_and_split),
-		BOTH(one_gib_leaves),
-		BOTH(gib_leaf_splits_and_merges),
-		BOTH(reset_is_bounded_and_resumes),
-		BOTH(teardown_leaves_nothing),
 		BOTH(accessed_bits),
 		BOTH(commit_kicks_who_runs_it),
 	};

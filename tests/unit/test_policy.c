@@ -15,9 +15,13 @@ static void vms(u32 n, u64 mib)
 {
 	in = (struct policy_in){ .total = TOTAL, .tax = 75, .balloon_max = 90, .nr_vms = n };
 	for (u32 i = 0; i < n; i++)
-		in.vm[i] = (struct policy_vm){ .size = P(mib), .min = P(mib) / 8, .max = P(mib),
-					       .shares = 1000, .resident = P(mib),
-					       .active_permille = 500, .responsive = true };
+		in.vm[i] = (struct policy_vm){ .size = P(mib),
+					       .min = P(mib) / 8,
+					       .max = P(mib),
+					       .shares = 1000,
+					       .resident = P(mib),
+					       .active_permille = 500,
+					       .responsive = true };
 	memset(&out, 0xee, sizeof(out));
 }
 
@@ -29,7 +33,8 @@ static void decide(void)
 
 static void thresholds(void **state)
 {
-	struct policy_thresholds t = policy_thresholds(TOTAL), big = policy_thresholds(GIB(64) >> 12);
+	struct policy_thresholds t = policy_thresholds(TOTAL),
+				 big = policy_thresholds(GIB(64) >> 12);
 
 	(void)state;
 	assert_int_equal(t.high, 6 * (TOTAL / 100));
@@ -39,7 +44,8 @@ static void thresholds(void **state)
 	/* A large machine keeps a smaller part, but never less than a smaller machine. */
 	assert_true(big.high < 2 * (GIB(64) >> 12) / 100);
 	for (u64 pages = 1; pages < 1UL << 40; pages = pages * 5 / 4 + 1) {
-		struct policy_thresholds a = policy_thresholds(pages), b = policy_thresholds(pages + 1000);
+		struct policy_thresholds a = policy_thresholds(pages),
+					 b = policy_thresholds(pages + 1000);
 
 		assert_true(a.high >= a.soft && a.soft >= a.hard && a.hard >= a.low);
 		assert_true(b.high >= a.high && b.low >= a.low);
@@ -243,7 +249,8 @@ static void properties(void **state)
 			/* A target set by hand may be beyond; it is never raised beyond. */
 			assert_true(o->target <= max(v->size - v->min, v->target));
 			assert_true(o->target <= max(v->size * in.balloon_max / 100, v->target));
-			assert_true(o->target >= min(v->size - v->max, v->size * in.balloon_max / 100));
+			assert_true(o->target >=
+				    min(v->size - v->max, v->size * in.balloon_max / 100));
 		}
 		if (sum > mins)
 			assert_true(sum <= in.total - high);
@@ -307,7 +314,8 @@ static u32 now;	  /* rounds */
 static void ask(struct policy_vm *v, struct guest *g)
 {
 	v->grow = 0;
-	if (g->asks && g->want > v->size - v->balloon && now >= g->held_until && v->responsive && v->balloon) {
+	if (g->asks && g->want > v->size - v->balloon && now >= g->held_until && v->responsive &&
+	    v->balloon) {
 		v->grow = min(g->want - (v->size - v->balloon), P(8));
 		out.vm[v - in.vm].target = v->balloon - min(v->balloon, v->grow);
 		g->held_until = now + 20;

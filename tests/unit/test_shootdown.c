@@ -22,7 +22,8 @@ static u64 seed, stale_uses, hits, faults, reuses;
 /* A frame is only good for the VM and page that it was cached for. */
 static void check_use(u32 id, u32 gfn, u32 frame)
 {
-	const struct frame *f = &fake.table[frame_head(frame) == FRAME_NONE ? frame : frame_head(frame)];
+	const struct frame *f =
+		&fake.table[frame_head(frame) == FRAME_NONE ? frame : frame_head(frame)];
 	bool ours = f->state == FRAME_GUEST && f->owner == id && f->gfn == gfn;
 
 	/* In quarantine it is nobody's: the hypervisor waits for this very CPU. */

@@ -15,7 +15,7 @@
 static struct p2m p;
 static struct frame_batch b;
 static u64 seed, work;
-static u8 model[PAGES]; /* enum p2m_kind */
+static u8 model[PAGES];	 /* enum p2m_kind */
 static u32 stamp[PAGES]; /* what the page holds; 0: zero */
 static u16 pins[PAGES];
 
@@ -93,7 +93,8 @@ static void do_write(u64 gfn)
 
 	if (err == HV_ENOMEM || err == HV_EAGAIN)
 		return;
-	assert_int_equal(err, model[gfn] == P2M_MAPPED || model[gfn] == P2M_EMPTY ? HV_OK : HV_EFAULT);
+	assert_int_equal(err,
+			 model[gfn] == P2M_MAPPED || model[gfn] == P2M_EMPTY ? HV_OK : HV_EFAULT);
 	if (err)
 		return;
 	model[gfn] = P2M_MAPPED;
@@ -273,9 +274,11 @@ static void recorder_sees_early_reuse(void **state)
 	fake_machine_off();
 }
 
-#define BOTH(f)                                                       \
-	{ #f " (EPT)", f, NULL, NULL, &ept_format },                  \
-	{ #f " (NPT)", f, NULL, NULL, (void *)&npt_format }
+#define BOTH(f)                                                 \
+	{ #f " (EPT)", f, NULL, NULL, &ept_format },            \
+	{                                                       \
+#f " (NPT)", f, NULL, NULL, (void *)&npt_format \
+	}
 
 int main(void)
 {

@@ -20,6 +20,7 @@ test_base_OBJS := $(UNIT)/obj/hv_string.o
 test_frame_SRCS := $(FAKE) $(FRAMES)
 
 test_p2m_SRCS := $(FAKE) tests/fake/tables.c $(P2M)
+test_p2m_large_SRCS := $(test_p2m_SRCS)
 test_audit_SRCS := $(test_p2m_SRCS)
 test_nomem_SRCS := $(test_p2m_SRCS) tests/fake/record.c
 test_nomem_LDFLAGS := $(WRAP)
@@ -39,7 +40,7 @@ test_sched_SRCS := $(GUEST)
 test_shootdown_SRCS := $(GUEST)
 test_driver_SRCS := guest-driver/balloon_core.c $(FAKE) $(FRAMES)
 
-UNIT_TESTS := base frame p2m audit nomem soak guestmem balloon hypercall policy config \
+UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem balloon hypercall policy config \
 	lapic insn caps loader sched shootdown driver
 
 # --- how ---
