@@ -12,6 +12,7 @@
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/cpu/smp.h>
 #include <arch/x86_64/cpu/tsc.h>
+#include <arch/x86_64/svm/backend.h>
 #include <arch/x86_64/vmx/backend.h>
 #include <boot/acpi.h>
 #include <boot/boot_info.h>
@@ -199,15 +200,24 @@ static void tick(u64 now)
 
 /* --- CPUs -------------------------------------------------------------------------- */
 
-static const struct cpu_backend *const backends[] = { &vmx_backend };
+static const struct cpu_backend *const backends[] = { &vmx_backend, &svm_backend };
 
 static void choose_backend(void)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(backends) && !backend; i++)
-		if (backends[i]->probe() == HV_OK)
+	bool explained = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(backends) && !backend; i++) {
+		int err = backends[i]->probe();
+
+		if (err == HV_OK)
 			backend = backends[i];
+		else if (err != HV_ENOENT)
+			explained = true;
+	}
+	if (!backend && explained)
+		refuse("this machine cannot run guests; the line above says what is missing");
 	if (!backend)
-		refuse("this machine cannot run guests; the lines above say what is missing");
+		refuse("this machine cannot run guests: its CPU has neither VT-x (Intel) nor SVM (AMD), or an outer hypervisor hides it");
 	log_line("cpu: %s", backend->name);
 }
 

@@ -129,7 +129,7 @@ struct aero_vm_info {
 	aero_u64 resident, balloon, target, active;
 	aero_u64 faults, popped, locked, unlocked, refused;
 	aero_u64 tables, flushes, exits;
-	aero_u64 run_us;	/* of all its vCPUs */
+	aero_u64 run_us; /* of all its vCPUs */
 	aero_u64 reserved[7];
 };
 

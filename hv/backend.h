@@ -105,7 +105,7 @@ struct cpu_backend {
 	u8 hypercall_opcode[3];
 	const char *vendor; /* as CPUID spells it */
 
-	/* Is the hardware there and usable? Logs, in words, what is missing. */
+	/* Is the hardware there and usable? HV_ENOENT: not this kind; others: logged, in words. */
 	int (*probe)(void);
 	/* On each CPU. */
 	int (*cpu_enable)(void);

@@ -101,14 +101,32 @@ static void find_cpu_for(const struct vcpu *v)
 		plat_kick(cpu);
 }
 
+/* What @v waits for has come. With sched.lock held, after the pending bit was set. */
+static bool may_wake(const struct vcpu *v, enum vcpu_state state)
+{
+	u32 pending = atomic_load_seq(&v->pending);
+
+	if (state == VCPU_OFF) /* an interrupt does not start a CPU */
+		return pending & (PENDING_INIT | PENDING_SIPI);
+	return state == VCPU_HALTED || state == VCPU_NO_MEMORY;
+}
+
 static void wake_locked(struct vcpu *v)
 {
-	if (v->state == VCPU_HALTED || v->state == VCPU_OFF || v->state == VCPU_NO_MEMORY) {
+	if (may_wake(v, v->state)) {
 		if (v->state == VCPU_NO_MEMORY)
 			atomic_sub(&v->vm->waiting, 1);
 		make_ready(v);
 		find_cpu_for(v);
 	}
+}
+
+void sched_start(struct vcpu *v)
+{
+	spin_lock(&sched.lock);
+	make_ready(v);
+	find_cpu_for(v);
+	spin_unlock(&sched.lock);
 }
 
 void sched_wake(struct vcpu *v)
@@ -134,7 +152,8 @@ void sched_block(struct vcpu *v, enum vcpu_state why)
 {
 	spin_lock(&sched.lock);
 	/* What came since the caller looked keeps it ready. */
-	if (why != VCPU_HALTED || !atomic_load(&v->pending)) {
+	if (why == VCPU_NO_MEMORY ||
+	    !(why == VCPU_OFF ? may_wake(v, why) : atomic_load_seq(&v->pending))) {
 		v->state = why;
 		if (why == VCPU_HALTED && v->lapic.deadline != LAPIC_NO_DEADLINE)
 			sched_event_at(v->lapic.deadline);

@@ -17,7 +17,10 @@ void sched_init(void);
 /* Each CPU's life after boot. */
 void sched_loop(void) __attribute__((noreturn));
 
-/* Makes @v ready if it is OFF, HALTED or waits for memory. Any CPU. */
+/* The boot vCPU of a VM that starts. */
+void sched_start(struct vcpu *v);
+
+/* Makes @v ready if what it waits for may have come. Any CPU. */
 void sched_wake(struct vcpu *v);
 
 /* By the CPU that runs @v: why it leaves. It stays ready unless told otherwise. */

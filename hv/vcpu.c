@@ -19,6 +19,7 @@ int vcpu_create(struct vm *vm, u32 index, struct vcpu **out)
 	v->index = index;
 	v->last_cpu = VCPU_NO_CPU;
 	v->state = VCPU_OFF;
+	v->wait_for_sipi = 1;
 	list_init(&v->ready);
 	lapic_reset(v, false);
 	err = backend->vcpu_init(v);

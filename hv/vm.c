@@ -189,7 +189,7 @@ int vm_start(struct vm *vm)
 		 vm->pages * 4, vm->nr_vcpus, vm->nr_vcpus > 1 ? "s" : "",
 		 (overhead_frames() - before) * 4, vm->cfg->kernel);
 	atomic_store_seq(&vm->state, VM_RUNNING);
-	sched_wake(vm->vcpus[0]);
+	sched_start(vm->vcpus[0]);
 	return HV_OK;
 }
 

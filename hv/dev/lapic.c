@@ -241,11 +241,12 @@ static void deliver_to(struct vcpu *v, u32 mode, u8 vector)
 		vcpu_notify(v, PENDING_NMI);
 		break;
 	case DM_INIT:
+		atomic_store_seq(&v->wait_for_sipi, 1u);
 		vcpu_notify(v, PENDING_INIT);
 		break;
 	case DM_SIPI:
 		/* Only the first after INIT counts. SDM: "MP Initialization Protocol" */
-		if (v->state == VCPU_OFF || atomic_load(&v->pending) & PENDING_INIT) {
+		if (atomic_swap(&v->wait_for_sipi, 0u)) {
 			v->lapic.sipi_vector = vector;
 			vcpu_notify(v, PENDING_SIPI);
 		}

@@ -335,15 +335,23 @@ static void nmi_init_sipi(void **state)
 	ipi(2, 0x400);
 	assert_int_equal(ap->pending, PENDING_NMI);
 	ap->pending = 0;
+	ipi(2, 0x601); /* a CPU waits for a SIPI after reset */
+	assert_int_equal(ap->pending, PENDING_SIPI);
+	ap->pending = 0;
 	ap->state = VCPU_RUNNING;
-	ipi(2, 0x601); /* a SIPI without INIT */
+	ipi(2, 0x602); /* and takes no second one */
 	assert_int_equal(ap->pending, 0);
+	assert_int_equal(ap->lapic.sipi_vector, 1);
 	ipi(2, 0x8500); /* INIT level de-assert: nothing */
 	assert_int_equal(ap->pending, 0);
 	ipi(2, 0x4500);
 	assert_int_equal(ap->pending, PENDING_INIT);
+	ap->pending = 0; /* the target has seen INIT and is on its way to OFF: the SIPI counts */
 	ipi(2, 0x69a);
-	assert_int_equal(ap->pending, PENDING_INIT | PENDING_SIPI);
+	assert_int_equal(ap->pending, PENDING_SIPI);
+	ap->pending = 0;
+	ipi(2, 0x69b); /* and a second one does not */
+	assert_int_equal(ap->pending, 0);
 	assert_int_equal(ap->lapic.sipi_vector, 0x9a);
 	lapic_raise(ap, 0x33);
 	x2apic(ap);

@@ -131,6 +131,7 @@ static void map_is_checked(void **state)
 	assert_int_equal(p2m_map(&p, 512, f + 1, ORDER_2M, PROT_RWX, MEMTYPE_WB), HV_EINVAL);
 	assert_int_equal(p2m_map(&p, TOP - 37, f, ORDER_2M, PROT_RWX, MEMTYPE_WB), HV_ERANGE);
 	assert_int_equal(p2m_map(&p, TOP, f, ORDER_4K, PROT_RWX, MEMTYPE_WB), HV_ERANGE);
+	assert_int_equal(p2m_map(&p, UINT64_MAX, f, ORDER_4K, PROT_RWX, MEMTYPE_WB), HV_ERANGE);
 	assert_int_equal(p2m_map(&p, 1UL << 54, f, ORDER_4K, PROT_RWX, MEMTYPE_WB), HV_ERANGE);
 	snapshot_same(&p, &s);
 	assert_int_equal(p2m_map(&p, 512, f, ORDER_2M, PROT_RWX, MEMTYPE_WB), HV_OK);

@@ -40,7 +40,7 @@ static void start(u32 i, u32 shares, u32 vcpus)
 	cfg[i].vcpus = vcpus;
 	vm[i] = guest_start(&cfg[i]);
 	for (u32 k = 1; k < vcpus; k++)
-		sched_wake(vm[i]->vcpus[k]);
+		sched_start(vm[i]->vcpus[k]);
 	while (frame_scrub_one())
 		;
 }
@@ -308,9 +308,14 @@ static void init_sipi_starts_a_vcpu(void **state)
 	cfg[0].vcpus = 2;
 	vm[0] = guest_start(&cfg[0]);
 	ap = vm[0]->vcpus[1];
+	lapic_mmio_write(vm[0]->vcpus[0], 0x310, 1 << 24);
+	lapic_mmio_write(vm[0]->vcpus[0], 0x300, 0x41); /* an interrupt does not start it */
+	lapic_mmio_write(vm[0]->vcpus[0], 0x300, 0x400);
 	simulate(20 * MS);
 	assert_int_equal(ran[0][1], 0);
-	lapic_mmio_write(vm[0]->vcpus[0], 0x310, 1 << 24);
+	lapic_mmio_write(vm[0]->vcpus[0], 0x300, 0x4040); /* an interrupt starts nobody */
+	simulate(20 * MS);
+	assert_int_equal(ran[0][1], 0);
 	lapic_mmio_write(vm[0]->vcpus[0], 0x300, 0x4500);
 	simulate(20 * MS);
 	assert_int_equal(ap->state, VCPU_OFF);
@@ -394,7 +399,7 @@ static void one_ends_the_other_goes_on(void **state)
 	u64 free;
 
 	(void)state;
-	start(1 - 1, 1000, 1);
+	start(0, 1000, 1);
 	start(1, 1000, 1);
 	free = frames_stats().free_clean + frames_stats().free_dirty;
 	guest = shutdown_once;
@@ -409,6 +414,10 @@ static void one_ends_the_other_goes_on(void **state)
 	assert_int_equal(vm[0]->p2m.acct.resident, 0);
 	assert_int_equal(vm[0]->p2m.acct.tables, 0);
 	assert_true(frames_stats().free_clean + frames_stats().free_dirty > free);
+	/* What is in use is the other's, every frame of it. */
+	assert_int_equal(frames_stats().guest, vm[1]->p2m.acct.resident);
+	assert_int_equal(frames_stats().table, vm[1]->p2m.acct.tables);
+	assert_int_equal(frames_stats().quarantine, 0);
 	/* And it starts again. */
 	guest = NULL;
 	memset(ran, 0, sizeof(ran));

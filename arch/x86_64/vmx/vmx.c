@@ -80,8 +80,7 @@ static int vmx_probe(void)
 	u64 feature;
 
 	if (!(cpuid(1, 0).c & BIT(5)))
-		return log_error(HV_ENODEV,
-				 "vmx: this CPU has no VT-x, or an outer hypervisor hides it");
+		return HV_ENOENT; /* boot/main.c says so, if no other back end fits */
 	feature = rdmsr(MSR_IA32_FEATURE_CONTROL);
 	if (feature & FEATURE_CONTROL_LOCKED && !(feature & FEATURE_CONTROL_VMX))
 		return log_error(
