@@ -95,20 +95,24 @@ long aero_balloon_start(struct aero_balloon *b, const struct aero_os *os)
 	return AERO_OK;
 }
 
-/* Sends entries [0, n) and goes on until all have been looked at. */
-static long send(struct aero_balloon *b, aero_u64 number, aero_u64 n)
+/*
+ * Sends entries [0, n) and goes on until all have been looked at.  Returns the
+ * status; *@looked says how many were: the others are as they had been.
+ */
+static long send(struct aero_balloon *b, aero_u64 number, aero_u64 n, aero_u64 *looked)
 {
 	struct aero_result r = { 0 };
-	aero_u64 done = 0;
+	aero_u64 before;
 
+	*looked = 0;
 	do {
-		call(b, number, b->batch_page << 12, n, done, &r);
-		if (r.status == AERO_AGAIN && r.value <= done)
-			return AERO_ERR_INVALID; /* no progress: not our protocol */
-		done = r.value;
-	} while (r.status == AERO_AGAIN);
+		before = *looked;
+		call(b, number, b->batch_page << 12, n, before, &r);
+		if (r.value > before && r.value <= n)
+			*looked = r.value;
+	} while (r.status == AERO_AGAIN && *looked > before);
 	b->batches++;
-	return r.status;
+	return r.status == AERO_AGAIN ? AERO_ERR_INVALID : r.status;
 }
 
 /* Fills the batch with up to @max pages of @order that the kernel can spare. */
@@ -136,15 +140,16 @@ static aero_u64 inflate(struct aero_balloon *b, unsigned int order, aero_u64 max
 	struct aero_stack *s = order ? &b->large : &b->small;
 	aero_u64 wanted = b->hint >> order;
 	unsigned int n = gather(b, order, max < wanted ? max : wanted), locked = 0;
+	aero_u64 looked;
 	long status;
 
 	if (!n)
 		return 0;
-	status = send(b, AERO_CALL_LOCK, n);
+	status = send(b, AERO_CALL_LOCK, n, &looked);
 	for (unsigned int i = 0; i < n; i++) {
 		aero_u64 e = b->batch->entry[i];
 
-		if (status >= 0 && status_of(e) == AERO_ENTRY_OK) {
+		if (i < looked && status_of(e) == AERO_ENTRY_OK) {
 			stack_push(s, page_of(e));
 			locked++;
 		} else {
@@ -166,18 +171,19 @@ static aero_u64 deflate(struct aero_balloon *b, unsigned int order, aero_u64 max
 {
 	struct aero_stack *s = order ? &b->large : &b->small;
 	unsigned int n = 0, out = 0;
-	aero_u64 page;
+	aero_u64 page, looked;
 
-	while (n < max && n < AERO_BATCH_MAX && stack_pop(b, s, &page))
+	/* At most one chunk is emptied, and it stays spare: there is room for all that is refused. */
+	while (n < max && n < AERO_CHUNK_ENTRIES && stack_pop(b, s, &page))
 		b->batch->entry[n++] = page << 12 | (order ? AERO_ENTRY_2M : 0);
 	if (!n)
 		return 0;
-	if (send(b, AERO_CALL_UNLOCK, n) < 0)
+	if (send(b, AERO_CALL_UNLOCK, n, &looked) < 0)
 		b->os->log(b->os->ctx, "unlock refused", n);
 	for (unsigned int i = 0; i < n; i++) {
 		unsigned int st = status_of(b->batch->entry[i]);
 
-		if (st == AERO_ENTRY_OK || st == AERO_ENTRY_STATE) {
+		if (i < looked && (st == AERO_ENTRY_OK || st == AERO_ENTRY_STATE)) {
 			b->os->release(b->os->ctx, order, page_of(b->batch->entry[i]));
 			out++;
 		} else if (stack_reserve(b, s)) {

@@ -128,7 +128,7 @@ static u64 do_entry(struct vm *vm, struct batch_run *run, u64 entry)
 	unsigned int order = entry & AERO_ENTRY_2M ? ORDER_2M : ORDER_4K;
 	u64 gfn = (entry & AERO_ENTRY_ADDR) >> PAGE_SHIFT;
 
-	if (unlikely(entry & ~ENTRY_KNOWN))
+	if (unlikely(entry & ~ENTRY_KNOWN || gfn & ((1UL << order) - 1)))
 		return AERO_ENTRY_MALFORMED;
 	if (unlikely(run->page_gfn - gfn < 1UL << order))
 		return AERO_ENTRY_BUSY;

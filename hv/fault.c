@@ -73,7 +73,7 @@ static void wait_for_memory(struct vcpu *v, int err)
 		v->slice_end = 0;
 		return;
 	}
-	if (plat_tsc() - vm->wait_logged > WAIT_LOG_MS * plat_tsc_khz()) {
+	if (!vm->wait_logged || plat_tsc() - vm->wait_logged > WAIT_LOG_MS * plat_tsc_khz()) {
 		vm->wait_logged = plat_tsc();
 		log_line("vm %s: paused until memory comes back: the host has none left",
 			 vm->cfg->name);

@@ -78,8 +78,16 @@ static int bad(const struct vm *vm, int err, const char *what)
 /* Copies @bytes of the file to @to; what is left up to @total is zero already. */
 static int put(struct vm *vm, u64 to, const u8 *from, size_t bytes, u64 total, u64 *top)
 {
-	if (total < bytes || to + total < to || (to + total - 1) >> PAGE_SHIFT >= vm_top_gfn(vm))
+	u64 end = to + total;
+
+	if (total < bytes || end < to || (end - 1) >> PAGE_SHIFT >= vm_top_gfn(vm))
 		return bad(vm, HV_ERANGE, "does not fit into the VM's memory; give it more");
+	if (to < HIGH_START && end > LOW_END)
+		return bad(vm, HV_ERANGE,
+			   "wants to be loaded between 640 KiB and 1 MiB, where no memory is");
+	if (to < INFO_PAGE + PAGE_SIZE && end > INFO_PAGE)
+		return bad(vm, HV_ERANGE,
+			   "wants to be loaded over 0x9000, where the boot information goes");
 	*top = max(*top, to + total);
 	return guest_write(&vm->p2m, GPA(to), from, bytes);
 }
@@ -88,8 +96,8 @@ static int load_elf(struct vm *vm, const struct image *img, struct loaded *out, 
 {
 	const struct elf32_header *h = (const void *)img->data;
 
-	if (img->size < sizeof(*h) || h->phentsize != sizeof(struct elf32_segment) ||
-	    h->phoff > img->size ||
+	if (img->size < sizeof(*h) || h->phoff & 3 ||
+	    h->phentsize != sizeof(struct elf32_segment) || h->phoff > img->size ||
 	    (img->size - h->phoff) / sizeof(struct elf32_segment) < h->phnum)
 		return bad(vm, HV_EINVAL, "is a damaged ELF file");
 	for (u32 i = 0; i < h->phnum; i++) {

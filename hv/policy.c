@@ -166,6 +166,8 @@ static void decide_vm(const struct policy_in *in, const struct policy_vm *vm, bo
 		out->target = floor;
 		out->reason = REASON_MAX;
 	}
+	/* One that was set by hand may be beyond what the policy would ask. */
+	out->target = max(clamp_target(in, vm, out->target), floor);
 }
 
 static const struct {

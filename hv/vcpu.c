@@ -7,34 +7,40 @@
 #include <hv/vm.h>
 #include <mm/epoch.h>
 
-int vcpu_create(struct vm *vm, u32 index, struct vcpu **out)
+struct vcpu *vcpu_alloc(struct vm *vm, u32 index)
 {
 	struct vcpu *v = frame_alloc_pages(0);
-	int err;
 
 	_Static_assert(sizeof(*v) <= PAGE_SIZE, "one page");
 	if (!v)
-		return HV_ENOMEM;
+		return NULL;
 	v->vm = vm;
 	v->index = index;
-	v->last_cpu = VCPU_NO_CPU;
-	v->state = VCPU_OFF;
-	v->wait_for_sipi = 1;
+	v->state = VCPU_DEAD;
 	list_init(&v->ready);
-	lapic_reset(v, false);
-	err = backend->vcpu_init(v);
-	if (err) {
-		frame_free_pages(v);
+	return v;
+}
+
+int vcpu_reset(struct vcpu *v)
+{
+	int err = backend->vcpu_init(v);
+
+	if (err)
 		return err;
-	}
-	*out = v;
+	v->advance = 0;
+	v->halted = v->window_open = v->nmi_window_open = false;
+	v->last_cpu = VCPU_NO_CPU;
+	v->flush_gen = v->vruntime = v->exits = v->ran = 0;
+	lapic_reset(v, false);
+	atomic_store_seq(&v->pending, 0u);
+	atomic_store_seq(&v->wait_for_sipi, 1u);
+	v->state = VCPU_OFF;
 	return HV_OK;
 }
 
-void vcpu_destroy(struct vcpu *v)
+void vcpu_fini(struct vcpu *v)
 {
 	backend->vcpu_destroy(v);
-	frame_free_pages(v);
 }
 
 void vcpu_notify(struct vcpu *v, u32 pending)

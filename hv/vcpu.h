@@ -46,7 +46,7 @@ struct vcpu {
 	bool halted;
 	bool window_open; /* an interrupt window exit has been asked for */
 	bool nmi_window_open;
-	u32 pending; /* (a) enum vcpu_pending */
+	u32 pending;	   /* (a) enum vcpu_pending */
 	u32 wait_for_sipi; /* (a) INIT was sent, and no SIPI since */
 	u32 index;
 	struct vm *vm;
@@ -69,8 +69,17 @@ struct vcpu {
 
 #define VCPU_NO_CPU UINT32_MAX
 
-int vcpu_create(struct vm *vm, u32 index, struct vcpu **out);
-void vcpu_destroy(struct vcpu *v);
+/*
+ * The record, DEAD; NULL without memory.  It is never freed: other CPUs look
+ * at vCPUs without a lock, of ended VMs too.
+ */
+struct vcpu *vcpu_alloc(struct vm *vm, u32 index);
+
+/* For a start: the back end's part anew, registers and counters reset, OFF. HV_ENOMEM. */
+int vcpu_reset(struct vcpu *v);
+
+/* Gives the back end's part back; the vCPU must be DEAD. */
+void vcpu_fini(struct vcpu *v);
 
 /* Runs @v on this CPU until it blocks, ends or its slice is over. */
 void vcpu_execute(struct vcpu *v);

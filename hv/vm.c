@@ -73,22 +73,21 @@ static int map_memory(struct vm *vm)
 	return err;
 }
 
-static void destroy_vcpus(struct vm *vm)
-{
-	for (u32 i = 0; i < vm->nr_vcpus; i++)
-		vcpu_destroy(vm->vcpus[i]);
-	vm->nr_vcpus = 0;
-}
-
 static int create_vcpus(struct vm *vm)
 {
-	destroy_vcpus(vm); /* of a former run, kept for its statistics */
 	while (vm->nr_vcpus < vm->cfg->vcpus) {
-		int err = vcpu_create(vm, vm->nr_vcpus, &vm->vcpus[vm->nr_vcpus]);
+		struct vcpu *v = vcpu_alloc(vm, vm->nr_vcpus);
+
+		if (!v)
+			return HV_ENOMEM;
+		vm->vcpus[vm->nr_vcpus] = v;
+		atomic_store_release(&vm->nr_vcpus, vm->nr_vcpus + 1);
+	}
+	for (u32 i = 0; i < vm->nr_vcpus; i++) {
+		int err = vcpu_reset(vm->vcpus[i]);
 
 		if (err)
 			return err;
-		vm->nr_vcpus++;
 	}
 	return HV_OK;
 }
@@ -263,6 +262,8 @@ static bool reap_step(struct vm *vm)
 		if (err)
 			return false;
 	}
+	for (u32 i = 0; i < vm->nr_vcpus; i++)
+		vcpu_fini(vm->vcpus[i]);
 	atomic_store_seq(&vm->state, VM_ENDED);
 	return true;
 }

@@ -16,6 +16,7 @@ static struct {
 	u32 q_first, q_last; /* quarantine, oldest first */
 	u32 poisoned[FRAME_MAX_POISONED];
 	u32 nr_poisoned;
+	u32 scrubbing; /* blocks on their way from dirty to clean */
 } frames;
 
 void frames_init(struct frame *table, u32 nr)
@@ -24,6 +25,7 @@ void frames_init(struct frame *table, u32 nr)
 	frames.stats = (struct frame_stats){ 0 };
 	frames.q_first = frames.q_last = FRAME_NONE;
 	frames.nr_poisoned = 0;
+	frames.scrubbing = 0;
 	buddy_init(&frames.buddy, table, nr);
 }
 
@@ -152,7 +154,7 @@ static int charge(struct frame_acct *acct, u64 n, unsigned int flags)
 		frames.stats.reserved -= n;
 		return HV_OK;
 	}
-	return frames.stats.quarantine ? HV_EAGAIN : HV_ENOMEM;
+	return frames.stats.quarantine || frames.scrubbing ? HV_EAGAIN : HV_ENOMEM;
 }
 
 /* Takes a block off the free lists as HV, preferring @first. Holds frames.lock. */
@@ -540,6 +542,7 @@ bool frame_scrub_one(void)
 	if (frame != FRAME_NONE) {
 		frames.buddy.table[frame].state = FRAME_HV;
 		frames.stats.hv += 1UL << order;
+		frames.scrubbing++;
 	}
 	spin_unlock(&frames.lock);
 	if (frame == FRAME_NONE)
@@ -550,6 +553,7 @@ bool frame_scrub_one(void)
 	spin_lock(&frames.lock);
 	frames.stats.hv -= 1UL << order;
 	frames.stats.scrubbed_idle += 1UL << order;
+	frames.scrubbing--;
 	release_block(frame, order, FRAME_FREE_CLEAN);
 	spin_unlock(&frames.lock);
 	return true;

@@ -113,17 +113,25 @@ int p2m_init(struct p2m *p, const struct pt_format *fmt, u16 owner, u64 nr_gfns)
 	u64 *root;
 	int err;
 
-	*p = (struct p2m){ .fmt = fmt, .nr_gfns = nr_gfns, .acct.owner = owner };
+	/* The lock is not touched but taken: the audit may be waiting for it. */
+	spin_lock(&p->lock);
+	p->fmt = fmt;
+	p->acct = (struct frame_acct){ .owner = owner };
+	p->nr_gfns = nr_gfns;
+	p->ballooned = p->flushes = 0;
+	p->pool_count = 0;
+	p->root = HPA(0);
 	err = frame_alloc_table(&p->acct, 0, &p->root_frame);
-	if (err)
-		return err;
-	root = table_ptr(p->root_frame);
-	for (int i = 0; i < PT_ENTRIES; i++)
-		root[i] = 0;
-	kinds(p->root_frame)[P2M_HOLE] = PT_ENTRIES;
-	p->root = HPA((u64)p->root_frame << PAGE_SHIFT);
-	p->flush_gen = atomic_add(&next_flush_gen, 1);
-	return HV_OK;
+	if (!err) {
+		root = table_ptr(p->root_frame);
+		for (int i = 0; i < PT_ENTRIES; i++)
+			root[i] = 0;
+		kinds(p->root_frame)[P2M_HOLE] = PT_ENTRIES;
+		p->root = HPA((u64)p->root_frame << PAGE_SHIFT);
+		p->flush_gen = atomic_add(&next_flush_gen, 1);
+	}
+	spin_unlock(&p->lock);
+	return err;
 }
 
 /* The entry that child @i of the leaf or kind @e (at @level) has. */
@@ -214,7 +222,7 @@ int p2m_set_range(struct p2m *p, u64 gfn, u64 n, enum p2m_kind kind)
 		err = walk_split(p, gfn, level, &at);
 		if (err)
 			return err;
-		if (present(p, *at.slot))
+		if (kind_of(p, *at.slot) != P2M_HOLE && kind_of(p, *at.slot) != P2M_EMPTY)
 			return HV_ESTATE;
 		set_entry(p, &at, sw_entry(kind, 0));
 		gfn += 1UL << level_order(level);

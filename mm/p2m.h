@@ -55,7 +55,7 @@ struct p2m_entry {
 	u64 payload;
 };
 
-/* An empty map (all holes) for VM @owner. HV_ENOMEM. */
+/* An empty map (all holes) for VM @owner, in zeroed memory or after p2m_destroy(). HV_ENOMEM. */
 int p2m_init(struct p2m *p, const struct pt_format *fmt, u16 owner, u64 nr_gfns);
 
 /* Makes [gfn, gfn + count) demand-zero memory or holes; only over holes or EMPTY. Setup. */

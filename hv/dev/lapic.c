@@ -197,16 +197,23 @@ void lapic_timer_check(struct vcpu *v, u64 now)
 		lapic_raise(v, (u8)lvt);
 }
 
+/* Further away than a century is never: the guest may write any value. */
+#define FAR_FUTURE (1UL << 62)
+
 static void deadline_write(struct vcpu *v, u64 value)
 {
+	u64 now = plat_tsc(), guest_now = now + v->vm->tsc_offset;
 	struct lapic *a = &v->lapic;
 
 	if (LVT_MODE(get(a, R_LVT_TIMER)) != TIMER_DEADLINE)
 		return;
 	a->tsc_deadline = value;
-	a->deadline = value ? value - v->vm->tsc_offset : LAPIC_NO_DEADLINE;
 	a->period = 0;
-	lapic_timer_check(v, plat_tsc());
+	if (!value)
+		a->deadline = LAPIC_NO_DEADLINE;
+	else
+		a->deadline = value > guest_now ? now + min(value - guest_now, FAR_FUTURE) : now;
+	lapic_timer_check(v, now);
 }
 
 /* Does a logical or physical destination name @v? */

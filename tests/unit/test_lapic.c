@@ -222,9 +222,11 @@ static void periodic_timer(void **state)
 
 static void tsc_deadline_timer(void **state)
 {
-	u64 value, guest_now = fake.tsc + vm->tsc_offset;
+	u64 value, guest_now;
 
 	(void)state;
+	fake.tsc += 1000;
+	guest_now = fake.tsc + vm->tsc_offset;
 	assert_true(
 		lapic_msr_write(v, TSC_DEADLINE, guest_now + 500)); /* not in that mode: ignored */
 	assert_int_equal(v->lapic.deadline, LAPIC_NO_DEADLINE);
@@ -245,7 +247,11 @@ static void tsc_deadline_timer(void **state)
 	wr(EOI, 0);
 	assert_true(lapic_msr_write(v, TSC_DEADLINE, guest_now - 1)); /* past: at once */
 	assert_int_equal(lapic_pending(v), 0x70);
-	assert_true(lapic_msr_write(v, TSC_DEADLINE, guest_now + 500));
+	lapic_accept(v, 0x70);
+	wr(EOI, 0);
+	assert_true(
+		lapic_msr_write(v, TSC_DEADLINE, ~0UL)); /* for ever, not wrapped into the past */
+	assert_int_equal(lapic_pending(v), -1);
 	assert_true(lapic_msr_write(v, TSC_DEADLINE, 0));
 	assert_int_equal(v->lapic.deadline, LAPIC_NO_DEADLINE);
 }
