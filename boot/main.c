@@ -11,6 +11,7 @@
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/cpu/smp.h>
+#include <arch/x86_64/cpu/trap.h>
 #include <arch/x86_64/cpu/tsc.h>
 #include <arch/x86_64/svm/backend.h>
 #include <arch/x86_64/vmx/backend.h>
@@ -184,12 +185,23 @@ static void start_vms(void)
 			refuse("too little memory for the VMs' records");
 	for (u32 i = 0; i < config->nr_vms; i++)
 		if (config->vm[i].start)
-			vm_start(vms[i]);
+			vm_queue_start(vms[i]);
+}
+
+static void report_nmis(void)
+{
+	static u32 reported;
+	u32 seen = atomic_load(&nmi_count);
+
+	if (seen != reported)
+		log_line("cpu: %u NMI%s that nobody asked for, ignored", seen - reported,
+			 seen - reported > 1 ? "s" : "");
+	reported = seen;
 }
 
 static void tick(u64 now)
 {
-	vm_background();
+	report_nmis();
 	governor_tick(now);
 	if (config->host.stay || !vm_all_ended())
 		return;
@@ -226,6 +238,7 @@ static void ap_main(void)
 	guestregs_cpu_init();
 	if (backend->cpu_enable() == HV_OK && balloon_cpu_init() == HV_OK)
 		sched_loop();
+	epoch_idle_enter(plat_cpu()); /* nobody waits for this CPU */
 	for (;;)
 		plat_idle(0, &(u32){ 0 });
 }
@@ -278,6 +291,8 @@ static void crash_if_asked(void)
 /* On the boot CPU's own guarded stack. */
 static void __attribute__((noreturn)) boot_on_stack(void)
 {
+	struct frame_stats s;
+
 	print_cpu();
 	tsc_init(acpi.pm_timer_port);
 	pic_mask();
@@ -295,10 +310,11 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	cpuid_init();
 	sched_init();
 	load_config();
+	limit_memory(); /* before other CPUs scrub */
 	smp_start(acpi.apic_ids, acpi.nr_cpus, ap_main);
-	limit_memory();
 	governor_init(&config->host);
-	log_line("memory: %lu MiB for guests", frames_available() >> 8);
+	s = frames_stats();
+	log_line("memory: %lu MiB for guests", (s.free_dirty + s.free_clean) >> 8);
 	crash_if_asked();
 	start_vms();
 	sched_set_tick(tick);

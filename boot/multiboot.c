@@ -61,6 +61,14 @@ static void parse_mmap2(const struct mb2_mmap *m, struct boot_info *bi)
 		if (e->type == MEMORY_AVAILABLE)
 			boot_add_ram(bi, e->start, e->length);
 	}
+	boot_finish_ram(bi);
+	/* Where firmware lists a place twice, the careful word counts. */
+	for (p = (const u8 *)(m + 1); p + m->entry_size <= end; p += m->entry_size) {
+		const struct mb2_mmap_entry *e = (const void *)p;
+
+		if (e->type != MEMORY_AVAILABLE && e->start + e->length > e->start)
+			boot_exclude(bi, e->start, e->start + e->length);
+	}
 }
 
 static void parse_tag(const struct mb2_tag *t, struct boot_info *bi)

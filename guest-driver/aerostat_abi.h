@@ -115,6 +115,7 @@ struct aero_host_info {
 	aero_u64 reserved[8];
 };
 
+#define AERO_VM_OFF 0
 #define AERO_VM_RUNNING 1
 #define AERO_VM_PAUSED 2
 #define AERO_VM_WAITING 3 /* for memory */

@@ -160,6 +160,7 @@ static aero_u64 inflate(struct aero_balloon *b, unsigned int order, aero_u64 max
 	if (status < 0)
 		b->os->log(b->os->ctx, "lock refused", (aero_u64)-status);
 	b->size += (aero_u64)locked << order;
+	b->actual += (aero_u64)locked << order;
 	return (aero_u64)locked << order;
 }
 
@@ -170,8 +171,8 @@ static aero_u64 inflate(struct aero_balloon *b, unsigned int order, aero_u64 max
 static aero_u64 deflate(struct aero_balloon *b, unsigned int order, aero_u64 max)
 {
 	struct aero_stack *s = order ? &b->large : &b->small;
-	unsigned int n = 0, out = 0;
-	aero_u64 page, looked;
+	unsigned int n = 0, out = 0, popped = 0;
+	aero_u64 page, looked, gone;
 
 	/* At most one chunk is emptied, and it stays spare: there is room for all that is refused. */
 	while (n < max && n < AERO_CHUNK_ENTRIES && stack_pop(b, s, &page))
@@ -186,17 +187,20 @@ static aero_u64 deflate(struct aero_balloon *b, unsigned int order, aero_u64 max
 		if (i < looked && (st == AERO_ENTRY_OK || st == AERO_ENTRY_STATE)) {
 			b->os->release(b->os->ctx, order, page_of(b->batch->entry[i]));
 			out++;
+			popped += st == AERO_ENTRY_STATE;
 		} else if (stack_reserve(b, s)) {
 			stack_push(s, page_of(b->batch->entry[i])); /* no table now: next time */
 		}
 	}
 	b->size -= (aero_u64)out << order;
+	gone = (aero_u64)(out - popped) << order;
+	b->actual -= gone < b->actual ? gone : b->actual;
 	return (aero_u64)out << order;
 }
 
 static int inflate_some(struct aero_balloon *b)
 {
-	aero_u64 want = b->target - b->size;
+	aero_u64 want = b->target - b->actual;
 
 	if (b->large_pages && want >= PAGES_2M && b->hint >= PAGES_2M &&
 	    inflate(b, ORDER_2M, want / PAGES_2M))
@@ -206,7 +210,8 @@ static int inflate_some(struct aero_balloon *b)
 
 static int deflate_some(struct aero_balloon *b)
 {
-	aero_u64 excess = b->size - b->target;
+	/* At target 0 the popped ones go home too. */
+	aero_u64 excess = b->target ? b->actual - b->target : b->size;
 
 	/* Large pages first: they serve the kernel best. */
 	if (excess >= PAGES_2M && deflate(b, ORDER_2M, excess / PAGES_2M))
@@ -217,6 +222,11 @@ static int deflate_some(struct aero_balloon *b)
 	return deflate(b, ORDER_2M, 1) != 0;
 }
 
+static int settled(const struct aero_balloon *b)
+{
+	return b->actual == b->target && (b->target || !b->size);
+}
+
 int aero_balloon_step(struct aero_balloon *b, unsigned int batches)
 {
 	struct aero_result r;
@@ -224,10 +234,13 @@ int aero_balloon_step(struct aero_balloon *b, unsigned int batches)
 	if (!b->started)
 		return 0;
 	call(b, AERO_CALL_POLL, 0, 0, 0, &r);
-	for (; batches && b->size != b->target; batches--)
-		if (b->size < b->target ? !inflate_some(b) : !deflate_some(b))
+	if (r.status)
+		return 0;
+	b->actual = r.value; /* less than our size where pages were popped */
+	for (; batches && !settled(b); batches--)
+		if (b->actual < b->target ? !inflate_some(b) : !deflate_some(b))
 			return 0;
-	return b->size != b->target;
+	return !settled(b);
 }
 
 void aero_balloon_grow(struct aero_balloon *b, aero_u64 pages)
@@ -237,7 +250,7 @@ void aero_balloon_grow(struct aero_balloon *b, aero_u64 pages)
 	if (!b->started)
 		return;
 	call(b, AERO_CALL_GROW, pages, 0, 0, &r);
-	while (b->size > b->target && deflate_some(b))
+	while (b->actual > b->target && deflate_some(b))
 		;
 }
 

@@ -48,8 +48,8 @@ struct aero_balloon {
 	struct aero_batch *batch;
 	aero_u64 batch_page;
 	struct aero_stack small, large;
-	aero_u64 size, target; /* pages */
-	aero_u64 hint;	       /* pages that the next batch should cover at most */
+	aero_u64 size, actual, target; /* pages: held by us, by the hypervisor's count, wanted */
+	aero_u64 hint;		       /* pages that the next batch should cover at most */
 	aero_u64 refused, batches;
 	int large_pages; /* the hypervisor takes 2 MiB entries */
 	int started;

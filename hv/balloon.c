@@ -16,7 +16,7 @@
  */
 static u64 scarce_hint(const struct vm *vm)
 {
-	return min((u64)atomic_load(&vm->balloon.hint), max(vm->p2m.acct.reserve / 2, 16UL));
+	return min((u64)atomic_load(&vm->balloon.hint), max(vm->p2m.acct.reserve / 2, 1UL));
 }
 
 static void reply(struct vcpu *v, s64 status, u64 result)
@@ -246,6 +246,16 @@ void balloon_doorbell(struct vcpu *v)
 	reply(v, AERO_OK, 0);
 }
 
+/* Not for ever: after a hold-off as long a time must pass before the next. */
+static void hold_off(struct balloon *b)
+{
+	u64 now = plat_tsc(), length = HOLD_SECONDS * 1000 * plat_tsc_khz(),
+	    until = atomic_load(&b->hold_until);
+
+	if (!until || now > until + length)
+		atomic_store(&b->hold_until, now + length);
+}
+
 /* Answered here and now: the target shrinks before the call returns. */
 void balloon_grow(struct vcpu *v)
 {
@@ -261,7 +271,7 @@ void balloon_grow(struct vcpu *v)
 	if (atomic_load(&b->manual) == BALLOON_BY_POLICY && want) {
 		target = min(target, size);
 		target = max(target > want ? target - want : 0, floor);
-		atomic_store(&b->hold_until, plat_tsc() + HOLD_SECONDS * 1000 * plat_tsc_khz());
+		hold_off(b);
 		atomic_add(&b->grow_pages, want);
 		balloon_set_target(vm, target);
 		governor_hurry();

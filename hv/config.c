@@ -80,7 +80,7 @@ bool config_parse_size(const char *s, u64 *bytes)
 }
 
 /* What a key sets and how it is written. */
-enum value_kind { V_SIZE, V_NUMBER, V_YES_NO, V_TEXT, V_MODULE };
+enum value_kind { V_SIZE, V_NUMBER, V_YES_NO, V_TEXT, V_INITRD, V_MODULE };
 
 struct key {
 	const char *name;
@@ -114,7 +114,7 @@ static const struct key vm_keys[] = {
 	{ "kernel", V_TEXT, VM(kernel), 0, 0 },
 	{ "cmdline", V_TEXT, VM(cmdline), 0, 0 },
 	{ "module", V_MODULE, 0, 0, 0 },
-	{ "initrd", V_MODULE, 0, 0, 0 },
+	{ "initrd", V_INITRD, 0, 0, 0 },
 };
 
 /* The key that a typo was probably meant to be: most letters in common at the start. */
@@ -190,6 +190,14 @@ static bool set_value(struct parser *p, const struct key *k, void *base, const c
 			return fail(p, "the value is too long; %d characters are the most",
 				    CONFIG_TEXT_MAX - 1);
 		return true;
+	case V_INITRD:
+		for (end = value; *end; end++)
+			if (is_space(*end))
+				return fail(
+					p,
+					"initrd is one file; for a file with arguments write module = %s",
+					value);
+		return set_module(p, value);
 	case V_MODULE:
 		return set_module(p, value);
 	}

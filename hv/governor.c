@@ -10,7 +10,7 @@
 
 static struct {
 	struct host_config cfg;
-	u64 next_decision, next_sample, next_status;
+	u64 next_decision, next_sample, next_status, hurry_after;
 	u32 hurry; /* (a) */
 	struct policy_in in;
 	struct policy_out out;
@@ -44,7 +44,7 @@ enum policy_state governor_state(void)
 void governor_hurry(void)
 {
 	atomic_store_seq(&gov.hurry, 1u);
-	sched_event_at(plat_tsc());
+	sched_event_at(gov.hurry_after);
 }
 
 static bool responsive(struct vm *vm, u64 now)
@@ -77,7 +77,7 @@ static void sample(struct vm *vm)
 		return;
 	if (!spin_trylock(&vm->p2m.lock))
 		return; /* busy inflating: next time */
-	if (vm_alive(vm) && vm->p2m.fmt->accessed)
+	if (vm_alive(vm) && vm->p2m.root.v && vm->p2m.fmt->accessed)
 		vm->active_permille = sampler_period(&vm->sampler, &vm->p2m);
 	vm->active = vm->p2m.acct.resident * vm->active_permille / 1000;
 	spin_unlock(&vm->p2m.lock);
@@ -153,16 +153,19 @@ static void decide(u64 now)
 
 void governor_tick(u64 now)
 {
-	if (quarantine_drain(256) || frames_available())
-		sched_wake_memory_waiters();
+	/* All waiters: one may have a promise although nothing is free for others. */
+	quarantine_drain(256);
+	sched_wake_memory_waiters();
 	if (now >= gov.next_sample) {
 		for (u32 i = 0; i < nr_vms; i++)
 			sample(vms[i]);
 		gov.next_sample = now + ms_to_ticks(gov.cfg.sample_ms);
 	}
-	if (now >= gov.next_decision || atomic_swap(&gov.hurry, 0u)) {
+	if (now >= gov.next_decision || (now >= gov.hurry_after && atomic_swap(&gov.hurry, 0u))) {
 		decide(now);
 		gov.next_decision = now + ms_to_ticks(gov.cfg.policy_ms);
+		/* A guest can ask for hurry as often as it likes. */
+		gov.hurry_after = now + ms_to_ticks(gov.cfg.policy_ms) / 4;
 	}
 	if (gov.cfg.status_ms && now >= gov.next_status) {
 		status_print();

@@ -54,7 +54,10 @@ static u32 visible_state(const struct vm *vm)
 	case VM_PAUSED:
 		return AERO_VM_PAUSED;
 	case VM_QUEUED:
+	case VM_STARTING:
 		return AERO_VM_STARTING;
+	case VM_NONE:
+		return AERO_VM_OFF;
 	default:
 		return AERO_VM_ENDED;
 	}
@@ -115,16 +118,20 @@ void manage_set_target(struct vcpu *v)
 
 void manage_audit(struct vcpu *v)
 {
-	struct audit *a = &v->vm->audit;
-	int err = audit_step(a, nr_vms, vm_p2m_of);
-	u64 seen = a->guest_frames;
+	struct vm *vm = v->vm;
+	u64 seen;
+	int err;
 
-	if (err == HV_EAGAIN) {
-		done(v, AERO_AGAIN, seen);
+	if (!spin_trylock(&vm->audit_lock)) { /* another vCPU of this VM is at it */
+		done(v, AERO_AGAIN, 0);
 		return;
 	}
-	*a = (struct audit){ 0 };
-	done(v, err ? AERO_ERR_CORRUPT : AERO_OK, seen);
+	err = audit_step(&vm->audit, nr_vms, vm_p2m_of);
+	seen = vm->audit.guest_frames;
+	if (err != HV_EAGAIN)
+		vm->audit = (struct audit){ 0 };
+	spin_unlock(&vm->audit_lock);
+	done(v, err == HV_EAGAIN ? AERO_AGAIN : err ? AERO_ERR_CORRUPT : AERO_OK, seen);
 }
 
 void manage_pause(struct vcpu *v)

@@ -61,11 +61,13 @@ static u64 demand(const struct policy_vm *vm)
 /* Frames that the VM is entitled to at share level @level. */
 static u64 entitled(const struct policy_in *in, const struct policy_vm *vm, u64 level)
 {
-	u64 need = max(demand(vm), vm->min);
 	u64 weight = ((u64)vm->shares * 1000 << SCALE_SHIFT) / page_price(in, vm);
 	u64 share = (u64)((unsigned __int128)level * weight >> (2 * SCALE_SHIFT));
 
-	return min(max(share, vm->min), need);
+	/* What nobody will give back is not to be shared out. */
+	if (!vm->responsive || vm->manual)
+		return vm->resident;
+	return min(max(share, vm->min), max(demand(vm), vm->min));
 }
 
 static u64 sum_at(const struct policy_in *in, u64 level)

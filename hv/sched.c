@@ -148,19 +148,31 @@ void sched_kick(struct vcpu *v)
 		plat_kick(cpu);
 }
 
+/*
+ * Until sched_put() the vCPU stays RUNNING: another CPU must not take it while this
+ * one still has its registers.
+ */
 void sched_block(struct vcpu *v, enum vcpu_state why)
 {
-	spin_lock(&sched.lock);
-	/* What came since the caller looked keeps it ready. */
-	if (why == VCPU_NO_MEMORY ||
-	    !(why == VCPU_OFF ? may_wake(v, why) : atomic_load_seq(&v->pending))) {
-		v->state = why;
-		if (why == VCPU_HALTED && v->lapic.deadline != LAPIC_NO_DEADLINE)
-			sched_event_at(v->lapic.deadline);
-		if (why == VCPU_NO_MEMORY)
-			atomic_add(&v->vm->waiting, 1);
-	}
-	spin_unlock(&sched.lock);
+	v->next = why;
+	v->slice_end = 0;
+}
+
+/* What came while it was leaving keeps it ready. With sched.lock held. */
+static enum vcpu_state settle(struct vcpu *v)
+{
+	enum vcpu_state why = v->next;
+
+	v->next = VCPU_READY;
+	if (why == VCPU_OFF && may_wake(v, why))
+		return VCPU_READY;
+	if (why == VCPU_HALTED && (atomic_load_seq(&v->pending) || v->lapic.deadline <= plat_tsc()))
+		return VCPU_READY;
+	if (why == VCPU_HALTED)
+		sched_event_at(v->lapic.deadline);
+	if (why == VCPU_NO_MEMORY)
+		atomic_add(&v->vm->waiting, 1);
+	return why;
 }
 
 void sched_wake_memory_waiters(void)
@@ -249,13 +261,14 @@ static struct vcpu *pick(u32 cpu)
 	return best;
 }
 
-static void put(struct vcpu *v)
+void sched_put(struct vcpu *v)
 {
 	spin_lock(&sched.lock);
 	v->vruntime = vruntime_now(v);
 	v->ran += plat_tsc() - v->started;
 	sched.running[v->cpu] = NULL;
-	if (v->state == VCPU_RUNNING)
+	v->state = settle(v);
+	if (v->state == VCPU_READY)
 		make_ready(v);
 	spin_unlock(&sched.lock);
 }
@@ -273,7 +286,7 @@ static void run(struct vcpu *v)
 {
 	v->slice_end = v->started + slice_ticks();
 	vcpu_execute(v);
-	put(v);
+	sched_put(v);
 }
 
 /* Timers of halted vCPUs: wakes those that are due, and finds the next. */
@@ -307,6 +320,9 @@ static void events(void)
 	if (sched.tick)
 		sched.tick(now);
 	atomic_store_release(&sched.ticking, 0);
+	/* Loading a VM takes a while: timers go on meanwhile, on the other CPUs. */
+	if (vm_background())
+		sched_event_at(plat_tsc() + plat_tsc_khz());
 }
 
 /* Work for a CPU that has nothing to run; false if there is none. */

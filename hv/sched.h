@@ -23,8 +23,14 @@ void sched_start(struct vcpu *v);
 /* Makes @v ready if what it waits for may have come. Any CPU. */
 void sched_wake(struct vcpu *v);
 
-/* By the CPU that runs @v: why it leaves. It stays ready unless told otherwise. */
+/*
+ * By the CPU that runs @v: it is to leave, and why.  Takes effect in
+ * sched_put(), once its registers are saved.
+ */
 void sched_block(struct vcpu *v, enum vcpu_state why);
+
+/* @v has left this CPU: it becomes what sched_block() said, or READY. */
+void sched_put(struct vcpu *v);
 
 /* Kicks the CPU that runs @v, if one does. */
 void sched_kick(struct vcpu *v);

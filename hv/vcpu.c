@@ -27,6 +27,8 @@ int vcpu_reset(struct vcpu *v)
 
 	if (err)
 		return err;
+	for (int i = 0; i < GPR_NR; i++)
+		v->gpr[i] = 0;
 	v->advance = 0;
 	v->halted = v->window_open = v->nmi_window_open = false;
 	v->last_cpu = VCPU_NO_CPU;
@@ -34,6 +36,7 @@ int vcpu_reset(struct vcpu *v)
 	lapic_reset(v, false);
 	atomic_store_seq(&v->pending, 0u);
 	atomic_store_seq(&v->wait_for_sipi, 1u);
+	v->next = VCPU_READY;
 	v->state = VCPU_OFF;
 	return HV_OK;
 }
@@ -151,15 +154,14 @@ static bool deliver(struct vcpu *v)
 	return true;
 }
 
-static void flush_if_stale(struct vcpu *v, u32 cpu)
+static void flush_if_stale(struct vcpu *v)
 {
 	u64 gen = atomic_load_seq(&v->vm->p2m.flush_gen);
 
-	if (v->flush_gen == gen && v->last_cpu == cpu)
+	if (v->flush_gen == gen)
 		return;
 	backend->flush(v);
 	v->flush_gen = gen;
-	v->last_cpu = cpu;
 }
 
 /* One entry and exit. */
@@ -168,7 +170,7 @@ static void step(struct vcpu *v, u32 cpu)
 	struct vmexit e;
 	u64 epoch = epoch_now(), deadline = min(v->slice_end, v->lapic.deadline);
 
-	flush_if_stale(v, cpu);
+	flush_if_stale(v);
 	epoch_quiescent(cpu, epoch);
 	backend->run(v, min(deadline, sched_next_event()), &e);
 	v->exits++;
@@ -188,14 +190,15 @@ void vcpu_execute(struct vcpu *v)
 {
 	u32 cpu = plat_cpu();
 
-	if (v->last_cpu != cpu)
-		v->flush_gen = 0;
 	backend->vcpu_load(v);
+	if (v->last_cpu != cpu) {
+		v->last_cpu = cpu;
+		v->flush_gen = 0; /* this CPU may hold old translations of it */
+	}
 	atomic_or(&v->vm->p2m.active, BIT(cpu));
 	lapic_timer_check(v, plat_tsc());
-	while (v->state == VCPU_RUNNING && v->slice_end &&
-	       atomic_load(&v->vm->state) == VM_RUNNING) {
-		if (atomic_load(&v->pending) && !deliver(v))
+	while (v->slice_end && atomic_load(&v->vm->state) == VM_RUNNING) {
+		if ((atomic_load(&v->pending) || v->halted) && !deliver(v))
 			break;
 		step(v, cpu);
 	}

@@ -101,7 +101,8 @@ static int admit(const struct vm *vm)
 	u64 promised = 0, overhead, total = frames_stats().total;
 
 	for (u32 i = 0; i < nr_vms; i++)
-		if (vms[i] != vm && vm_alive(vms[i]))
+		if (vms[i] != vm &&
+		    (vm_alive(vms[i]) || atomic_load(&vms[i]->state) == VM_STARTING))
 			promised += (vms[i]->cfg->min + vms[i]->cfg->reserve) >> PAGE_SHIFT;
 	overhead = (vm->cfg->reserve >> PAGE_SHIFT) + vm->pages / 512 + 8;
 	if (promised + (vm->cfg->min >> PAGE_SHIFT) + overhead <= total)
@@ -155,13 +156,13 @@ static u64 overhead_frames(void)
 	return s.hv + s.table;
 }
 
-int vm_start(struct vm *vm)
+static int vm_start(struct vm *vm)
 {
 	u64 before = overhead_frames();
 	struct loaded image;
 	int err;
 
-	if (vm_alive(vm) || atomic_load(&vm->state) == VM_ENDING)
+	if (!atomic_cas(&vm->state, (u32)VM_QUEUED, (u32)VM_STARTING))
 		return HV_ESTATE;
 	err = admit(vm);
 	if (err) {
@@ -179,7 +180,6 @@ int vm_start(struct vm *vm)
 	vm->exit_status = 0;
 	balloon_init(vm);
 	sampler_init(&vm->sampler, plat_tsc() ^ vm->id);
-	atomic_store_seq(&vm->state, VM_PAUSED); /* nobody runs it yet, but it is alive */
 	err = prepare(vm, &image);
 	if (err)
 		return give_up(vm, err);
@@ -207,7 +207,7 @@ void vm_end(struct vm *vm, int status, const char *fmt, ...)
 	va_list ap;
 
 	do {
-		if (old != VM_RUNNING && old != VM_PAUSED)
+		if (old != VM_RUNNING && old != VM_PAUSED && old != VM_STARTING)
 			return; /* somebody else ended it first */
 		if (atomic_cas(&vm->state, old, VM_ENDING))
 			break;
@@ -268,6 +268,13 @@ static bool reap_step(struct vm *vm)
 	return true;
 }
 
+/* Memory of VMs that have just ended is on its way. */
+static bool start_must_wait(void)
+{
+	quarantine_drain(256);
+	return frames_stats().quarantine && frames_available() < 512;
+}
+
 bool vm_background(void)
 {
 	bool worked = false;
@@ -279,7 +286,7 @@ bool vm_background(void)
 
 		if (state == VM_ENDING)
 			reap_step(vms[i]);
-		else if (state == VM_QUEUED)
+		else if (state == VM_QUEUED && !start_must_wait())
 			vm_start(vms[i]);
 		worked |= state == VM_ENDING || state == VM_QUEUED;
 	}

@@ -14,8 +14,9 @@
 #include <mm/sample.h>
 
 enum vm_state {
-	VM_NONE,   /* never started */
-	VM_QUEUED, /* to be started by vm_background() */
+	VM_NONE,     /* never started */
+	VM_QUEUED,   /* to be started by vm_background() */
+	VM_STARTING, /* being built */
 	VM_RUNNING,
 	VM_PAUSED, /* by management */
 	VM_ENDING, /* over; its memory is being taken back */
@@ -32,7 +33,8 @@ struct vm {
 	struct balloon balloon;
 	struct sampler sampler;
 	struct uart uart;
-	struct audit audit; /* of this VM's management calls */
+	struct audit audit; /* of this VM's management calls, under audit_lock */
+	struct spinlock audit_lock;
 	u32 nr_vcpus;
 	struct vcpu *vcpus[MAX_VCPUS];
 	u64 pages; /* of memory, in 4 KiB */
@@ -44,7 +46,7 @@ struct vm {
 	u64 wait_logged; /* TSC of the last line about it */
 	u64 teardown_gfn;
 	int exit_status;
-	char exit_reason[64];
+	char exit_reason[96];
 };
 
 /* All VMs of the configuration, in its order; the id is the index. */
@@ -53,11 +55,13 @@ extern u32 nr_vms;
 
 struct p2m *vm_p2m_of(u16 owner);
 
-/* Makes the record of a configured VM; vm_start() loads its images and lets it run. */
+/* Makes the record of a configured VM. HV_ENOMEM. */
 int vm_create(u16 id, const struct vm_config *cfg);
-int vm_start(struct vm *vm); /* not while a vCPU is loaded on this CPU */
 
-/* Asks for a start soon, from anywhere. HV_ESTATE: it is not off. */
+/*
+ * Asks for a start, from anywhere: vm_background() loads the images and lets
+ * it run.  HV_ESTATE: it is not off.
+ */
 int vm_queue_start(struct vm *vm);
 
 /* Ends @vm with @status, from any CPU; its memory is reclaimed in the background. */

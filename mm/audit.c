@@ -56,6 +56,8 @@ int audit_step(struct audit *a, u32 nr_vms, audit_p2m_fn p2m_of)
 	for (int work = 0; work < P2M_WORK_MAX && a->frame < frames_nr() && !err; work++) {
 		const struct frame *f = frame_get(a->frame);
 
+		if (!f)
+			break;
 		err = frames_check(a->frame, 1);
 		if (!err && f->state == FRAME_GUEST) {
 			a->guest_frames += 1UL << f->order;

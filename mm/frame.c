@@ -16,7 +16,7 @@ static struct {
 	u32 q_first, q_last; /* quarantine, oldest first */
 	u32 poisoned[FRAME_MAX_POISONED];
 	u32 nr_poisoned;
-	u32 scrubbing; /* blocks on their way from dirty to clean */
+	u64 scrubbing; /* frames on their way from dirty to clean */
 } frames;
 
 void frames_init(struct frame *table, u32 nr)
@@ -47,17 +47,22 @@ void frames_add(u32 first, u32 count)
 
 void frames_withhold(u64 count)
 {
+	spin_lock(&frames.lock);
 	while (count) {
-		unsigned int order = 63u - (unsigned int)__builtin_clzl(count);
-		u32 f = buddy_take_largest(&frames.buddy, min(order, (unsigned int)FRAME_MAX_ORDER),
-					   FRAME_FREE_DIRTY, &order);
+		unsigned int order = min(63u - (unsigned int)__builtin_clzl(count),
+					 (unsigned int)FRAME_MAX_ORDER);
+		unsigned int got = order;
+		u32 f = buddy_take_largest(&frames.buddy, order, FRAME_FREE_DIRTY, &got);
 
 		if (f == FRAME_NONE)
-			return;
+			f = buddy_take_largest(&frames.buddy, order, FRAME_FREE_CLEAN, &got);
+		if (f == FRAME_NONE)
+			break;
 		frames.buddy.table[f].state = FRAME_ABSENT;
-		count -= 1UL << order;
-		frames.stats.total -= 1UL << order;
+		count -= 1UL << got;
+		frames.stats.total -= 1UL << got;
 	}
+	spin_unlock(&frames.lock);
 }
 
 struct frame_stats frames_stats(void)
@@ -66,7 +71,7 @@ struct frame_stats frames_stats(void)
 
 	spin_lock(&frames.lock);
 	s = frames.stats;
-	s.free_dirty = frames.buddy.count[0];
+	s.free_dirty = frames.buddy.count[0] + frames.scrubbing;
 	s.free_clean = frames.buddy.count[1];
 	spin_unlock(&frames.lock);
 	return s;
@@ -541,8 +546,7 @@ bool frame_scrub_one(void)
 	frame = buddy_take_largest(&frames.buddy, ORDER_2M, FRAME_FREE_DIRTY, &order);
 	if (frame != FRAME_NONE) {
 		frames.buddy.table[frame].state = FRAME_HV;
-		frames.stats.hv += 1UL << order;
-		frames.scrubbing++;
+		frames.scrubbing += 1UL << order;
 	}
 	spin_unlock(&frames.lock);
 	if (frame == FRAME_NONE)
@@ -551,9 +555,8 @@ bool frame_scrub_one(void)
 	plat_scrub(frame_ptr(frame), PAGE_SIZE << order);
 
 	spin_lock(&frames.lock);
-	frames.stats.hv -= 1UL << order;
+	frames.scrubbing -= 1UL << order;
 	frames.stats.scrubbed_idle += 1UL << order;
-	frames.scrubbing--;
 	release_block(frame, order, FRAME_FREE_CLEAN);
 	spin_unlock(&frames.lock);
 	return true;

@@ -129,6 +129,13 @@ void lapic_accept(struct vcpu *v, u8 vector)
 	v->lapic.regs[(R_ISR >> 4) + vector / 32] |= 1u << (vector % 32);
 }
 
+void lapic_give_back(struct vcpu *v, u8 vector)
+{
+	v->lapic.regs[(R_ISR >> 4) + vector / 32] &= ~(1u << (vector % 32));
+	atomic_or(&v->lapic.irr[vector / 32], 1u << (vector % 32));
+	atomic_or(&v->pending, PENDING_IRQ);
+}
+
 static void eoi(struct vcpu *v)
 {
 	int vector = highest_isr(&v->lapic);

@@ -33,6 +33,8 @@ void lapic_raise(struct vcpu *v, u8 vector);
 /* The vector to inject now, or -1. lapic_accept() moves it from IRR to ISR. */
 int lapic_pending(const struct vcpu *v);
 void lapic_accept(struct vcpu *v, u8 vector);
+/* Undoes lapic_accept(): the CPU could not deliver it after all. */
+void lapic_give_back(struct vcpu *v, u8 vector);
 
 /* Fires the timer if it is due at TSC @now. */
 void lapic_timer_check(struct vcpu *v, u64 now);

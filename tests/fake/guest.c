@@ -47,7 +47,9 @@ struct vm *guest_start(struct vm_config *cfg)
 	u16 id = (u16)nr_vms;
 
 	assert_int_equal(vm_create(id, cfg), HV_OK);
-	assert_int_equal(vm_start(vms[id]), HV_OK);
+	assert_int_equal(vm_queue_start(vms[id]), HV_OK);
+	assert_true(vm_background());
+	assert_int_equal(vms[id]->state, VM_RUNNING);
 	return vms[id];
 }
 

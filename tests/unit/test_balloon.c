@@ -369,8 +369,7 @@ static void inflation_without_a_free_frame(void **state)
 	while (!frame_alloc_hv(0, &f))
 		;
 	guest_touch(v, 500);
-	assert_int_equal(v->state, VCPU_NO_MEMORY);
-	assert_int_equal(vm->waiting, 1);
+	assert_int_equal(v->next, VCPU_NO_MEMORY);
 	assert_true(fake_log_has("vm web: paused until memory comes back"));
 }
 

@@ -238,10 +238,14 @@ static void properties(void **state)
 			const struct policy_vm *v = &in.vm[i];
 			const struct policy_vm_out *o = &out.vm[i];
 
-			assert_true(o->entitlement >= v->min);
-			assert_true(o->entitlement <= v->max);
+			if (v->manual || !v->responsive) { /* it has what it has */
+				assert_int_equal(o->entitlement, v->resident);
+			} else {
+				assert_true(o->entitlement >= v->min);
+				assert_true(o->entitlement <= v->max);
+			}
 			sum += o->entitlement;
-			mins += v->min;
+			mins += v->manual || !v->responsive ? v->resident : v->min;
 			if (o->reason == REASON_MANUAL || o->reason == REASON_SILENT) {
 				assert_int_equal(o->target, v->target);
 				continue;
@@ -428,7 +432,8 @@ static void a_stuck_vm_disturbs_nobody(void **state)
 			late += moved;
 	}
 	assert_true(late < 300 * P(1));
-	assert_in_range(in.vm[1].resident, P(240), P(345));
+	/* What the stuck one holds is not shared out, and the free margin is kept. */
+	assert_in_range(in.vm[1].resident, P(220), P(345));
 	assert_true(in.vm[1].resident + P(8) > in.vm[2].resident &&
 		    in.vm[2].resident + P(8) > in.vm[1].resident);
 }

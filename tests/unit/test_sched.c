@@ -226,6 +226,15 @@ static void pause_and_resume(void **state)
 	assert_true(total(0) > before + 30 * MS);
 }
 
+/* Takes a ready vCPU onto this CPU, without running it. */
+static void on_cpu(struct vcpu *v)
+{
+	list_del(&v->ready);
+	v->state = VCPU_RUNNING;
+	v->cpu = plat_cpu();
+	v->started = fake.tsc;
+}
+
 static void memory_waiters(void **state)
 {
 	struct vcpu *v;
@@ -233,7 +242,10 @@ static void memory_waiters(void **state)
 	(void)state;
 	start(0, 1000, 1);
 	v = vm[0]->vcpus[0];
-	sched_block(v, VCPU_NO_MEMORY); /* as if it ran */
+	on_cpu(v);
+	sched_block(v, VCPU_NO_MEMORY);
+	assert_int_equal(vm[0]->waiting, 0); /* it is still on its CPU */
+	sched_put(v);
 	assert_int_equal(vm[0]->waiting, 1);
 	sched_wake_memory_waiters();
 	assert_int_equal(vm[0]->waiting, 0);
@@ -248,13 +260,18 @@ static void no_lost_wakeup(void **state)
 	(void)state;
 	start(0, 1000, 1);
 	v = vm[0]->vcpus[0];
-	list_del(&v->ready);
-	v->state = VCPU_RUNNING;
-	v->pending = PENDING_IRQ;
+	on_cpu(v);
 	sched_block(v, VCPU_HALTED);
+	/* While its registers are still on this CPU nobody else may have it. */
+	vcpu_notify(v, PENDING_IRQ);
 	assert_int_equal(v->state, VCPU_RUNNING);
+	assert_false(sched_retire(v));
+	sched_put(v);
+	assert_int_equal(v->state, VCPU_READY);
 	v->pending = 0;
+	on_cpu(v);
 	sched_block(v, VCPU_HALTED);
+	sched_put(v);
 	assert_int_equal(v->state, VCPU_HALTED);
 	vcpu_notify(v, PENDING_IRQ);
 	assert_int_equal(v->state, VCPU_READY);
@@ -421,7 +438,8 @@ static void one_ends_the_other_goes_on(void **state)
 	/* And it starts again. */
 	guest = NULL;
 	memset(ran, 0, sizeof(ran));
-	assert_int_equal(vm_start(vm[0]), HV_OK);
+	assert_int_equal(vm_queue_start(vm[0]), HV_OK);
+	vm_background();
 	simulate(50 * MS);
 	assert_true(total(0) > 20 * MS);
 }

@@ -15,7 +15,7 @@
 #define MC_ADDRESS_VALID BIT(58)
 #define MC_CONTEXT_CORRUPT BIT(57)
 
-static bool report_bank(u32 bank)
+static bool report_bank(u32 bank, bool may_lock)
 {
 	u64 status, addr = 0;
 
@@ -25,13 +25,13 @@ static bool report_bank(u32 bank)
 		rdmsr_safe(MSR_MC_ADDR(bank), &addr);
 	log_line("cpu %u: machine check, bank %u: status %lx, address %lx", plat_cpu(), bank,
 		 status, addr);
-	if (status & MC_UNCORRECTED && status & MC_ADDRESS_VALID)
+	if (may_lock && status & MC_UNCORRECTED && status & MC_ADDRESS_VALID)
 		frame_poison((u32)(addr >> PAGE_SHIFT));
 	wrmsr_safe(MSR_MC_STATUS(bank), 0);
 	return status & MC_CONTEXT_CORRUPT;
 }
 
-void mce_report(void)
+void mce_report(bool may_lock)
 {
 	bool corrupt = false;
 	u64 cap;
@@ -39,8 +39,8 @@ void mce_report(void)
 	if (!rdmsr_safe(MSR_MCG_CAP, &cap))
 		return;
 	for (u32 bank = 0; bank < (cap & 0xff); bank++)
-		corrupt |= report_bank(bank);
-	if (corrupt)
+		corrupt |= report_bank(bank, may_lock);
+	if (corrupt && may_lock)
 		plat_panic("machine check: the CPU's state is lost");
 	wrmsr_safe(MSR_MCG_STATUS, 0); /* a second one would shut the CPU down */
 }

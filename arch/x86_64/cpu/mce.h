@@ -6,8 +6,8 @@
 
 /*
  * Logs and clears this CPU's machine-check banks; a frame with a known address
- * is never used again.  Panics if the CPU says that its state is lost.
+ * is never used again (not where locks may be held: @may_lock).  Panics if the CPU says that its state is lost.
  */
-void mce_report(void);
+void mce_report(bool may_lock);
 
 #endif

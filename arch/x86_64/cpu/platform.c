@@ -67,16 +67,25 @@ void power_init(const struct power_info *info)
 	power = *info;
 }
 
-void plat_power_off(void)
+void power_end_bochs(void)
 {
-	log_line("power off");
+	for (const char *s = "Shutdown"; *s; s++)
+		outb(0x8900, (u8)*s);
+}
+
+void power_try_off(void)
+{
 	if (power.pm1a_control)
 		outw(power.pm1a_control, (u16)(power.s5_type_a << 10 | 1 << 13));
 	if (power.pm1b_control)
 		outw(power.pm1b_control, (u16)(power.s5_type_b << 10 | 1 << 13));
-	/* Bochs ends at this word; elsewhere nobody listens. */
-	for (const char *s = "Shutdown"; *s; s++)
-		outb(0x8900, (u8)*s);
+	power_end_bochs();
+}
+
+void plat_power_off(void)
+{
+	log_line("power off");
+	power_try_off();
 	for (u64 end = rdtsc() + 2000 * plat_tsc_khz(); rdtsc() < end;)
 		cpu_pause(); /* it takes its time */
 	log_line("the machine does not power off by ACPI: it is safe to switch it off now");

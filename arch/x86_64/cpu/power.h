@@ -12,4 +12,9 @@ struct power_info {
 
 void power_init(const struct power_info *info);
 
+/* Tries every way to end the machine; returns where none works. */
+void power_try_off(void);
+/* The one way that only Bochs hears. */
+void power_end_bochs(void);
+
 #endif

@@ -80,8 +80,10 @@ static bool start_one(u32 apic)
 	apic_send_startup(apic, TRAMPOLINE >> PAGE_SHIFT);
 	if (!wait_online(cpus[id], 1000)) {
 		apic_send_startup(apic, TRAMPOLINE >> PAGE_SHIFT);
-		if (!wait_online(cpus[id], 100000))
+		if (!wait_online(cpus[id], 100000)) {
+			apic_send_init(apic); /* so that it does not come up later, on this stack */
 			return false;
+		}
 	}
 	atomic_add(&nr_online, 1);
 	return true;

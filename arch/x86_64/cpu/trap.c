@@ -6,6 +6,7 @@
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/mce.h>
 #include <arch/x86_64/cpu/percpu.h>
+#include <arch/x86_64/cpu/power.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/cpu/trap.h>
 #include <hv/base/atomic.h>
@@ -107,9 +108,10 @@ static void __attribute__((noreturn)) panic_exit(void)
 {
 	log_raw("@halt status=255");
 	log_raw("Aerostat has stopped. Please report the lines above; docs/debugging.md says how to read them.");
-	/* Under an emulator the run ends; on hardware the screen stays. */
-	for (const char *s = "Shutdown"; *s; s++)
-		outb(0x8900, (u8)*s);
+	/* On hardware the screen stays, for a photograph; under an emulator the run ends. */
+	if (cpuid(1, 0).c & BIT(31))
+		power_try_off();
+	power_end_bochs();
 	stop();
 }
 
@@ -150,11 +152,14 @@ static bool fixed_up(struct trap_frame *f)
 	return false;
 }
 
-static void nmi(const struct trap_frame *f)
+u32 nmi_count;
+
+/* It may have interrupted anything, the log's lock included: count, and let others print. */
+static void nmi(void)
 {
 	if (atomic_load(&panicking))
 		stop();
-	log_line("cpu %u: NMI (at %lx), ignored", this_cpu()->id, f->rip);
+	atomic_add(&nmi_count, 1);
 }
 
 void trap_handler(struct trap_frame *f)
@@ -164,14 +169,14 @@ void trap_handler(struct trap_frame *f)
 		return;
 	}
 	if (f->vector == 2) {
-		nmi(f);
+		nmi();
 		return;
 	}
 	if (f->vector == 13 && fixed_up(f))
 		return;
-	if (f->vector == 18)
-		mce_report();
 	panic_enter();
+	if (f->vector == 18)
+		mce_report(false);
 	dump(f);
 	panic_exit();
 }
@@ -186,6 +191,6 @@ void plat_panic(const char *fmt, ...)
 	str_vformat(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	log_raw("*** CPU %u: %s", this_cpu()->id, text);
-	backtrace((u64)__builtin_return_address(0), (u64)__builtin_frame_address(0));
+	backtrace((u64)__builtin_return_address(0), *(const u64 *)__builtin_frame_address(0));
 	panic_exit();
 }

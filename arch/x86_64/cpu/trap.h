@@ -11,6 +11,9 @@ struct trap_frame {
 	u64 rip, cs, rflags, rsp, ss;
 };
 
+/* NMIs that were nobody's, ever, on all CPUs. (a) */
+extern u32 nmi_count;
+
 void trap_handler(struct trap_frame *f);
 
 /* A host interrupt: from the IDT while idle, or acknowledged by a VM exit. */

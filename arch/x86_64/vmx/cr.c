@@ -19,7 +19,7 @@
 void vmx_init_cr(void)
 {
 	vmwrite(VMCS_CR0_MASK, CR0_OURS);
-	vmwrite(VMCS_CR4_MASK, ~cpuid_cr4_mask() | CR4_VMXE | CR4_PAE);
+	vmwrite(VMCS_CR4_MASK, ~cpuid_cr4_mask() | CR4_VMXE | CR4_PAE | CR4_MCE);
 }
 
 u64 vmx_get_cr0(void)
@@ -65,9 +65,10 @@ bool vmx_set_cr0(struct vcpu *v, u64 value)
 	u64 efer = vmx_of(v)->efer, cr4 = vmx_get_cr4();
 	bool was_paging = vmread(VMCS_CR0_SHADOW) & CR0_PG;
 
-	value |= CR0_ET;
-	if (value & ~CR0_DEFINED || (value & CR0_PG && !(value & CR0_PE)) ||
-	    (value & CR0_NW && !(value & CR0_CD)))
+	if (value >> 32)
+		return false;
+	value = (value & CR0_DEFINED) | CR0_ET; /* the others are ignored */
+	if ((value & CR0_PG && !(value & CR0_PE)) || (value & CR0_NW && !(value & CR0_CD)))
 		return false;
 	if (value & CR0_PG && !was_paging && efer & EFER_LME) {
 		if (!(cr4 & CR4_PAE))
@@ -82,6 +83,8 @@ bool vmx_set_cr0(struct vcpu *v, u64 value)
 		return false;
 	if (efer != vmx_of(v)->efer)
 		vmx_set_efer(v, efer);
+	if (was_paging != !!(value & CR0_PG))
+		v->flush_gen = 0; /* SDM: "Operations that Invalidate TLBs" */
 	vmwrite(VMCS_CR0_SHADOW, value);
 	vmwrite(VMCS_GUEST_CR0, (value & ~(CR0_CD | CR0_NW)) | CR0_NE);
 	return true;
@@ -91,14 +94,16 @@ bool vmx_set_cr4(struct vcpu *v, u64 value)
 {
 	u64 efer = vmx_of(v)->efer;
 
-	if (value & ~cpuid_cr4_mask())
+	if (value & ~cpuid_cr4_mask() || (value & CR4_PCIDE && !(efer & EFER_LMA)))
 		return false;
 	if (efer & EFER_LMA && !(value & CR4_PAE))
 		return false;
 	if (!load_pdptes(v, vmx_get_cr0(), value, efer))
 		return false;
+	v->flush_gen = 0;
 	vmwrite(VMCS_CR4_SHADOW, value);
-	vmwrite(VMCS_GUEST_CR4, value | vmx_caps.cr4_fixed0);
+	/* MCE: without it a machine check in the guest would reset the CPU, not exit. */
+	vmwrite(VMCS_GUEST_CR4, value | vmx_caps.cr4_fixed0 | CR4_MCE);
 	return true;
 }
 
@@ -124,6 +129,9 @@ void vmx_cr_exit(struct vcpu *v, struct vmexit *e, u64 qualification)
 		ok = vmx_set_cr4(v, value);
 	else {
 		e->kind = EXIT_UNKNOWN;
+		e->raw.reason = VMX_REASON_CR;
+		e->raw.info = qualification;
+		e->raw.name = "control register access";
 		return;
 	}
 	if (ok)

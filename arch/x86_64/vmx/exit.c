@@ -32,11 +32,21 @@ static void reinject(void)
 	vmwrite(VMCS_ENTRY_INTERRUPT_INFO, info & ~BIT(12));
 	if (info & INTR_ERROR_CODE)
 		vmwrite(VMCS_ENTRY_ERROR_CODE, vmread(VMCS_IDT_VECTORING_ERROR));
-	if (type == INTR_TYPE_SOFT_INTERRUPT || type == INTR_TYPE_SOFT_EXCEPTION || type == 5 << 8)
+	if (type == INTR_TYPE_SOFT_INTERRUPT || type == INTR_TYPE_SOFT_EXCEPTION ||
+	    type == INTR_TYPE_ICEBP)
 		vmwrite(VMCS_ENTRY_LENGTH, vmread(VMCS_EXIT_LENGTH));
 	if (type == INTR_TYPE_NMI) /* it blocked NMIs; entry will block them again */
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
 			vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~BLOCKED_BY_NMI);
+}
+
+/* An exception came while an interrupt was being delivered: the exception goes first. */
+static void give_back_interrupt(struct vcpu *v)
+{
+	u32 info = (u32)vmread(VMCS_IDT_VECTORING_INFO);
+
+	if (info & INTR_VALID && (info & INTR_TYPE_MASK) == INTR_TYPE_EXTERNAL)
+		lapic_give_back(v, (u8)info);
 }
 
 static void decode_exception(struct vcpu *v, struct vmexit *e, u64 qualification)
@@ -51,7 +61,7 @@ static void decode_exception(struct vcpu *v, struct vmexit *e, u64 qualification
 		return;
 	}
 	if (vector == VEC_MC) {
-		mce_report();
+		mce_report(true);
 		e->kind = EXIT_MACHINE_CHECK;
 		return;
 	}
@@ -61,6 +71,17 @@ static void decode_exception(struct vcpu *v, struct vmexit *e, u64 qualification
 		vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~BIT(13));
 	}
 	e->kind = EXIT_NONE;
+	give_back_interrupt(v);
+	if ((info & INTR_TYPE_MASK) == INTR_TYPE_ICEBP) {
+		/* INT1: delivered as such, or the guest would come back to it for ever */
+		vmwrite(VMCS_ENTRY_LENGTH, vmread(VMCS_EXIT_LENGTH));
+		vmwrite(VMCS_ENTRY_INTERRUPT_INFO, info & ~BIT(12));
+		return;
+	}
+	/* SDM: "Checks on Guest Non-Register State": single-stepping in a shadow */
+	if (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF &&
+	    vmread(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS))
+		vmwrite(VMCS_GUEST_PENDING_DEBUG, PENDING_DEBUG_BS);
 	vmx_inject_exception(v, (u8)vector, info & INTR_ERROR_CODE,
 			     (u32)vmread(VMCS_EXIT_ERROR_CODE));
 }

@@ -33,6 +33,7 @@ void vmx_set_state(struct vcpu *v, const struct guest_state *s)
 	vmwrite(VMCS_GUEST_RSP, s->rsp);
 	vmwrite(VMCS_GUEST_RFLAGS, s->rflags | 2);
 	vmwrite(VMCS_GUEST_CR3, s->cr3);
+	v->flush_gen = 0;
 	vmwrite(VMCS_CR0_SHADOW, s->cr0);
 	vmx_set_efer(v, s->efer);
 	hv_assert(vmx_set_cr4(v, s->cr4));
@@ -47,6 +48,8 @@ void vmx_set_state(struct vcpu *v, const struct guest_state *s)
 	vmwrite(VMCS_GUEST_GDTR_LIMIT, s->gdtr_limit);
 	vmwrite(VMCS_GUEST_IDTR_BASE, s->idtr_base);
 	vmwrite(VMCS_GUEST_IDTR_LIMIT, s->idtr_limit);
+	vmwrite(VMCS_ENTRY_INTERRUPT_INFO, 0); /* nothing of before is delivered */
+	vmwrite(VMCS_GUEST_DR7, 0x400);
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
 	vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
 }

@@ -178,7 +178,10 @@ enum vmcs_field {
 #define INTR_TYPE_NMI (2 << 8)
 #define INTR_TYPE_HARD_EXCEPTION (3 << 8)
 #define INTR_TYPE_SOFT_INTERRUPT (4 << 8)
+#define INTR_TYPE_ICEBP (5 << 8)
 #define INTR_TYPE_SOFT_EXCEPTION (6 << 8)
+#define RFLAGS_TF BIT(8)
+#define PENDING_DEBUG_BS BIT(14)
 #define INTR_TYPE_MASK (7 << 8)
 
 /* "Interruptibility State" */

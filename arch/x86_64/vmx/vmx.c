@@ -245,6 +245,13 @@ static void host_cpuid(u32 leaf, u32 sub, u32 regs[4])
 {
 	struct cpuid_regs r = cpuid(leaf, sub);
 
+	/* What our controls do not let a guest execute, it must not be told of. */
+	if (leaf == 7 && !(vmx_caps.cpu2 & CPU2_INVPCID))
+		r.b &= ~(u32)BIT(10);
+	if (leaf == 7 && !(vmx_caps.cpu2 & CPU2_RDTSCP))
+		r.c &= ~(u32)BIT(22);
+	if (leaf == 0x80000001 && !(vmx_caps.cpu2 & CPU2_RDTSCP))
+		r.d &= ~(u32)BIT(27);
 	regs[0] = r.a;
 	regs[1] = r.b;
 	regs[2] = r.c;
