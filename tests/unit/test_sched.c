@@ -59,7 +59,8 @@ static void run(struct vcpu *v, u64 deadline, struct vmexit *e)
 	ran[v->vm->id][v->index] += fake.tsc - from;
 	if (fake.tsc >= end)
 		for (u32 i = 0; i < nr_vms; i++)
-			atomic_store(&vms[i]->state, VM_PAUSED);
+			if (vms[i]->state == VM_RUNNING)
+				atomic_store(&vms[i]->state, VM_PAUSED);
 }
 
 static void idle(u64 deadline, const u32 *wake)
