@@ -137,6 +137,15 @@ struct mb1_mmap_entry {
 #define MB1_MODULES BIT(3)
 #define MB1_MMAP BIT(6)
 
+/* The string is the loader's path, a blank, then what the user wrote: that is the name. */
+static const char *module_name(const char *s)
+{
+	for (const char *c = s; *c; c++)
+		if (*c == ' ')
+			return c + 1;
+	return s;
+}
+
 void boot_parse_multiboot1(const void *info, struct boot_info *bi)
 {
 	const struct mb1_info *mb = info;
@@ -149,7 +158,7 @@ void boot_parse_multiboot1(const void *info, struct boot_info *bi)
 		const struct mb1_module *m = plat_ptr(HPA(mb->mods_addr));
 
 		for (u32 i = 0; i < mb->mods_count; i++)
-			boot_add_module(bi, m[i].start, m[i].end, plat_ptr(HPA(m[i].name)));
+			boot_add_module(bi, m[i].start, m[i].end, module_name(plat_ptr(HPA(m[i].name))));
 	}
 	if (mb->flags & MB1_MMAP) {
 		const u8 *p = plat_ptr(HPA(mb->mmap_addr)), *end = p + mb->mmap_length;

@@ -17,8 +17,14 @@ static struct {
 	volatile u32 up;
 } ap[BARE_MAX_CPUS];
 
+/* Other hypervisors may have no x2APIC for us: then there are no timers and IPIs. */
 void bare_apic_init(void)
 {
+	u32 r[4];
+
+	bare_cpuid(1, 0, r);
+	if (!(r[2] & 1u << 21))
+		return;
 	bare_wrmsr(MSR_APIC_BASE, bare_rdmsr(MSR_APIC_BASE) | 0xc00);
 	bare_wrmsr(X2(0xf0), 0x1ff);
 }

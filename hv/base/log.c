@@ -17,6 +17,10 @@ static struct {
 
 void log_add_sink(struct log_sink *sink)
 {
+	u64 end = log_state.written, from = end > LOG_RING_SIZE ? end - LOG_RING_SIZE : 0;
+
+	for (; from < end; from++)
+		sink->write(&log_state.ring[from % LOG_RING_SIZE], 1);
 	sink->next = log_state.sinks;
 	log_state.sinks = sink;
 }

@@ -17,6 +17,7 @@ struct log_sink {
 	struct log_sink *next;
 };
 
+/* The sink first gets what the ring still has. Boot only. */
 void log_add_sink(struct log_sink *sink);
 
 /* One line with a time stamp; a newline is added. Any CPU, any lock held below log.lock. */

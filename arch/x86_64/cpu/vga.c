@@ -4,6 +4,7 @@
  * serial port; here they are left out.  The screen is write-only for us: the
  * shadow is what scrolls, since reading video memory is slow.
  */
+#include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/console.h>
 #include <arch/x86_64/cpu/paging.h>
 #include <hv/base/log.h>
@@ -12,6 +13,10 @@
 #define COLUMNS 80
 #define ROWS 25
 #define ATTRIBUTE 0x0700
+#define CRTC_INDEX 0x3d4
+#define CRTC_DATA 0x3d5
+#define CRTC_CURSOR_START 0x0a
+#define CURSOR_OFF 0x20
 
 static struct {
 	u16 *screen;
@@ -63,6 +68,8 @@ void vga_init(bool in_text_mode)
 	vga.screen = paging_map_mmio(HPA(0xb8000), sizeof(vga.shadow), PAGING_WC);
 	if (!vga.screen)
 		return;
+	outb(CRTC_INDEX, CRTC_CURSOR_START);
+	outb(CRTC_DATA, CURSOR_OFF);
 	vga.at_start = true;
 	for (int i = 0; i < ROWS * COLUMNS; i++)
 		vga.shadow[i] = ATTRIBUTE | ' ';
