@@ -14,7 +14,8 @@
 #define NPT_DIRTY BIT(6)
 #define NPT_NX BIT(63)
 
-const struct pt_format npt_format = {
+/* gib_pages is set by svm_probe() from what the CPU has. */
+struct pt_format npt_format = {
 	.name = "NPT",
 	.present = NPT_P,
 	.table = NPT_P | NPT_W | NPT_US,

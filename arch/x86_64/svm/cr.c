@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * CR0, CR4 and EFER of the guest.  CR3 it writes itself.  CR0 exits only for
+ * bits other than TS and MP, CR4 always, EFER as an MSR.  There are no shadows:
+ * what SVM or safety wants set or clear (NE, CD, NW, MCE, SVME) the guest sees
+ * so, except SVME, whose reads exit.
+ */
+#include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/cpu/regs.h>
+#include <arch/x86_64/svm/svm.h>
+#include <hv/base/string.h>
+#include <hv/cpuid.h>
+#include <hv/gwalk.h>
+#include <hv/insn.h>
+
+#define CR0_DEFINED                                                                                \
+	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \
+	 CR0_PG)
+
+static bool cr0_valid(const struct vmcb *b, u64 value)
+{
+	bool code64 = b->seg[VMCB_CS].attr & VMCB_SEG_L;
+
+	if (value & ~CR0_DEFINED || (value & CR0_PG && !(value & CR0_PE)) ||
+	    (value & CR0_NW && !(value & CR0_CD)))
+		return false;
+	if (!((value ^ b->cr0) & CR0_PG))
+		return true;
+	if (value & CR0_PG)
+		return !(b->efer & EFER_LME) || (b->cr4 & CR4_PAE && !code64);
+	return !(b->cr4 & CR4_PCIDE) && !(b->efer & EFER_LMA && code64);
+}
+
+/* What the VMCB gets. A guest must not slow the machine down by CD, nor freeze it by !NE. */
+static void put_cr0(struct vcpu *v, u64 value)
+{
+	vmcb_of(v)->cr0 = (value & ~(CR0_CD | CR0_NW)) | CR0_NE | CR0_ET;
+	svm_dirty(v, CLEAN_CR);
+	svm_flush(v);
+}
+
+/* With MCE clear a machine check of the host would be a shutdown. */
+static void put_cr4(struct vcpu *v, u64 value)
+{
+	vmcb_of(v)->cr4 = value | (read_cr4() & CR4_MCE);
+	svm_dirty(v, CLEAN_CR);
+	svm_flush(v);
+}
+
+void svm_set_efer(struct vcpu *v, u64 value)
+{
+	vmcb_of(v)->efer = value | EFER_SVME;
+	svm_dirty(v, CLEAN_CR);
+	svm_flush(v);
+}
+
+bool svm_set_cr0(struct vcpu *v, u64 value)
+{
+	struct vmcb *b = vmcb_of(v);
+
+	if (!cr0_valid(b, value))
+		return false;
+	if (value & CR0_PG && b->efer & EFER_LME)
+		b->efer |= EFER_LMA;
+	else if (!(value & CR0_PG))
+		b->efer &= ~(u64)EFER_LMA;
+	put_cr0(v, value);
+	return true;
+}
+
+bool svm_set_cr4(struct vcpu *v, u64 value)
+{
+	struct vmcb *b = vmcb_of(v);
+
+	if (value & ~cpuid_cr4_mask())
+		return false;
+	if (b->efer & EFER_LMA && !(value & CR4_PAE))
+		return false;
+	if (value & ~b->cr4 & CR4_PCIDE && (!(b->efer & EFER_LMA) || b->cr3 & PAGE_MASK))
+		return false;
+	put_cr4(v, value);
+	return true;
+}
+
+static bool is_mode64(const struct vmcb *b)
+{
+	return b->efer & EFER_LMA && b->seg[VMCB_CS].attr & VMCB_SEG_L;
+}
+
+/* The instruction: from the CPU where it decodes, else from guest memory. */
+static bool find_insn(struct vcpu *v, struct svm_cr_insn *insn)
+{
+	const struct vmcb *b = vmcb_of(v);
+	bool mode64 = is_mode64(b);
+	u64 at = mode64 ? b->rip : (u32)(b->seg[VMCB_CS].base + b->rip);
+	struct guest_state s;
+	u8 bytes[INSN_MAX];
+
+	if (svm_caps.decode_assists && svm_caps.nrip && b->exit_info1 & MOV_CR_DECODED) {
+		insn->op = b->exit_code >= VMEXIT_WRITE_CR0 ? CR_OP_WRITE : CR_OP_READ;
+		insn->gpr = b->exit_info1 & 15;
+		insn->length = (u8)(b->nrip - b->rip);
+		return true;
+	}
+	svm_get_state(v, &s);
+	return svm_decode_cr(bytes, gwalk_fetch(v, &s, at, bytes, sizeof(bytes)), mode64, insn);
+}
+
+static u64 operand(struct vcpu *v, u8 gpr)
+{
+	u64 value = gpr == GPR_RSP ? vmcb_of(v)->rsp : v->gpr[gpr];
+
+	return is_mode64(vmcb_of(v)) ? value : (u32)value;
+}
+
+static bool emulate_cr0(struct vcpu *v, const struct svm_cr_insn *i)
+{
+	u64 old = vmcb_of(v)->cr0, value = operand(v, i->gpr);
+
+	if (i->op == CR_OP_LMSW) /* sets PE, never clears it */
+		value = (old & ~0xeUL) | (value & 0xf);
+	else if (i->op == CR_OP_CLTS)
+		value = old & ~CR0_TS;
+	return svm_set_cr0(v, value);
+}
+
+void svm_cr_exit(struct vcpu *v, struct vmexit *e)
+{
+	const struct vmcb *b = vmcb_of(v);
+	struct svm_cr_insn i = { 0 };
+	bool ok;
+
+	if (unlikely(!find_insn(v, &i))) {
+		e->kind = EXIT_UNKNOWN;
+		e->raw.reason = b->exit_code;
+		e->raw.info = b->rip;
+		e->raw.name = "control register access that cannot be decoded";
+		return;
+	}
+	e->length = i.length;
+	switch (b->exit_code) {
+	case VMEXIT_READ_CR8:
+	case VMEXIT_WRITE_CR8:
+		e->kind = EXIT_CR8;
+		e->cr8.write = b->exit_code == VMEXIT_WRITE_CR8;
+		e->cr8.gpr = i.gpr;
+		return;
+	case VMEXIT_WRITE_CR4:
+		ok = svm_set_cr4(v, operand(v, i.gpr));
+		break;
+	default:
+		ok = emulate_cr0(v, &i);
+	}
+	if (ok)
+		v->advance = e->length;
+	else
+		vcpu_inject_gp(v);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* After #VMEXIT: what decoding (decode.c) leaves to do. */
+#include <arch/x86_64/cpu/mce.h>
+#include <arch/x86_64/svm/svm.h>
+#include <hv/base/log.h>
+#include <hv/vm.h>
+
+/* The CPU says only "invalid": say why. */
+static void explain(struct vcpu *v, struct vmexit *e)
+{
+	const char *why = svm_vmcb_check(vmcb_of(v), &svm_caps);
+
+	e->raw.name = why ? why : "VMRUN refused, for none of the reasons in the manual";
+}
+
+/*
+ * #DB and #AC are intercepted because a guest that arranges for one to be
+ * raised while it is being delivered would otherwise never leave the CPU.
+ * DR6 and DR7 in the VMCB are already as the guest's handler must see them.
+ */
+static void pass_exception(struct vcpu *v)
+{
+	const struct vmcb *b = vmcb_of(v);
+	u8 vector = (u8)(b->exit_code - VMEXIT_EXCEPTION);
+
+	svm_inject_exception(v, vector, vector == VEC_AC, (u32)b->exit_info1);
+}
+
+/*
+ * The guest is about to leave its NMI handler.  SVM reports IRET before it is
+ * executed and has no exit behind it; the next NMI may come only when it is
+ * done, which is so as soon as RIP is another.  No single step: TF would show
+ * in what the guest pushes if IRET faults.  See svm_run() for how long that
+ * may take to be noticed.
+ */
+static void iret(struct vcpu *v, struct vmexit *e)
+{
+	struct svm_vcpu *x = svm_of(v);
+
+	x->nmi_masked = false;
+	x->iret_pending = true;
+	x->iret_rip = x->vmcb->rip;
+	x->vmcb->intercept1 &= ~(u32)INTERCEPT_IRET;
+	svm_dirty(v, CLEAN_INTERCEPTS);
+	if (x->nmi_window)
+		e->kind = EXIT_NMI_WINDOW;
+}
+
+static void xsetbv_exit(struct vcpu *v, struct vmexit *e)
+{
+	u64 value = (u32)v->gpr[GPR_RAX] | v->gpr[GPR_RDX] << 32;
+
+	if (guestregs_set_xcr0(&svm_of(v)->regs, (u32)v->gpr[GPR_RCX], value))
+		v->advance = e->length;
+	else
+		vcpu_inject_gp(v);
+}
+
+void svm_handle_exit(struct vcpu *v, struct vmexit *e)
+{
+	struct vmcb *b = vmcb_of(v);
+	enum svm_action action = svm_decode(b, &svm_caps, e);
+
+	b->event_inj = 0;
+	if (unlikely(b->exit_int_info & EVENT_VALID))
+		b->event_inj = svm_event_again(b->exit_int_info);
+	switch (action) {
+	case SVM_PASS_UP:
+		break;
+	case SVM_HOST_EVENT:
+		svm_host_window(v);
+		break;
+	case SVM_EXCEPTION:
+		pass_exception(v);
+		break;
+	case SVM_MACHINE_CHECK:
+		mce_report(true);
+		break;
+	case SVM_IRET:
+		iret(v, e);
+		break;
+	case SVM_CR:
+		svm_cr_exit(v, e);
+		break;
+	case SVM_XSETBV:
+		xsetbv_exit(v, e);
+		break;
+	case SVM_INVALID:
+		explain(v, e);
+		break;
+	}
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The SVM back end: probe, enable, load, run.  It owns each CPU's host save
+ * area and ASIDs, and the VMCBs.
+ *
+ * From vcpu_load() to vcpu_unload() GIF is clear except in the guest itself
+ * and in svm_host_window(), and the CPU keeps the guest's FS, TR, LDTR and
+ * SYSENTER registers.  #VMEXIT restores none of them, and VMLOAD and VMSAVE at
+ * every exit would cost more than the rest of our path.  The hypervisor needs
+ * two: GS, whose base alone is exchanged at each exit, and TR, for the stacks
+ * of NMI and #MC, neither of which can come while GIF is clear.  (A #DF, that
+ * is a bug of ours, finds no stack in that time and resets the machine.)
+ */
+#include <arch/x86_64/cpu/apic.h>
+#include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/cpu/percpu.h>
+#include <arch/x86_64/cpu/regs.h>
+#include <arch/x86_64/svm/backend.h>
+#include <arch/x86_64/svm/svm.h>
+#include <hv/base/log.h>
+#include <hv/vm.h>
+
+struct svm_caps svm_caps;
+
+/* How soon an NMI that waits is looked at again: see iret() in exit.c. */
+#define NMI_POLL_US 50
+
+static inline u64 gs_base_read(void)
+{
+	u64 v;
+
+	if (!likely(svm_caps.fsgsbase))
+		return rdmsr(MSR_GS_BASE);
+	asm volatile("rdgsbase %0" : "=r"(v));
+	return v;
+}
+
+static inline void gs_base_write(u64 v)
+{
+	if (likely(svm_caps.fsgsbase))
+		asm volatile("wrgsbase %0" ::"r"(v) : "memory");
+	else
+		wrmsr(MSR_GS_BASE, v);
+}
+
+static struct svm_cpu *my(void)
+{
+	return this_cpu()->backend;
+}
+
+static void read_cpuid(struct svm_cpuid *c)
+{
+	struct cpuid_regs one = cpuid(0x80000001, 0);
+
+	c->svm = one.c & BIT(2);
+	c->gib = one.d & BIT(26);
+	if (!c->svm)
+		return;
+	c->ebx = cpuid(0x8000000a, 0).b;
+	c->edx = cpuid(0x8000000a, 0).d;
+	c->phys_bits = cpuid(0x80000008, 0).a & 0xff;
+	c->seven_ebx = cpuid(0, 0).a >= 7 ? cpuid(7, 0).b : 0;
+	rdmsr_safe(MSR_VM_CR, &c->vm_cr);
+}
+
+static int svm_probe(void)
+{
+	struct svm_cpuid c = { 0 };
+	const char *missing;
+
+	if (cpuid(0x80000000, 0).a < 0x8000000a)
+		return HV_ENOENT;
+	read_cpuid(&c);
+	if (!c.svm)
+		return HV_ENOENT; /* boot/main.c says so, if no other back end fits */
+	missing = svm_caps_check(&c, &svm_caps);
+	if (missing)
+		return log_error(HV_ENODEV, "svm: %s", missing);
+	npt_format.gib_pages = c.gib;
+	log_line("svm: NPT%s, %u ASIDs%s%s%s%s%s", c.gib ? " with 1 GiB pages" : "",
+		 svm_caps.nr_asids, svm_caps.nrip ? ", NRIP save" : "",
+		 svm_caps.decode_assists ? ", decode assists" : "",
+		 svm_caps.clean_bits ? ", clean bits" : "",
+		 svm_caps.flush_by_asid ? ", flush by ASID" : "",
+		 svm_caps.pause_filter ? ", pause filter" : "");
+	return HV_OK;
+}
+
+static int switch_on(void)
+{
+	u64 vm_cr;
+
+	if (rdmsr_safe(MSR_VM_CR, &vm_cr) && vm_cr & VM_CR_SVMDIS) {
+		if (vm_cr & VM_CR_LOCK)
+			return log_error(HV_ENODEV, "svm: locked off on CPU %u only", plat_cpu());
+		wrmsr(MSR_VM_CR, vm_cr & ~VM_CR_SVMDIS);
+	}
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
+	if (svm_caps.fsgsbase)
+		write_cr4(read_cr4() | CR4_FSGSBASE);
+	return HV_OK;
+}
+
+static int svm_cpu_enable(void)
+{
+	struct svm_cpu *c;
+	int err = switch_on();
+
+	_Static_assert(sizeof(*c) <= PAGE_SIZE << 2, "four pages");
+	if (err)
+		return err;
+	c = frame_alloc_pages(2);
+	if (!c)
+		return HV_ENOMEM;
+	/* The first ASID that is asked for begins another generation, and so flushes all. */
+	c->generation = 1;
+	c->last_asid = svm_caps.nr_asids - 1;
+	wrmsr(MSR_VM_HSAVE_PA, plat_pa(c->host_save).v);
+	vmsave(plat_pa(&c->host).v);
+	this_cpu()->backend = c;
+	return HV_OK;
+}
+
+static void svm_cpu_disable(void)
+{
+	if (!my())
+		return;
+	wrmsr(MSR_VM_HSAVE_PA, 0);
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~(u64)EFER_SVME);
+	frame_free_pages(my());
+	this_cpu()->backend = NULL;
+}
+
+static int svm_vcpu_init(struct vcpu *v)
+{
+	struct svm_vcpu *x = frame_alloc_pages(0);
+
+	_Static_assert(sizeof(*x) <= PAGE_SIZE, "one page");
+	if (!x)
+		return HV_ENOMEM;
+	x->vmcb = frame_alloc_pages(0);
+	if (!x->vmcb || guestregs_init(&x->regs)) {
+		frame_free_pages(x->vmcb);
+		frame_free_pages(x);
+		return HV_ENOMEM;
+	}
+	x->vmcb_pa = plat_pa(x->vmcb).v;
+	v->arch = x;
+	svm_vmcb_init(v);
+	return HV_OK;
+}
+
+static void svm_vcpu_destroy(struct vcpu *v)
+{
+	struct svm_vcpu *x = svm_of(v);
+
+	if (!x)
+		return;
+	guestregs_destroy(&x->regs);
+	frame_free_pages(x->vmcb);
+	frame_free_pages(x);
+	v->arch = NULL;
+}
+
+/* The guest's registers that VMSAVE knows, from the CPU into the VMCB. */
+void svm_registers_save(struct vcpu *v)
+{
+	struct svm_vcpu *x = svm_of(v);
+
+	vmsave(x->vmcb_pa);
+	x->vmcb->seg[VMCB_GS].base = x->gs_base;
+}
+
+/* And back. GIF is clear; GS is ours again at the end. */
+void svm_registers_load(struct vcpu *v)
+{
+	struct svm_vcpu *x = svm_of(v);
+	u64 ours = (u64)this_cpu();
+
+	x->gs_base = x->vmcb->seg[VMCB_GS].base;
+	vmload(x->vmcb_pa);
+	gs_base_write(ours);
+}
+
+static void svm_vcpu_load(struct vcpu *v)
+{
+	struct svm_vcpu *x = svm_of(v);
+
+	asm volatile("clgi" ::: "memory");
+	svm_registers_load(v);
+	guestregs_load(&x->regs);
+	x->clean = 0; /* "VMCB State Caching": it may have run elsewhere, or another here */
+	if (v->last_cpu != plat_cpu())
+		x->generation = 0;
+}
+
+static void svm_vcpu_unload(struct vcpu *v)
+{
+	guestregs_save(&svm_of(v)->regs);
+	svm_registers_save(v);
+	vmload(plat_pa(&my()->host).v);
+	asm volatile("stgi" ::: "memory");
+}
+
+/*
+ * What waits for the host comes now, through its IDT, with all registers the
+ * host's own.  Interrupts behind the shadow of STI; NMI and SMI at STGI.
+ */
+void svm_host_window(struct vcpu *v)
+{
+	svm_registers_save(v);
+	vmload(plat_pa(&my()->host).v);
+	asm volatile("stgi\n\tsti\n\tnop\n\tcli\n\tclgi" ::: "memory");
+	svm_registers_load(v);
+}
+
+/*
+ * Another ASID is as good as a flush of the present one, and every SVM has
+ * it; when they run out, everything is flushed and a generation begins.
+ */
+static void new_asid(struct vcpu *v, struct svm_cpu *c)
+{
+	struct svm_vcpu *x = svm_of(v);
+
+	if (++c->last_asid >= svm_caps.nr_asids) {
+		c->last_asid = 1;
+		c->generation++;
+		x->vmcb->tlb_control = TLB_FLUSH_ALL;
+	}
+	x->vmcb->asid = c->last_asid;
+	x->generation = c->generation;
+	svm_dirty(v, CLEAN_ASID);
+}
+
+void svm_flush(struct vcpu *v)
+{
+	if (svm_caps.flush_by_asid)
+		vmcb_of(v)->tlb_control = TLB_FLUSH_ASID;
+	else
+		svm_of(v)->generation = 0;
+}
+
+/* Moves past an emulated instruction, as the CPU would have. */
+static void retire(struct vcpu *v)
+{
+	struct vmcb *b = vmcb_of(v);
+
+	b->rip += v->advance;
+	b->int_state &= ~INTERRUPT_SHADOW;
+	v->advance = 0;
+}
+
+/* There is no preemption timer: the local APIC's ends the run. False: it is time already. */
+static bool arm_timer(u64 deadline)
+{
+	if (deadline <= rdtsc())
+		return false;
+	apic_timer_set(deadline);
+	return true;
+}
+
+static u64 nmi_deadline(const struct svm_vcpu *x, u64 deadline)
+{
+	if (x->nmi_masked)
+		return deadline; /* the handler's IRET will tell */
+	return min(deadline, rdtsc() + plat_tsc_khz() * NMI_POLL_US / 1000);
+}
+
+static void svm_run(struct vcpu *v, u64 deadline, struct vmexit *e)
+{
+	struct svm_vcpu *x = svm_of(v);
+	struct vmcb *b = x->vmcb;
+	struct cpu *cpu = this_cpu();
+	struct svm_cpu *c = cpu->backend;
+
+	if (unlikely(x->nmi_window))
+		deadline = nmi_deadline(x, deadline);
+	if (unlikely(cpu->timer_armed != deadline) && !arm_timer(deadline)) {
+		e->kind = EXIT_PREEMPT;
+		return;
+	}
+	if (unlikely(x->generation != c->generation))
+		new_asid(v, c);
+	if (v->advance)
+		retire(v);
+	b->clean = svm_caps.clean_bits ? x->clean : 0;
+	b->rax = v->gpr[GPR_RAX];
+	gs_base_write(x->gs_base);
+	svm_enter(v->gpr, x->vmcb_pa);
+	x->gs_base = gs_base_read();
+	gs_base_write((u64)cpu);
+	v->gpr[GPR_RAX] = b->rax;
+	b->tlb_control = 0;
+	x->clean = CLEAN_ALL;
+	svm_handle_exit(v, e);
+	if (unlikely(e->kind == EXIT_ENTRY_FAILED))
+		c->last_asid = svm_caps.nr_asids - 1; /* a flush that was due has not happened */
+}
+
+static void host_cpuid(u32 leaf, u32 sub, u32 regs[4])
+{
+	struct cpuid_regs r = cpuid(leaf, sub);
+
+	regs[0] = r.a;
+	regs[1] = r.b;
+	regs[2] = r.c;
+	regs[3] = r.d;
+}
+
+const struct cpu_backend svm_backend = {
+	.name = "SVM/NPT",
+	.format = &npt_format,
+	.hypercall_opcode = { 0x0f, 0x01, 0xd9 },
+	.vendor = "AuthenticAMD",
+	.probe = svm_probe,
+	.cpu_enable = svm_cpu_enable,
+	.cpu_disable = svm_cpu_disable,
+	.vcpu_init = svm_vcpu_init,
+	.vcpu_destroy = svm_vcpu_destroy,
+	.vcpu_load = svm_vcpu_load,
+	.vcpu_unload = svm_vcpu_unload,
+	.run = svm_run,
+	.retire = retire,
+	.flush = svm_flush,
+	.interruptible = svm_interruptible,
+	.nmi_allowed = svm_nmi_allowed,
+	.inject_interrupt = svm_inject_interrupt,
+	.inject_nmi = svm_inject_nmi,
+	.inject_exception = svm_inject_exception,
+	.interrupt_window = svm_interrupt_window,
+	.nmi_window = svm_nmi_window,
+	.get_state = svm_get_state,
+	.set_state = svm_set_state,
+	.get_reg = svm_get_reg,
+	.set_reg = svm_set_reg,
+	.host_cpuid = host_cpuid,
+	.xcr0_mask = guestregs_xcr0_mask,
+};

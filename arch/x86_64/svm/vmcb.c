@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a fresh VMCB holds, and the two permission maps that all VMs share. */
+#include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/cpu/regs.h>
+#include <arch/x86_64/svm/svm.h>
+#include <hv/base/string.h>
+#include <hv/vm.h>
+
+/* Ports: every access exits. MSRs: two bits each, read and write. APM: "MSR Intercepts" */
+static u8 io_map[3 * PAGE_SIZE] __aligned(4096);
+static u8 msr_map[2 * PAGE_SIZE] __aligned(4096);
+
+#define ALL_WRITE_BACK 0x0606060606060606UL
+#define PAUSE_COUNT 3000 /* PAUSEs in a row before an exit */
+#define PAUSE_GAP 128	 /* cycles between two that belong to the same loop */
+
+static void allow_msr(u32 msr)
+{
+	u32 base = msr >= 0xc0000000 ? 0x800 : 0, bit = (msr & 0x1fff) * 2;
+
+	msr_map[base + bit / 8] &= (u8) ~(3u << bit % 8);
+}
+
+/*
+ * MSRs that the guest reaches without an exit: those that VMLOAD or guestregs
+ * switch.  EFER shows SVME, the PAT is not the guest's, and not every CPU adds
+ * the TSC offset to RDMSR: those exit.
+ */
+static void maps_init(void)
+{
+	static const u32 msrs[] = {
+		MSR_FS_BASE,
+		MSR_GS_BASE,
+		MSR_KERNEL_GS_BASE,
+		MSR_STAR,
+		MSR_LSTAR,
+		MSR_CSTAR,
+		MSR_FMASK,
+		MSR_IA32_SYSENTER_CS,
+		MSR_IA32_SYSENTER_ESP,
+		MSR_IA32_SYSENTER_EIP,
+		MSR_TSC_AUX,
+	};
+
+	memset(io_map, 0xff, sizeof(io_map));
+	memset(msr_map, 0xff, sizeof(msr_map));
+	for (size_t i = 0; i < ARRAY_SIZE(msrs); i++)
+		allow_msr(msrs[i]);
+}
+
+static u64 image_pa(const void *p)
+{
+	return (u64)p - VA_IMAGE;
+}
+
+static void init_intercepts(struct vmcb *b)
+{
+	b->intercept_cr =
+		(u32)(INTERCEPT_CR_WRITE(4) | INTERCEPT_CR_WRITE(8) | INTERCEPT_CR_READ(8));
+	b->intercept_exceptions = (u32)(BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC));
+	b->intercept1 =
+		(u32)(INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_CR0_SELECTIVE |
+		      INTERCEPT_RDPMC | INTERCEPT_CPUID | INTERCEPT_INVD | INTERCEPT_HLT |
+		      INTERCEPT_INVLPGA | INTERCEPT_IOIO | INTERCEPT_MSR | INTERCEPT_SHUTDOWN);
+	b->intercept2 = (u32)(INTERCEPT2_ALL_SVM | INTERCEPT2_WBINVD | INTERCEPT2_MONITOR |
+			      INTERCEPT2_MWAIT | INTERCEPT2_MWAIT_ARMED | INTERCEPT2_XSETBV |
+			      INTERCEPT2_RDPRU);
+	if (svm_caps.pause_filter) {
+		b->intercept1 |= (u32)INTERCEPT_PAUSE;
+		b->pause_count = PAUSE_COUNT;
+		b->pause_threshold = svm_caps.pause_threshold ? PAUSE_GAP : 0;
+	}
+}
+
+void svm_vmcb_init(struct vcpu *v)
+{
+	struct svm_vcpu *x = svm_of(v);
+	struct vmcb *b = x->vmcb;
+
+	if (!io_map[0])
+		maps_init();
+	init_intercepts(b);
+	b->iopm_pa = image_pa(io_map);
+	b->msrpm_pa = image_pa(msr_map);
+	b->tsc_offset = v->vm->tsc_offset;
+	b->int_ctl = (u32)V_INTR_MASKING;
+	b->nested_ctl = NESTED_PAGING;
+	b->nested_cr3 = v->vm->p2m.root.v;
+	/*
+	 * The guest's RAM is write-back whatever its PAT says, as under EPT: it
+	 * must not be able to look past the caches at what a frame held before.
+	 */
+	b->g_pat = ALL_WRITE_BACK;
+	x->pat = 0x0007040600070406; /* as after reset; what the guest reads */
+	b->dr6 = 0xffff0ff0;
+	b->dr7 = 0x400;
+	b->rflags = 2;
+	b->efer = EFER_SVME;
+}
