@@ -29,6 +29,7 @@ static struct tss tss;
 static u8 trap_stack[8192] __attribute__((aligned(16)));
 static void (*handlers[256])(void);
 static volatile int caught = -1;
+static volatile u32 *step_counter;
 static volatile u64 resume_rip, resume_rsp;
 
 extern u8 bare_stubs[], bare_user_return[], bare_stacks[];
@@ -203,6 +204,11 @@ u64 bare_tsc_khz(void)
 	return r[0] ? r[0] : 1000000;
 }
 
+void bare_on_step(volatile u32 *counter)
+{
+	step_counter = counter;
+}
+
 void bare_on_interrupt(u8 vector, void (*fn)(void))
 {
 	handlers[vector] = fn;
@@ -214,6 +220,10 @@ void bare_trap(struct bare_frame *f)
 		if (handlers[f->vector])
 			handlers[f->vector]();
 		bare_apic_eoi();
+		return;
+	}
+	if (f->vector == 1 && step_counter) {
+		*step_counter += 1;
 		return;
 	}
 	if (resume_rip) {

@@ -45,6 +45,8 @@ void bare_on_interrupt(u8 vector, void (*fn)(void));
 int bare_catch(void (*fn)(void));
 /* The same, in ring 3. */
 int bare_catch_user(void (*fn)(void));
+/* While set, #DB counts there and goes on. */
+void bare_on_step(volatile u32 *counter);
 void bare_sleep_us(u64 us);
 u64 bare_tsc_khz(void);
 

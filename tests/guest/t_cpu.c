@@ -185,6 +185,28 @@ static int searcher(void)
 	return 0;
 }
 
+/* --- single-stepping: each instruction traps once, those that exit too ---------------- */
+
+static volatile u32 steps;
+
+static int single_step(void)
+{
+	u32 before;
+
+	bare_on_step(&steps);
+	__asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq\n" /* TF from the next one on */
+			 "xor %%eax, %%eax\n"
+			 "cpuid\n"
+			 "nop\n"
+			 "pushfq; andq $~0x100, (%%rsp); popfq\n" ::
+				 : "rax", "rbx", "rcx", "rdx", "memory", "cc");
+	before = steps;
+	bare_on_step(NULL);
+	/* xor, cpuid, nop, pushfq, andq, popfq */
+	CHECK_EQ(before, 6);
+	return 0;
+}
+
 /* --- ends ------------------------------------------------------------------------- */
 
 static int triple_fault(void)
@@ -276,6 +298,7 @@ int bare_main(void)
 		{ "triple-fault", triple_fault },
 		{ "power-off", power_off },
 		{ "exit-42", exit_42 },
+		{ "single-step", single_step },
 		{ "spin", spin },
 		{ "stopper", stopper },
 		{ "no-memory-there", no_memory_there },

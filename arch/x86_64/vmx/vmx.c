@@ -208,6 +208,9 @@ static void retire(struct vcpu *v)
 	if (unlikely(blocked & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)))
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
 			blocked & ~(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS));
+	/* A debugger in the guest steps over it like over any other instruction. */
+	if (unlikely(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF))
+		vmwrite(VMCS_GUEST_PENDING_DEBUG, PENDING_DEBUG_BS);
 	v->advance = 0;
 }
 
