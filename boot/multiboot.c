@@ -158,7 +158,8 @@ void boot_parse_multiboot1(const void *info, struct boot_info *bi)
 		const struct mb1_module *m = plat_ptr(HPA(mb->mods_addr));
 
 		for (u32 i = 0; i < mb->mods_count; i++)
-			boot_add_module(bi, m[i].start, m[i].end, module_name(plat_ptr(HPA(m[i].name))));
+			boot_add_module(bi, m[i].start, m[i].end,
+					module_name(plat_ptr(HPA(m[i].name))));
 	}
 	if (mb->flags & MB1_MMAP) {
 		const u8 *p = plat_ptr(HPA(mb->mmap_addr)), *end = p + mb->mmap_length;

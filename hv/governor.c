@@ -109,11 +109,15 @@ static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 
 static void apply(struct vm *vm, const struct policy_vm *in, const struct policy_vm_out *out)
 {
+	u64 moved;
+
 	atomic_store(&vm->balloon.hint, gov.out.hint);
 	if (out->target == in->target)
 		return;
 	balloon_set_target(vm, out->target);
-	if (in->target == 0 || out->target == 0 || out->target > in->target + in->size / 16)
+	/* The first and the last step, and large ones; not the many between. */
+	moved = max(in->target, out->target) - min(in->target, out->target);
+	if (moved > in->size / 16 || (moved > 256 && (!in->target || !out->target)))
 		log_line(
 			"why: %s: balloon %lu -> %lu MiB: %s (entitled to %lu MiB, rho %lu, f %u.%u %%, memory %s)",
 			vm->cfg->name, in->target >> 8, out->target >> 8,

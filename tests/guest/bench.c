@@ -88,7 +88,8 @@ static void world_switches(void)
 		report("hypercall", MEASURE(raw_vmcall(nr)), "instructions");
 	report("port-read", MEASURE(bare_inb(0x3fd)), "instructions");
 	report("port-read-nobody", MEASURE(bare_inb(0x21)), "instructions");
-	report("msr-read", MEASURE(bare_rdmsr(0x1b)), "instructions"); /* IA32_APIC_BASE: exits everywhere */
+	report("msr-read", MEASURE(bare_rdmsr(0x1b)),
+	       "instructions"); /* IA32_APIC_BASE: exits everywhere */
 }
 
 /* --- memory: needs scrubbed frames, so the host is given time to scrub -------------- */
