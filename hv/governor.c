@@ -141,6 +141,9 @@ static void decide(u64 now)
 	gov.in.state = gov.out.state;
 	gov.in.nr_vms = 0;
 	for (u32 i = 0; i < nr_vms; i++) {
+		if (vms[i]->again) /* what it starts with is to be found for it */
+			gov.in.free -= min(gov.in.free,
+					   (vms[i]->cfg->min + vms[i]->cfg->reserve) >> PAGE_SHIFT);
 		if (!vm_alive(vms[i]))
 			continue;
 		frame_reserve_fill(&vms[i]->p2m.acct);

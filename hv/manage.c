@@ -55,6 +55,7 @@ static u32 visible_state(const struct vm *vm)
 		return AERO_VM_PAUSED;
 	case VM_QUEUED:
 	case VM_STARTING:
+	case VM_BUILT:
 		return AERO_VM_STARTING;
 	case VM_NONE:
 		return AERO_VM_OFF;

@@ -19,6 +19,8 @@ struct vm *vms[MAX_VMS];
 u32 nr_vms;
 static u32 in_background;
 
+#define START_RETRY_MS 50
+
 struct p2m *vm_p2m_of(u16 owner)
 {
 	struct vm *vm = owner < nr_vms ? vms[owner] : NULL;
@@ -101,8 +103,7 @@ static int admit(const struct vm *vm)
 	u64 promised = 0, overhead, total = frames_stats().total;
 
 	for (u32 i = 0; i < nr_vms; i++)
-		if (vms[i] != vm &&
-		    (vm_alive(vms[i]) || atomic_load(&vms[i]->state) == VM_STARTING))
+		if (vms[i] != vm && (vm_alive(vms[i]) || atomic_load(&vms[i]->state) == VM_BUILT))
 			promised += (vms[i]->cfg->min + vms[i]->cfg->reserve) >> PAGE_SHIFT;
 	overhead = (vm->cfg->reserve >> PAGE_SHIFT) + vm->pages / 512 + 8;
 	if (promised + (vm->cfg->min >> PAGE_SHIFT) + overhead <= total)
@@ -117,6 +118,18 @@ static int admit(const struct vm *vm)
 /* Undoes a start that failed half-way; the reaper takes the memory. */
 static int give_up(struct vm *vm, int err)
 {
+	u64 now = plat_tsc();
+
+	if ((err == HV_ENOMEM || err == HV_EAGAIN) && now < vm->give_up_at) {
+		if (!vm->again)
+			log_line("vm %s: waits for memory to start", vm->cfg->name);
+		vm->again = true;
+		vm->next_try = now + START_RETRY_MS * plat_tsc_khz();
+		sched_event_at(vm->next_try);
+		atomic_store_seq(&vm->state, VM_ENDING);
+		return err;
+	}
+	vm->again = false;
 	vm_end(vm, VM_STATUS_CRASHED, "not started: %s", hv_strerror(err));
 	return err;
 }
@@ -187,13 +200,14 @@ static int vm_start(struct vm *vm)
 	log_line("vm %s: started, %lu KiB, %u vCPU%s, costs %lu KiB besides, %s", vm->cfg->name,
 		 vm->pages * 4, vm->nr_vcpus, vm->nr_vcpus > 1 ? "s" : "",
 		 (overhead_frames() - before) * 4, vm->cfg->kernel);
-	atomic_store_seq(&vm->state, VM_RUNNING);
-	sched_start(vm->vcpus[0]);
+	vm->again = false;
+	atomic_store_seq(&vm->state, VM_BUILT);
 	return HV_OK;
 }
 
 int vm_queue_start(struct vm *vm)
 {
+	vm->give_up_at = plat_tsc() + VM_START_PATIENCE_MS * plat_tsc_khz();
 	if (!atomic_cas(&vm->state, VM_ENDED, VM_QUEUED) &&
 	    !atomic_cas(&vm->state, VM_NONE, VM_QUEUED))
 		return HV_ESTATE;
@@ -207,7 +221,7 @@ void vm_end(struct vm *vm, int status, const char *fmt, ...)
 	va_list ap;
 
 	do {
-		if (old != VM_RUNNING && old != VM_PAUSED && old != VM_STARTING)
+		if (old != VM_RUNNING && old != VM_PAUSED && old != VM_STARTING && old != VM_BUILT)
 			return; /* somebody else ended it first */
 		if (atomic_cas(&vm->state, old, VM_ENDING))
 			break;
@@ -264,15 +278,38 @@ static bool reap_step(struct vm *vm)
 	}
 	for (u32 i = 0; i < vm->nr_vcpus; i++)
 		vcpu_fini(vm->vcpus[i]);
-	atomic_store_seq(&vm->state, VM_ENDED);
+	atomic_store_seq(&vm->state, vm->again ? VM_QUEUED : VM_ENDED);
 	return true;
 }
 
-/* Memory of VMs that have just ended is on its way. */
-static bool start_must_wait(void)
+/* VMs that were queued together run together: the first must not eat what the last is to start with. */
+static void release_built(void)
 {
-	quarantine_drain(256);
-	return frames_stats().quarantine && frames_available() < 512;
+	for (u32 i = 0; i < nr_vms; i++)
+		if (atomic_load(&vms[i]->state) == VM_QUEUED && !vms[i]->again)
+			return;
+	for (u32 i = 0; i < nr_vms; i++)
+		if (atomic_cas(&vms[i]->state, (u32)VM_BUILT, (u32)VM_RUNNING))
+			sched_start(vms[i]->vcpus[0]);
+}
+
+/* One VM's piece of work; false if there is none (now). */
+static bool work_on(struct vm *vm)
+{
+	switch (atomic_load(&vm->state)) {
+	case VM_ENDING:
+		reap_step(vm);
+		return true;
+	case VM_QUEUED:
+		if (vm->again && plat_tsc() < vm->next_try) {
+			sched_event_at(vm->next_try);
+			return false;
+		}
+		vm_start(vm);
+		return true;
+	default:
+		return false;
+	}
 }
 
 bool vm_background(void)
@@ -281,15 +318,10 @@ bool vm_background(void)
 
 	if (atomic_swap(&in_background, 1u))
 		return false;
-	for (u32 i = 0; i < nr_vms; i++) {
-		u32 state = atomic_load(&vms[i]->state);
-
-		if (state == VM_ENDING)
-			reap_step(vms[i]);
-		else if (state == VM_QUEUED && !start_must_wait())
-			vm_start(vms[i]);
-		worked |= state == VM_ENDING || state == VM_QUEUED;
-	}
+	quarantine_drain(256);
+	for (u32 i = 0; i < nr_vms; i++)
+		worked |= work_on(vms[i]);
+	release_built();
 	atomic_store_release(&in_background, 0u);
 	return worked;
 }

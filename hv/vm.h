@@ -17,6 +17,7 @@ enum vm_state {
 	VM_NONE,     /* never started */
 	VM_QUEUED,   /* to be started by vm_background() */
 	VM_STARTING, /* being built */
+	VM_BUILT,    /* runs as soon as those queued with it are built too */
 	VM_RUNNING,
 	VM_PAUSED, /* by management */
 	VM_ENDING, /* over; its memory is being taken back */
@@ -24,6 +25,7 @@ enum vm_state {
 };
 
 #define VM_STATUS_CRASHED 255
+#define VM_START_PATIENCE_MS 10000
 
 struct vm {
 	u16 id;
@@ -44,6 +46,9 @@ struct vm {
 	u32 active_permille;
 	u32 waiting;	 /* (a) vCPUs that wait for memory */
 	u64 wait_logged; /* TSC of the last line about it */
+	u64 next_try;	 /* TSC; a start that lacks memory is tried again */
+	u64 give_up_at;	 /* TSC */
+	bool again;	 /* (b) it is being taken apart to be tried again */
 	u64 teardown_gfn;
 	int exit_status;
 	char exit_reason[96];

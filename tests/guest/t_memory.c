@@ -64,13 +64,15 @@ static int toucher(void)
 	return 0;
 }
 
-/* Holds memory until the others (1 and 2) wait, then gives it away. */
+/* Holds memory, starts the others (1 and 2), and gives it away once they wait. */
 static int giver(void)
 {
 	CHECK(bare_balloon_start());
 	CHECK_EQ(bare_manage(AERO_CALL_SET_TARGET, self(), 0, NULL), 0);
 	vm_info(1); /* touches what it needs while there is memory */
 	CHECK(fill(2500, 1));
+	CHECK_EQ(bare_manage(AERO_CALL_RESTART, 1, 0, NULL), 0);
+	CHECK_EQ(bare_manage(AERO_CALL_RESTART, 2, 0, NULL), 0);
 	CHECK(wait_state(1, AERO_VM_WAITING, AERO_VM_ENDED));
 	CHECK(wait_state(2, AERO_VM_WAITING, AERO_VM_ENDED));
 	CHECK(vm_info(1).state == AERO_VM_WAITING || vm_info(2).state == AERO_VM_WAITING);
