@@ -51,10 +51,11 @@ static int timer(void)
 	start = bare_rdtsc();
 	bare_wrmsr(X2(LVT_TIMER), 0x60);
 	bare_wrmsr(X2(INITIAL), 2 * khz);
-	CHECK(bare_rdmsr(X2(CURRENT)) > 0);
+	/* Where the TSC is real time, an emulator may have been away for long. */
+	CHECK(bare_rdmsr(X2(CURRENT)) > 0 || bare_rdtsc() - start >= 2 * khz);
 	wait_for(&hits, 1);
 	took = bare_rdtsc() - start;
-	CHECK(took >= 2 * khz && took < 40 * khz);
+	CHECK(took >= 2 * khz && took < 400 * khz);
 	CHECK_EQ(bare_rdmsr(X2(CURRENT)), 0);
 	/* divided by 4 */
 	bare_wrmsr(X2(DIVIDE), 1);
