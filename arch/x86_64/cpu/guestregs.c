@@ -102,6 +102,23 @@ void guestregs_load(const struct guestregs *g)
 			wrmsr(msrs[i], g->msr[i]);
 }
 
+/*
+ * An x87 that holds nothing but its initial state is marked so, and XRSTOR
+ * initialises it instead of loading it.  Beside being less work this keeps
+ * QEMU 7.2 healthy: there, loading an x87 status on any CPU clears the first
+ * CPU's IGNNE by an update that is not atomic and that now and then undoes a
+ * flag that the first CPU changes meanwhile, such as "nested paging is on".
+ */
+static void drop_initial_x87(u64 *image)
+{
+	u64 used = (image[0] ^ 0x37f) | image[1] | image[2]; /* FCW FSW FTW FOP, FIP, FDP */
+
+	for (int i = 4; i < 20; i++) /* ST0 to ST7 */
+		used |= image[i];
+	if (!used)
+		image[FXSAVE_SIZE / 8] &= ~XCR0_X87; /* XSTATE_BV */
+}
+
 void guestregs_save(struct guestregs *g)
 {
 	if (host.xsave) {
@@ -109,6 +126,7 @@ void guestregs_save(struct guestregs *g)
 		asm volatile("xsave64 (%0)" ::"r"(g->xsave), "a"((u32)host.mask),
 			     "d"((u32)(host.mask >> 32))
 			     : "memory");
+		drop_initial_x87(g->xsave);
 	} else {
 		asm volatile("fxsave64 (%0)" ::"r"(g->xsave) : "memory");
 	}

@@ -68,6 +68,7 @@ void svm_set_state(struct vcpu *v, const struct guest_state *s)
 	b->seg[VMCB_IDTR] = (struct vmcb_seg){ .base = s->idtr_base, .limit = s->idtr_limit };
 	b->cpl = s->seg[SEG_SS].attr >> 5 & 3;
 	b->int_state = 0;
+	x->shadow_rip = UINT64_MAX;
 	b->event_inj = 0;
 	b->intercept1 &= ~(u32)INTERCEPT_IRET;
 	x->nmi_masked = x->iret_pending = false;
@@ -191,7 +192,7 @@ void svm_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
  * A virtual interrupt that is never delivered: as soon as it could be, its
  * intercept ends the guest's run.  The TPR is not asked; hv/dev/lapic.c has.
  */
-void svm_interrupt_window(struct vcpu *v, bool on)
+void svm_request_virq(struct vcpu *v, bool on)
 {
 	struct vmcb *b = vmcb_of(v);
 	u32 request = (u32)(V_IRQ | V_IGN_TPR | V_INTR_PRIO);
@@ -201,6 +202,13 @@ void svm_interrupt_window(struct vcpu *v, bool on)
 	b->intercept1 &= ~(u32)INTERCEPT_VINTR;
 	b->intercept1 |= on ? (u32)INTERCEPT_VINTR : 0;
 	svm_dirty(v, CLEAN_INTERCEPTS | CLEAN_INT_CTL);
+}
+
+void svm_interrupt_window(struct vcpu *v, bool on)
+{
+	svm_of(v)->irq_window = on; /* svm_run() looks at it */
+	if (!on)
+		svm_request_virq(v, false);
 }
 
 void svm_nmi_window(struct vcpu *v, bool on)

@@ -22,8 +22,8 @@
 
 struct svm_caps svm_caps;
 
-/* How soon an NMI that waits is looked at again: see iret() in exit.c. */
-#define NMI_POLL_US 50
+/* How soon we look again at what waits for a single instruction of the guest. */
+#define POLL_US 50
 
 static inline u64 gs_base_read(void)
 {
@@ -110,7 +110,7 @@ static int svm_cpu_enable(void)
 	if (err)
 		return err;
 	c = frame_alloc_pages(2);
-	if (!c)
+	if (!c || svm_maps_init())
 		return HV_ENOMEM;
 	/* The first ASID that is asked for begins another generation, and so flushes all. */
 	c->generation = 1;
@@ -247,7 +247,14 @@ static void retire(struct vcpu *v)
 
 	b->rip += v->advance;
 	b->int_state &= ~INTERRUPT_SHADOW;
+	svm_of(v)->shadow_rip = UINT64_MAX;
 	v->advance = 0;
+	/* A debugger in the guest steps over it like over any other instruction. */
+	if (unlikely(b->rflags & RFLAGS_TF)) {
+		b->dr6 |= DR6_BS;
+		svm_dirty(v, CLEAN_DR);
+		svm_inject_exception(v, VEC_DB, false, 0);
+	}
 }
 
 /* There is no preemption timer: the local APIC's ends the run. False: it is time already. */
@@ -259,11 +266,34 @@ static bool arm_timer(u64 deadline)
 	return true;
 }
 
-static u64 nmi_deadline(const struct svm_vcpu *x, u64 deadline)
+/*
+ * Something waits until the guest can take it.  Two conditions give no exit
+ * when they end, and so are looked at soon: an IRET that was intercepted but
+ * not yet executed (exit.c), and the shadow of STI or MOV SS.  VMRUN ought to
+ * restore the latter, and V_IRQ to wait for it; QEMU does not, and there the
+ * HLT in STI; HLT would be entered with its wake-up already consumed.
+ */
+static u64 open_windows(struct vcpu *v, u64 deadline)
 {
-	if (x->nmi_masked)
-		return deadline; /* the handler's IRET will tell */
-	return min(deadline, rdtsc() + plat_tsc_khz() * NMI_POLL_US / 1000);
+	struct svm_vcpu *x = svm_of(v);
+	bool shadow = x->vmcb->int_state & INTERRUPT_SHADOW, poll = shadow;
+
+	if (x->irq_window)
+		svm_request_virq(v, !shadow);
+	if (x->nmi_window && !x->nmi_masked)
+		poll = true;
+	return poll ? min(deadline, rdtsc() + plat_tsc_khz() * POLL_US / 1000) : deadline;
+}
+
+/* The instruction in the shadow has not been executed before RIP is another. */
+static inline void keep_shadow(struct svm_vcpu *x)
+{
+	struct vmcb *b = x->vmcb;
+
+	if (unlikely(b->int_state & INTERRUPT_SHADOW || b->rip == x->shadow_rip)) {
+		b->int_state |= INTERRUPT_SHADOW;
+		x->shadow_rip = b->rip;
+	}
 }
 
 static void svm_run(struct vcpu *v, u64 deadline, struct vmexit *e)
@@ -273,16 +303,16 @@ static void svm_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 	struct cpu *cpu = this_cpu();
 	struct svm_cpu *c = cpu->backend;
 
-	if (unlikely(x->nmi_window))
-		deadline = nmi_deadline(x, deadline);
+	if (v->advance)
+		retire(v);
+	if (unlikely(x->nmi_window || x->irq_window))
+		deadline = open_windows(v, deadline);
 	if (unlikely(cpu->timer_armed != deadline) && !arm_timer(deadline)) {
 		e->kind = EXIT_PREEMPT;
 		return;
 	}
 	if (unlikely(x->generation != c->generation))
 		new_asid(v, c);
-	if (v->advance)
-		retire(v);
 	b->clean = svm_caps.clean_bits ? x->clean : 0;
 	b->rax = v->gpr[GPR_RAX];
 	gs_base_write(x->gs_base);
@@ -292,6 +322,7 @@ static void svm_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 	v->gpr[GPR_RAX] = b->rax;
 	b->tlb_control = 0;
 	x->clean = CLEAN_ALL;
+	keep_shadow(x);
 	svm_handle_exit(v, e);
 	if (unlikely(e->kind == EXIT_ENTRY_FAILED))
 		c->last_asid = svm_caps.nr_asids - 1; /* a flush that was due has not happened */

@@ -46,6 +46,8 @@ struct svm_vcpu {
 	u64 gs_base;	/* the guest's, while the vCPU is loaded: the CPU has ours */
 	u64 pat;
 	u32 clean;	 /* parts of the VMCB that have not changed since the last entry */
+	bool irq_window; /* exit as soon as an interrupt could be taken */
+	u64 shadow_rip;	 /* where the guest was last seen in the shadow of STI or MOV SS */
 	bool nmi_masked; /* an NMI handler runs: its IRET is intercepted */
 	bool nmi_window; /* tell when that changes */
 	bool iret_pending;
@@ -131,9 +133,12 @@ void svm_inject_interrupt(struct vcpu *v, u8 vector);
 void svm_inject_nmi(struct vcpu *v);
 void svm_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error);
 void svm_interrupt_window(struct vcpu *v, bool on);
+void svm_request_virq(struct vcpu *v, bool on);
 void svm_nmi_window(struct vcpu *v, bool on);
 
 /* vmcb.c */
+/* The permission maps; once, on the boot CPU. HV_ENOMEM. */
+int svm_maps_init(void);
 void svm_vmcb_init(struct vcpu *v);
 
 extern struct pt_format npt_format;

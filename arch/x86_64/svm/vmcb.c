@@ -3,12 +3,15 @@
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/svm/svm.h>
+#include <hv/base/platform.h>
+#include <hv/base/platform.h>
 #include <hv/base/string.h>
 #include <hv/vm.h>
 
 /* Ports: every access exits. MSRs: two bits each, read and write. APM: "MSR Intercepts" */
-static u8 io_map[3 * PAGE_SIZE] __aligned(4096);
-static u8 msr_map[2 * PAGE_SIZE] __aligned(4096);
+static u8 *io_map, *msr_map;
+#define IO_MAP_ORDER 2 /* three pages */
+#define MSR_MAP_ORDER 1
 
 #define ALL_WRITE_BACK 0x0606060606060606UL
 #define PAUSE_COUNT 3000 /* PAUSEs in a row before an exit */
@@ -26,7 +29,7 @@ static void allow_msr(u32 msr)
  * switch.  EFER shows SVME, the PAT is not the guest's, and not every CPU adds
  * the TSC offset to RDMSR: those exit.
  */
-static void maps_init(void)
+int svm_maps_init(void)
 {
 	static const u32 msrs[] = {
 		MSR_FS_BASE,
@@ -42,15 +45,17 @@ static void maps_init(void)
 		MSR_TSC_AUX,
 	};
 
-	memset(io_map, 0xff, sizeof(io_map));
-	memset(msr_map, 0xff, sizeof(msr_map));
+	if (io_map)
+		return HV_OK;
+	io_map = frame_alloc_pages(IO_MAP_ORDER);
+	msr_map = frame_alloc_pages(MSR_MAP_ORDER);
+	if (!io_map || !msr_map)
+		return HV_ENOMEM;
+	memset(io_map, 0xff, PAGE_SIZE << IO_MAP_ORDER);
+	memset(msr_map, 0xff, PAGE_SIZE << MSR_MAP_ORDER);
 	for (size_t i = 0; i < ARRAY_SIZE(msrs); i++)
 		allow_msr(msrs[i]);
-}
-
-static u64 image_pa(const void *p)
-{
-	return (u64)p - VA_IMAGE;
+	return HV_OK;
 }
 
 static void init_intercepts(struct vmcb *b)
@@ -77,11 +82,9 @@ void svm_vmcb_init(struct vcpu *v)
 	struct svm_vcpu *x = svm_of(v);
 	struct vmcb *b = x->vmcb;
 
-	if (!io_map[0])
-		maps_init();
 	init_intercepts(b);
-	b->iopm_pa = image_pa(io_map);
-	b->msrpm_pa = image_pa(msr_map);
+	b->iopm_pa = plat_pa(io_map).v;
+	b->msrpm_pa = plat_pa(msr_map).v;
 	b->tsc_offset = v->vm->tsc_offset;
 	b->int_ctl = (u32)V_INTR_MASKING;
 	b->nested_ctl = NESTED_PAGING;
@@ -92,6 +95,7 @@ void svm_vmcb_init(struct vcpu *v)
 	 */
 	b->g_pat = ALL_WRITE_BACK;
 	x->pat = 0x0007040600070406; /* as after reset; what the guest reads */
+	x->shadow_rip = UINT64_MAX;
 	b->dr6 = 0xffff0ff0;
 	b->dr7 = 0x400;
 	b->rflags = 2;

@@ -170,6 +170,8 @@ _Static_assert(sizeof(struct vmcb) == 4096, "a VMCB is one page");
 #define EVENT(type, vector) (EVENT_VALID | (type) << 8 | (vector))
 
 #define VEC_AC 17
+#define RFLAGS_TF BIT(8)
+#define DR6_BS BIT(14)
 
 enum vmexit_code {
 	VMEXIT_READ_CR8 = 0x08,
