@@ -180,6 +180,21 @@ static const struct reason reasons[VMX_REASON_NR] = {
 	[VMX_REASON_XSETBV] = { "XSETBV", EXIT_UNDEFINED, 1, 0, 0, decode_xsetbv },
 };
 
+/* SDM: "VM-Entry Failures During or After Loading Guest State"; what the qualification adds. */
+static const char *invalid_state(u64 qualification)
+{
+	switch (qualification) {
+	case 2:
+		return "invalid guest state: the PDPTEs";
+	case 3:
+		return "invalid guest state: an NMI into a shadow of STI";
+	case 4:
+		return "invalid guest state: the VMCS link pointer";
+	default:
+		return "invalid guest state: see the registers above, and the emulator's log";
+	}
+}
+
 const char *vmx_reason_name(u32 reason)
 {
 	reason &= 0xffff;
@@ -236,6 +251,7 @@ void vmx_decode_exit(struct vcpu *v, struct vmexit *e)
 	} else if (unlikely(e->kind == EXIT_UNKNOWN || e->kind == EXIT_ENTRY_FAILED)) {
 		e->raw.reason = raw;
 		e->raw.info = qualification;
-		e->raw.name = r->name;
+		e->raw.name =
+			number == VMX_REASON_INVALID_STATE ? invalid_state(qualification) : r->name;
 	}
 }
