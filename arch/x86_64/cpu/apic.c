@@ -104,11 +104,6 @@ void apic_enable(void)
 	apic_write(APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
 }
 
-bool apic_is_x2(void)
-{
-	return apic.x2;
-}
-
 u32 apic_id(void)
 {
 	return apic.x2 ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24;

@@ -11,7 +11,6 @@ int apic_init(void);
 void apic_enable(void);
 u32 apic_id(void);
 void apic_eoi(void);
-bool apic_is_x2(void);
 
 void apic_send_ipi(u32 apic_id, u8 vector);
 void apic_send_init(u32 apic_id);

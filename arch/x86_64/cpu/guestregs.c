@@ -20,6 +20,20 @@ static struct {
 	unsigned int order;
 } host;
 
+const u32 guest_own_msrs[GUEST_OWN_MSRS] = {
+	MSR_FS_BASE,
+	MSR_GS_BASE,
+	MSR_KERNEL_GS_BASE,
+	MSR_STAR,
+	MSR_LSTAR,
+	MSR_CSTAR,
+	MSR_FMASK,
+	MSR_IA32_SYSENTER_CS,
+	MSR_IA32_SYSENTER_ESP,
+	MSR_IA32_SYSENTER_EIP,
+	MSR_TSC_AUX,
+};
+
 static const u32 msrs[GMSR_NR] = {
 	[GMSR_STAR] = MSR_STAR,
 	[GMSR_LSTAR] = MSR_LSTAR,

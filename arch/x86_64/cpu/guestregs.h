@@ -10,6 +10,13 @@
 
 #include <hv/base/types.h>
 
+/*
+ * MSRs that a guest reads and writes without an exit, on both back ends: each is
+ * switched, by the hardware's own means or here.
+ */
+#define GUEST_OWN_MSRS 11
+extern const u32 guest_own_msrs[GUEST_OWN_MSRS];
+
 enum { GMSR_STAR, GMSR_LSTAR, GMSR_CSTAR, GMSR_FMASK, GMSR_KERNEL_GS, GMSR_TSC_AUX, GMSR_NR };
 
 struct guestregs {

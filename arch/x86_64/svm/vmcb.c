@@ -25,26 +25,11 @@ static void allow_msr(u32 msr)
 }
 
 /*
- * MSRs that the guest reaches without an exit: those that VMLOAD or guestregs
- * switch.  EFER shows SVME, the PAT is not the guest's, and not every CPU adds
+ * The guest's own MSRs, which VMLOAD or guestregs switch.  EFER shows SVME, the PAT is not the guest's, and not every CPU adds
  * the TSC offset to RDMSR: those exit.
  */
 int svm_maps_init(void)
 {
-	static const u32 msrs[] = {
-		MSR_FS_BASE,
-		MSR_GS_BASE,
-		MSR_KERNEL_GS_BASE,
-		MSR_STAR,
-		MSR_LSTAR,
-		MSR_CSTAR,
-		MSR_FMASK,
-		MSR_IA32_SYSENTER_CS,
-		MSR_IA32_SYSENTER_ESP,
-		MSR_IA32_SYSENTER_EIP,
-		MSR_TSC_AUX,
-	};
-
 	if (io_map)
 		return HV_OK;
 	io_map = frame_alloc_pages(IO_MAP_ORDER);
@@ -53,8 +38,8 @@ int svm_maps_init(void)
 		return HV_ENOMEM;
 	memset(io_map, 0xff, PAGE_SIZE << IO_MAP_ORDER);
 	memset(msr_map, 0xff, PAGE_SIZE << MSR_MAP_ORDER);
-	for (size_t i = 0; i < ARRAY_SIZE(msrs); i++)
-		allow_msr(msrs[i]);
+	for (u32 i = 0; i < GUEST_OWN_MSRS; i++)
+		allow_msr(guest_own_msrs[i]);
 	return HV_OK;
 }
 

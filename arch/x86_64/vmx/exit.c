@@ -195,12 +195,6 @@ static const char *invalid_state(u64 qualification)
 	}
 }
 
-const char *vmx_reason_name(u32 reason)
-{
-	reason &= 0xffff;
-	return reason < VMX_REASON_NR && reasons[reason].name ? reasons[reason].name : "unknown";
-}
-
 const char *vmx_instruction_error(u32 error)
 {
 	/* SDM: "VM-Instruction Error Numbers" */

@@ -38,23 +38,9 @@ static void allow_msr(u32 msr, bool write)
 
 static void msr_bitmap_init(void)
 {
-	static const u32 read_write[] = {
-		MSR_FS_BASE,
-		MSR_GS_BASE,
-		MSR_KERNEL_GS_BASE,
-		MSR_STAR,
-		MSR_LSTAR,
-		MSR_CSTAR,
-		MSR_FMASK,
-		MSR_IA32_SYSENTER_CS,
-		MSR_IA32_SYSENTER_ESP,
-		MSR_IA32_SYSENTER_EIP,
-		MSR_TSC_AUX,
-	};
-
 	memset(vmx_msr_bitmap, 0xff, PAGE_SIZE);
-	for (size_t i = 0; i < ARRAY_SIZE(read_write); i++)
-		allow_msr(read_write[i], true);
+	for (u32 i = 0; i < GUEST_OWN_MSRS; i++)
+		allow_msr(guest_own_msrs[i], true);
 	allow_msr(MSR_IA32_TSC, false);
 	allow_msr(MSR_EFER, false);
 	allow_msr(MSR_IA32_PAT, false);

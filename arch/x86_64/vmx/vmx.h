@@ -78,7 +78,6 @@ int vmx_enter(u64 *gpr, u64 launched);
 
 /* exit.c: after a successful vmx_enter(). */
 void vmx_decode_exit(struct vcpu *v, struct vmexit *e);
-const char *vmx_reason_name(u32 reason);
 const char *vmx_instruction_error(u32 error);
 
 /* cr.c */
