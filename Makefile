@@ -13,7 +13,8 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 	-Wold-style-definition -Wpointer-arith -Wvla -Wno-missing-field-initializers
 FREESTANDING := -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
 	-fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer \
-	-fno-strict-aliasing -fcf-protection=none
+	-fno-strict-aliasing -fcf-protection=none -falign-functions=8 -falign-jumps=1 \
+	-falign-loops=1 -falign-labels=1
 
 # --- the hypervisor ------------------------------------------------------------------
 
@@ -23,6 +24,14 @@ HV_SRCS := $(wildcard boot/*.c hv/*.c hv/base/*.c hv/dev/*.c mm/*.c arch/x86_64/
 HV_ASM := $(wildcard arch/x86_64/*/*.S)
 HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASM:%.S=$(BUILD)/%.o)
 HV := $(BUILD)/aerostat.elf
+
+# What runs seldom is built small: the image has a bar, and the caches are the guests'.
+HV_SELDOM := boot/% hv/config.o hv/governor.o hv/images.o hv/loader.o hv/manage.o hv/policy.o \
+	hv/status.o hv/vm.o hv/base/% mm/audit.o arch/x86_64/cpu/% arch/x86_64/vmx/caps.o \
+	arch/x86_64/svm/caps.o arch/x86_64/svm/check.o
+HV_OFTEN := arch/x86_64/cpu/guestregs.o arch/x86_64/cpu/platform.o arch/x86_64/cpu/apic.o \
+	hv/base/string.o
+$(filter-out $(HV_OFTEN:%=$(BUILD)/%),$(filter $(HV_SELDOM:%=$(BUILD)/%),$(HV_OBJS))): HV_CFLAGS += -Os
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
