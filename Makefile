@@ -56,6 +56,8 @@ $(HV): $(HV_OBJS) boot/link.lds tools/symbols
 
 -include $(HV_OBJS:.o=.d)
 
+include boot/efi/efi.mk
+
 # --- guests ------------------------------------------------------------------------
 
 GUEST_CFLAGS := -std=gnu17 -O2 -g -I. $(WARNINGS) $(FREESTANDING) -Wno-return-type
@@ -93,12 +95,18 @@ TIMEOUT ?= 300
 RUN_ARGS := --emu $(EMU) --mem $(MEM) --smp $(SMP) --timeout $(TIMEOUT) \
 	$(if $(CPU),--cpu $(CPU)) $(if $(LOG),--log $(LOG)) $(if $(ARGS),--args "$(ARGS)")
 
-.PHONY: run test bench machine-test broken deps clean help
+.PHONY: run test image bench machine-test broken deps clean help
 
 run: ## Boot in an emulator and run the demo VMs, or those of CONF
 	$(Q)tools/deps build run
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tools/run --hv $(HV) --conf $(CONF) $(RUN_ARGS)
+
+image: ## build/aerostat.img, for a USB stick, with CONF and its guests
+	$(Q)tools/deps build image
+	$(Q)$(MAKE) --no-print-directory all $(EFI)
+	$(Q)tools/mkimage -o $(BUILD)/aerostat.img -k $(HV) -e $(EFI) -c $(CONF) -a "$(ARGS)"
+	@echo "  IMAGE $(BUILD)/aerostat.img; docs/hardware.md tells how to write it to a stick"
 
 test: ## All tests: on the host, then whole machines
 	$(Q)tools/deps build unit run
@@ -117,7 +125,7 @@ bench: ## What a guest pays, in instructions, and sizes
 	$(Q)tools/bench --hv $(HV) --emu $(EMU)
 
 deps: ## Install every package that any target needs (NO_INSTALL=1 only names them)
-	$(Q)tools/deps build run unit check
+	$(Q)tools/deps build run image unit check
 
 clean: ## Remove what was built
 	rm -rf $(BUILD)
@@ -150,7 +158,7 @@ check: ## Formatting, two compilers, walls between folders, static analysis
 	$(Q)tools/check
 
 # All that we compile; CC and BUILD say with what and where.
-objects: $(HV_OBJS) $(BARE_OBJS) $(GUEST_NAMES:%=$(BUILD)/guest/tests/guest/%.c.o)
+objects: $(HV_OBJS) $(EFI_OBJS) $(BARE_OBJS) $(GUEST_NAMES:%=$(BUILD)/guest/tests/guest/%.c.o)
 
 # Each header, first in a file of its own.
 headers: $(ALONE)

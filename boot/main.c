@@ -17,6 +17,7 @@
 #include <arch/x86_64/vmx/backend.h>
 #include <boot/acpi.h>
 #include <boot/boot_info.h>
+#include <boot/multiboot2.h>
 #include <hv/base/log.h>
 #include <hv/base/string.h>
 #include <hv/cpuid.h>
@@ -32,7 +33,6 @@
 #endif
 
 #define MULTIBOOT1_MAGIC 0x2badb002
-#define MULTIBOOT2_MAGIC 0x36d76289
 #define CONFIG_NAME "aerostat.conf"
 #define CONFIG_ORDER 5
 
