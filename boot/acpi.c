@@ -88,6 +88,16 @@ static bool parse_s5(const struct sdt *dsdt, struct power_info *power)
 	return false;
 }
 
+/* 64-bit fields came later, and firmware for UEFI may fill in only those. */
+static u64 late_field(const struct sdt *t, u32 at)
+{
+	u64 value = 0;
+
+	if (t->length >= at + sizeof(value))
+		memcpy(&value, (const u8 *)t + at, sizeof(value));
+	return value;
+}
+
 static void parse_fadt(const struct sdt *t, struct acpi_info *info)
 {
 	const u8 *p = (const u8 *)t;
@@ -96,10 +106,10 @@ static void parse_fadt(const struct sdt *t, struct acpi_info *info)
 	if (t->length < 92)
 		return;
 	info->pm_timer_port = p[91] ? (u16) * (const u32 *)(p + 76) : 0;
-	dsdt = table_at(*(const u32 *)(p + 40));
+	dsdt = table_at(late_field(t, 140) ?: *(const u32 *)(p + 40));
 	if (dsdt && parse_s5(dsdt, &info->power)) {
-		info->power.pm1a_control = (u16) * (const u32 *)(p + 64);
-		info->power.pm1b_control = (u16) * (const u32 *)(p + 68);
+		info->power.pm1a_control = (u16)(*(const u32 *)(p + 64) ?: late_field(t, 176));
+		info->power.pm1b_control = (u16)(*(const u32 *)(p + 68) ?: late_field(t, 188));
 	}
 }
 

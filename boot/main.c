@@ -43,6 +43,7 @@ const struct cpu_backend *backend;
 static struct boot_info bi;
 static struct acpi_info acpi;
 static struct config *config; /* too large for the image */
+static hpa_t trampoline;      /* where APs start; 0: nowhere */
 
 /* Before anything else works: a message and the end, honestly reported. */
 static void __attribute__((noreturn)) refuse(const char *why)
@@ -107,10 +108,11 @@ static void memory_init(void)
 	struct frame *table;
 
 	memcpy(ram, bi.ram, sizeof(ram)); /* all of it is mapped, not all of it is free */
-	boot_exclude(&bi, 0, MIB(1));	  /* the firmware's and the AP trampoline's */
 	boot_exclude(&bi, (u64)__image_start - VA_IMAGE, (u64)__image_end - VA_IMAGE);
 	for (u32 i = 0; i < bi.nr_modules; i++)
 		boot_exclude(&bi, bi.modules[i].start, bi.modules[i].end);
+	trampoline = HPA(boot_low_page(&bi)); /* UEFI keeps some of these pages for itself */
+	boot_exclude(&bi, 0, MIB(1));	      /* the firmware's and the AP trampoline's */
 	if (bi.error)
 		refuse(bi.error);
 	if (!bi.nr_ram)
@@ -311,7 +313,7 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	sched_init();
 	load_config();
 	limit_memory(); /* before other CPUs scrub */
-	smp_start(acpi.apic_ids, acpi.nr_cpus, ap_main);
+	smp_start(acpi.apic_ids, acpi.nr_cpus, trampoline, ap_main);
 	governor_init(&config->host);
 	s = frames_stats();
 	log_line("memory: %lu MiB for guests", (s.free_dirty + s.free_clean) >> 8);

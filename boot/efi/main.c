@@ -194,7 +194,7 @@ typedef void __attribute__((sysv_abi, noreturn)) (*enter_fn)(u32 info, u32 copie
 
 static void enter(const struct elf_plan *plan, struct info *info)
 {
-	u64 code_bytes = (u64)(enter_end - enter_start);
+	u64 code_bytes = (u64)enter_end - (u64)enter_start;
 	u64 page = memory_take(PAGE_SIZE, EfiLoaderCode);
 	struct copy *copies = (void *)(page + ALIGN_UP(code_bytes, 16UL));
 	struct efi_map map = { .at = take(MAP_BYTES) };

@@ -11,9 +11,6 @@
 #include <hv/base/string.h>
 #include <mm/epoch.h>
 
-/* Conventional memory below 640 KiB that is nobody's: we never use the first MiB as RAM. */
-#define TRAMPOLINE 0x8000
-
 extern u8 trampoline_start[], trampoline_end[];
 
 /* Filled in for the trampoline, which finds it at the end of its page. */
@@ -26,6 +23,7 @@ struct trampoline_args {
 
 static u32 nr_online = 1;
 static void (*ap_entry)(void);
+static hpa_t trampoline;
 
 u32 plat_nr_cpus(void)
 {
@@ -65,7 +63,7 @@ static bool wait_online(struct cpu *c, u64 us)
 static bool start_one(u32 apic)
 {
 	u32 id = nr_online;
-	struct trampoline_args *args = plat_ptr(HPA(TRAMPOLINE + PAGE_SIZE - sizeof(*args)));
+	struct trampoline_args *args = plat_ptr(HPA(trampoline.v + PAGE_SIZE - sizeof(*args)));
 
 	if (percpu_create(id, apic))
 		return false;
@@ -77,9 +75,9 @@ static bool start_one(u32 apic)
 	};
 	apic_send_init(apic);
 	wait_us(200);
-	apic_send_startup(apic, TRAMPOLINE >> PAGE_SHIFT);
+	apic_send_startup(apic, (u8)(trampoline.v >> PAGE_SHIFT));
 	if (!wait_online(cpus[id], 1000)) {
-		apic_send_startup(apic, TRAMPOLINE >> PAGE_SHIFT);
+		apic_send_startup(apic, (u8)(trampoline.v >> PAGE_SHIFT));
 		if (!wait_online(cpus[id], 100000)) {
 			apic_send_init(apic); /* so that it does not come up later, on this stack */
 			return false;
@@ -89,14 +87,18 @@ static bool start_one(u32 apic)
 	return true;
 }
 
-void smp_start(const u32 *apic_ids, u32 count, void (*entry)(void))
+void smp_start(const u32 *apic_ids, u32 count, hpa_t page, void (*entry)(void))
 {
 	u32 self = apic_id();
 
+	if (!page.v) {
+		log_line("smp: no free page below 640 KiB, where other CPUs start: one CPU only");
+		return;
+	}
 	ap_entry = entry;
-	memcpy(plat_ptr(HPA(TRAMPOLINE)), trampoline_start,
-	       (size_t)(trampoline_end - trampoline_start));
-	if (paging_map_trampoline(HPA(TRAMPOLINE)))
+	trampoline = page;
+	memcpy(plat_ptr(page), trampoline_start, (size_t)(trampoline_end - trampoline_start));
+	if (paging_map_trampoline(page))
 		return;
 	for (u32 i = 0; i < count; i++) {
 		if (apic_ids[i] == self)

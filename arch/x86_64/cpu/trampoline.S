@@ -7,8 +7,7 @@
 #include "regs.h"
 
 #define OFF(sym) ((sym) - trampoline_start)
-#define BASE 0x8000
-#define ARGS (BASE + 4096 - 32)
+#define ARGS (4096 - 32)
 
 	.section .rodata
 	.align 16
@@ -17,9 +16,15 @@
 trampoline_start:
 	cli
 	cld
-	xor %ax, %ax
+	mov %cs, %ax
 	mov %ax, %ds
-	lgdtl BASE + OFF(tramp_gdt_ptr)
+	movzwl %ax, %ebx
+	shl $4, %ebx			/* the page, wherever it is */
+	lea OFF(tramp_gdt)(%ebx), %eax
+	mov %eax, OFF(tramp_gdt_ptr) + 2
+	lea OFF(tramp64)(%ebx), %eax
+	mov %eax, OFF(tramp64_ptr)
+	lgdtl OFF(tramp_gdt_ptr)
 	mov $CR4_PAE, %eax
 	mov %eax, %cr4
 	mov ARGS, %eax
@@ -30,7 +35,7 @@ trampoline_start:
 	wrmsr
 	mov $(CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE), %eax
 	mov %eax, %cr0
-	ljmpl $SEL_CODE, $(BASE + OFF(tramp64))
+	ljmpl *OFF(tramp64_ptr)
 
 	.code64
 tramp64:
@@ -38,10 +43,10 @@ tramp64:
 	mov %eax, %ds
 	mov %eax, %es
 	mov %eax, %ss
-	mov ARGS + 8, %rsp
-	mov ARGS + 24, %rdi
+	mov ARGS + 8(%rbx), %rsp
+	mov ARGS + 24(%rbx), %rdi
 	xor %ebp, %ebp
-	call *ARGS + 16
+	call *ARGS + 16(%rbx)
 1:	hlt
 	jmp 1b
 
@@ -52,7 +57,10 @@ tramp_gdt:
 	.quad 0x00cf93000000ffff
 tramp_gdt_ptr:
 	.short 23
-	.long BASE + OFF(tramp_gdt)
+	.long 0
+tramp64_ptr:
+	.long 0
+	.short SEL_CODE
 trampoline_end:
 
 	.section .note.GNU-stack, "", @progbits
