@@ -93,13 +93,13 @@ SMP ?= 2
 TIMEOUT ?= 300
 
 RUN_ARGS := --emu $(EMU) --mem $(MEM) --smp $(SMP) --timeout $(TIMEOUT) \
-	$(if $(CPU),--cpu $(CPU)) $(if $(LOG),--log $(LOG)) $(if $(ARGS),--args "$(ARGS)")
+	$(if $(CPU),--cpu $(CPU)) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(LOG),--log $(LOG)) $(if $(ARGS),--args "$(ARGS)")
 
 .PHONY: run test image bench machine-test broken deps clean help
 
 run: ## Boot in an emulator and run the demo VMs, or those of CONF
-	$(Q)tools/deps build run
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tools/deps build run $(if $(filter uefi,$(FIRMWARE)),image)
+	$(Q)$(MAKE) --no-print-directory all $(if $(filter uefi,$(FIRMWARE)),$(EFI))
 	$(Q)tools/run --hv $(HV) --conf $(CONF) $(RUN_ARGS)
 
 image: ## build/aerostat.img, for a USB stick, with CONF and its guests
@@ -136,6 +136,7 @@ help: ## This list
 	@echo "Variables:"
 	@echo "  CONF=FILE     configuration to run [$(CONF)]"
 	@echo "  EMU=NAME      emulator: bochs, qemu or kvm [$(EMU)]"
+	@echo "  FIRMWARE=NAME bios, or uefi (with EMU=qemu) [bios]"
 	@echo "  CPU=MODEL     its CPU model [the emulator's best]"
 	@echo "  MEM=MiB       the machine's memory [$(MEM)]"
 	@echo "  SMP=N         its CPUs [$(SMP)]"

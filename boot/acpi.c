@@ -106,7 +106,9 @@ static void parse_fadt(const struct sdt *t, struct acpi_info *info)
 	if (t->length < 92)
 		return;
 	info->pm_timer_port = p[91] ? (u16) * (const u32 *)(p + 76) : 0;
-	dsdt = table_at(late_field(t, 140) ?: *(const u32 *)(p + 40));
+	dsdt = table_at(late_field(t, 140));
+	if (!dsdt)
+		dsdt = table_at(*(const u32 *)(p + 40));
 	if (dsdt && parse_s5(dsdt, &info->power)) {
 		info->power.pm1a_control = (u16)(*(const u32 *)(p + 64) ?: late_field(t, 176));
 		info->power.pm1b_control = (u16)(*(const u32 *)(p + 68) ?: late_field(t, 188));
