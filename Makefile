@@ -95,7 +95,7 @@ TIMEOUT ?= 300
 RUN_ARGS := --emu $(EMU) --mem $(MEM) --smp $(SMP) --timeout $(TIMEOUT) \
 	$(if $(CPU),--cpu $(CPU)) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(LOG),--log $(LOG)) $(if $(ARGS),--args "$(ARGS)")
 
-.PHONY: run test image bench machine-test broken deps clean help
+.PHONY: run test image bench machine-test firmware-test broken deps clean help
 
 run: ## Boot in an emulator and run the demo VMs, or those of CONF
 	$(Q)tools/deps build run $(if $(filter uefi,$(FIRMWARE)),image)
@@ -118,6 +118,11 @@ broken: ## Hypervisors with a part left out, whose tests must fail
 
 machine-test: all broken ## Whole-machine tests only; TESTS="cpu apic" chooses
 	$(Q)tests/run/run --emu $(EMU) $(TESTS)
+
+firmware-test: ## The image, booted by BIOS and by UEFI in QEMU; TESTS="uefi bios" chooses
+	$(Q)tools/deps build run image
+	$(Q)$(MAKE) --no-print-directory image CONF=tests/run/demo.conf ARGS=
+	$(Q)tests/run/firmware --image $(BUILD)/aerostat.img --guests $(BUILD)/guests $(TESTS)
 
 bench: ## What a guest pays, in instructions, and sizes
 	$(Q)tools/deps build run
