@@ -17,7 +17,8 @@ static void put(const char *s)
 	wide[n++] = '\r';
 	wide[n++] = '\n';
 	wide[n] = 0;
-	firmware->ConOut->OutputString(firmware->ConOut, wide);
+	if (firmware->ConOut) /* headless machines may have none */
+		firmware->ConOut->OutputString(firmware->ConOut, wide);
 }
 
 void say(const char *fmt, ...)
@@ -35,14 +36,15 @@ void say(const char *fmt, ...)
 static void wait_for_key(void)
 {
 	EFI_BOOT_SERVICES *bs = firmware->BootServices;
-	EFI_EVENT events[2] = { NULL, firmware->ConIn->WaitForKey };
+	EFI_EVENT events[2] = { NULL, firmware->ConIn ? firmware->ConIn->WaitForKey : NULL };
 	UINTN which;
 
 	if (EFI_ERROR(bs->CreateEvent(EVT_TIMER, TPL_APPLICATION, NULL, NULL, &events[0])))
 		return;
-	firmware->ConIn->Reset(firmware->ConIn, FALSE);
+	if (events[1])
+		firmware->ConIn->Reset(firmware->ConIn, FALSE);
 	bs->SetTimer(events[0], TimerRelative, (UINT64)WAIT_S * SECOND);
-	bs->WaitForEvent(2, events, &which);
+	bs->WaitForEvent(events[1] ? 2 : 1, events, &which);
 	bs->CloseEvent(events[0]);
 }
 
