@@ -93,8 +93,8 @@ struct file file_load(const char *path, const char *who, u64 limit)
 			who, path, BOOT_NAME_MAX - 1);
 	status = root->Open(root, &f, wide, EFI_FILE_MODE_READ, 0);
 	if (status == EFI_NOT_FOUND)
-		give_up("%s%s: no such file on this partition. Copy it there, or correct aerostat.conf.",
-			who, path);
+		give_up("%s%s: no such file on this partition. Copy it there%s.", who, path,
+			*who ? ", or correct aerostat.conf" : "");
 	if (EFI_ERROR(status))
 		give_up("%s%s: cannot be opened (%s).", who, path, status_text(status));
 	file.size = size_of(f, path, who, limit);
