@@ -7,7 +7,7 @@
 #include <boot/efi/loader.h>
 #include <hv/base/string.h>
 
-#define CHUNK MIB(1) /* some firmware fails at reads of everything at once */
+#define CHUNK KIB(128) /* some firmware fails at reads of everything at once */
 
 static EFI_FILE_HANDLE root;
 

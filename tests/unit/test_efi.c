@@ -5,6 +5,7 @@
  */
 #include <tests/fake/fake.h>
 
+#include <boot/acpi.h>
 #include <boot/boot_info.h>
 #include <boot/efi/elf.h>
 #include <boot/efi/loader.h>
@@ -200,6 +201,77 @@ static void low_page(void **state)
 	bi.nr_ram = 1;
 	bi.ram[0] = (struct boot_region){ 0, MIB(2) }; /* no hole at 640 KiB: do not believe it */
 	assert_int_equal(boot_low_page(&bi), KIB(636));
+}
+
+/* --- ACPI as firmware for UEFI has it ------------------------------------------------ */
+
+#define TABLES MIB(2) /* where the fake's memory begins */
+
+static u8 *table(u32 at, const char *signature, u32 length)
+{
+	u8 *t = fake.ram + TABLES + at;
+
+	memset(t, 0, length);
+	memcpy(t, signature, 4);
+	memcpy(t + 4, &length, 4);
+	return t;
+}
+
+static void set64(u8 *t, u32 at, u64 value)
+{
+	memcpy(t + at, &value, sizeof(value));
+}
+
+static void set32(u8 *t, u32 at, u32 value)
+{
+	memcpy(t + at, &value, sizeof(value));
+}
+
+static struct acpi_info acpi;
+
+/* One FADT of @length bytes, and two DSDTs that differ in their \_S5. */
+static void acpi_of(u32 length, u32 dsdt, u64 x_dsdt, u32 port, u64 x_port)
+{
+	static const u8 s5[] = { '_', 'S', '5', '_', 0x12, 0x06, 0x04, 0x0a };
+	u8 *xsdt = table(0x100, "XSDT", 44), *fadt = table(0x1000, "FACP", 276), *t;
+
+	set64(xsdt, 36, TABLES + 0x1000);
+	set32(fadt, 4, length);
+	set32(fadt, 40, dsdt);
+	set32(fadt, 64, port);
+	set64(fadt, 140, x_dsdt);
+	set64(fadt, 176, x_port);
+	for (u8 i = 0; i < 2; i++) {
+		t = table(0x2000 + i * 0x1000u, "DSDT", 80);
+		memcpy(t + 40, s5, sizeof(s5));
+		t[48] = i + 5;
+	}
+	bi = (struct boot_info){ .rsdp = "RSD PTR ", .rsdp_size = 36 };
+	bi.rsdp[15] = 2;
+	set64(bi.rsdp, 24, TABLES + 0x100);
+	memset(&acpi, 0, sizeof(acpi));
+	acpi_parse(&bi, &acpi);
+}
+
+static void newer_fadt(void **state)
+{
+	const u32 old = TABLES + 0x2000, new = TABLES + 0x3000;
+
+	(void)state;
+	fake_machine_at(TABLES >> PAGE_SHIFT, 16, 1);
+	acpi_of(276, old, 0, 0x604, 0);
+	assert_true(acpi.power.pm1a_control == 0x604 && acpi.power.s5_type_a == 5);
+	acpi_of(276, 0, new, 0, 0x1804);
+	assert_true(acpi.power.pm1a_control == 0x1804 && acpi.power.s5_type_a == 6);
+	acpi_of(276, old, new, 0x604, 0x1804); /* the newer DSDT; the ports are the same one */
+	assert_true(acpi.power.pm1a_control == 0x604 && acpi.power.s5_type_a == 6);
+	acpi_of(276, old, GIB(8), 0x604, 0); /* out of reach: the older one will do */
+	assert_true(acpi.power.pm1a_control == 0x604 && acpi.power.s5_type_a == 5);
+	acpi_of(116, old, new, 0x604, 0x1804); /* ACPI 1.0 has none of the newer fields */
+	assert_true(acpi.power.pm1a_control == 0x604 && acpi.power.s5_type_a == 5);
+	acpi_of(116, 0, new, 0, 0x1804);
+	assert_int_equal(acpi.power.pm1a_control, 0);
+	fake_machine_off();
 }
 
 /* --- the hypervisor's file -------------------------------------------------------- */
@@ -424,6 +496,7 @@ int main(void)
 		cmocka_unit_test(many_descriptors),
 		cmocka_unit_test(what_does_not_fit_is_known),
 		cmocka_unit_test(low_page),
+		cmocka_unit_test(newer_fadt),
 		cmocka_unit_test(image_plan),
 		cmocka_unit_test(image_refused),
 		cmocka_unit_test(leaving),
