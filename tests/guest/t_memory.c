@@ -70,15 +70,14 @@ static int giver(void)
 	CHECK(bare_balloon_start());
 	CHECK_EQ(bare_manage(AERO_CALL_SET_TARGET, self(), 0, NULL), 0);
 	vm_info(1); /* touches what it needs while there is memory */
-	CHECK(fill(2500, 1));
+	CHECK(fill(3600, 1));
 	CHECK_EQ(bare_manage(AERO_CALL_RESTART, 1, 0, NULL), 0);
 	CHECK_EQ(bare_manage(AERO_CALL_RESTART, 2, 0, NULL), 0);
-	CHECK(wait_state(1, AERO_VM_WAITING, AERO_VM_ENDED));
-	CHECK(wait_state(2, AERO_VM_WAITING, AERO_VM_ENDED));
-	CHECK(vm_info(1).state == AERO_VM_WAITING || vm_info(2).state == AERO_VM_WAITING);
+	CHECK(wait_state(1, AERO_VM_WAITING, AERO_VM_WAITING));
+	CHECK(wait_state(2, AERO_VM_WAITING, AERO_VM_WAITING));
 	CHECK(verify(1));
 	release_all();
-	CHECK(settle(2300, 100));
+	CHECK(settle(3400, 100));
 	CHECK(wait_state(1, AERO_VM_ENDED, AERO_VM_ENDED));
 	CHECK(wait_state(2, AERO_VM_ENDED, AERO_VM_ENDED));
 	return audit();
