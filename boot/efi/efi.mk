@@ -12,7 +12,7 @@ EFI_CFLAGS := -std=gnu17 -Os -g -I. $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI $(WARNIN
 EFI_SRCS := $(wildcard boot/efi/*.c) hv/config.c hv/base/format.c hv/base/string.c boot/efi/enter.S
 EFI_OBJS := $(EFI_SRCS:%=$(BUILD)/efi/%.o)
 
-$(BUILD)/efi/%.o: %
+$(BUILD)/efi/%.o: % Makefile boot/efi/efi.mk
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(EFI_CFLAGS) -MMD -MP -c $< -o $@
 
