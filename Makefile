@@ -18,8 +18,11 @@ FREESTANDING := -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-on
 
 # --- the hypervisor ------------------------------------------------------------------
 
+# gcc's and clang's words for retpolines whose thunks are ours (arch/x86_64/cpu/thunks.S).
+THUNKS := -fno-jump-tables $(if $(findstring clang,$(CC)),-mretpoline-external-thunk, \
+	-mindirect-branch=thunk-extern -mindirect-branch-register)
 HV_CFLAGS := -std=gnu17 -O2 -g -I. $(WARNINGS) $(FREESTANDING) -mcmodel=kernel \
-	-DVERSION='"$(VERSION)"' $(if $(BREAK),-DBREAK_$(BREAK))
+	$(THUNKS) -DVERSION='"$(VERSION)"' $(if $(BREAK),-DBREAK_$(BREAK))
 HV_SRCS := $(wildcard boot/*.c hv/*.c hv/base/*.c hv/dev/*.c mm/*.c arch/x86_64/*/*.c)
 HV_ASM := $(wildcard arch/x86_64/*/*.S)
 HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASM:%.S=$(BUILD)/%.o)

@@ -7,6 +7,7 @@
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/console.h>
 #include <arch/x86_64/cpu/guestregs.h>
+#include <arch/x86_64/cpu/mitigate.h>
 #include <arch/x86_64/cpu/paging.h>
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
@@ -236,7 +237,8 @@ static void choose_backend(void)
 static void ap_main(void)
 {
 	guestregs_cpu_init();
-	if (backend->cpu_enable() == HV_OK && balloon_cpu_init() == HV_OK)
+	if (mitigate_cpu_init() == HV_OK && backend->cpu_enable() == HV_OK &&
+	    balloon_cpu_init() == HV_OK)
 		sched_loop();
 	epoch_idle_enter(plat_cpu()); /* nobody waits for this CPU */
 	for (;;)
@@ -288,6 +290,35 @@ static void crash_if_asked(void)
 		asm volatile("int $2"); /* survived */
 }
 
+/* The value of @key (with its "=") on the command line, up to a blank; NULL: it is not there. */
+static const char *option(const char *key)
+{
+	for (const char *s = bi.cmdline; *s; s++)
+		if ((s == bi.cmdline || s[-1] == ' ') && !strncmp(s, key, strlen(key)))
+			return s + strlen(key);
+	return NULL;
+}
+
+static bool option_is(const char *value, const char *word)
+{
+	size_t n = strlen(word);
+
+	return !strncmp(value, word, n) && (!value[n] || value[n] == ' ');
+}
+
+static enum mitigate_mode mitigate_mode(void)
+{
+	const char *mode = option("mitigations=");
+
+	if (!mode || option_is(mode, "auto"))
+		return MITIGATE_AUTO;
+	if (option_is(mode, "off"))
+		return MITIGATE_OFF;
+	if (!option_is(mode, "force"))
+		refuse("mitigations= on the command line must be auto, off or force");
+	return MITIGATE_FORCE;
+}
+
 /* On the boot CPU's own guarded stack. */
 static void __attribute__((noreturn)) boot_on_stack(void)
 {
@@ -304,8 +335,10 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	cpus[0]->online = 1;
 	epoch_cpu_online(0);
 	guestregs_probe();
+	if (mitigate_init(mitigate_mode(), acpi.apic_ids, acpi.nr_cpus))
+		refuse("too little memory");
 	choose_backend();
-	if (backend->cpu_enable() || balloon_cpu_init())
+	if (mitigate_cpu_init() || backend->cpu_enable() || balloon_cpu_init())
 		refuse("virtualization cannot be switched on");
 	cpuid_init();
 	sched_init();

@@ -13,6 +13,7 @@
  */
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/cpu/mitigate.h>
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/svm/backend.h>
@@ -186,6 +187,7 @@ static void svm_vcpu_load(struct vcpu *v)
 {
 	struct svm_vcpu *x = svm_of(v);
 
+	mitigate_vcpu_load(v);
 	asm volatile("clgi" ::: "memory");
 	svm_registers_load(v);
 	guestregs_load(&x->regs);
@@ -315,6 +317,8 @@ static void svm_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 		new_asid(v, c);
 	b->clean = svm_caps.clean_bits ? x->clean : 0;
 	b->rax = v->gpr[GPR_RAX];
+	if (unlikely(mitigate_entries))
+		mitigate_entry(v);
 	gs_base_write(x->gs_base);
 	svm_enter(v->gpr, x->vmcb_pa);
 	x->gs_base = gs_base_read();

@@ -5,6 +5,7 @@
  * so no CPU ever has to clear another's.
  */
 #include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/cpu/mitigate.h>
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/vmx/backend.h>
@@ -177,6 +178,7 @@ static void vmx_vcpu_load(struct vcpu *v)
 {
 	struct vmx_vcpu *x = vmx_of(v);
 
+	mitigate_vcpu_load(v);
 	vmcs_load(x->vmcs_pa);
 	if (v->last_cpu != plat_cpu())
 		vmx_vmcs_load_host();
@@ -235,6 +237,8 @@ static void vmx_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 	vmwrite(VMCS_PREEMPTION_TIMER, min(ticks, (u64)UINT32_MAX));
 	if (v->advance)
 		retire(v);
+	if (unlikely(mitigate_entries))
+		mitigate_entry(v);
 	how = vmx_enter(v->gpr, x->launched);
 	if (unlikely(how)) {
 		entry_failed(v, e, how);
