@@ -334,9 +334,9 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	cpus[0]->apic_id = apic_id();
 	cpus[0]->online = 1;
 	epoch_cpu_online(0);
-	guestregs_probe();
 	if (mitigate_init(mitigate_mode(), acpi.apic_ids, acpi.nr_cpus))
 		refuse("too little memory");
+	guestregs_probe();
 	choose_backend();
 	if (mitigate_cpu_init() || backend->cpu_enable() || balloon_cpu_init())
 		refuse("virtualization cannot be switched on");

@@ -104,6 +104,7 @@ struct fake_backend_state {
 	u32 cpuid[64][6]; /* leaf, sub, four registers */
 	u32 nr_cpuid;
 	u64 xcr0;
+	u64 arch_capabilities;
 };
 extern struct fake_backend_state fake_cpu;
 extern const struct cpu_backend fake_backend;

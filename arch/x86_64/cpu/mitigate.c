@@ -132,7 +132,7 @@ static void report(const struct mitigations *m, enum mitigate_mode mode)
 					    "retpolines",
 			m->thunks && (m->auto_ibrs || m->host_spec_ctrl) ? " and retpolines" : "",
 			m->fill_rsb ? "returns filled after exits, " : "",
-			m->ibpb ?
+			m->has_ibpb ?
 				"barrier between VMs" :
 				"NO BARRIER between VMs, for want of microcode support; update the firmware");
 	if (m->smt_open)
@@ -184,6 +184,22 @@ int mitigate_cpu_init(void)
 	return HV_OK;
 }
 
+/* mitigations=off takes the controls from guests too: switching them costs at each exit. */
+void mitigate_host_cpuid(u32 leaf, u32 sub, u32 regs[4])
+{
+	struct cpuid_regs r = cpuid(leaf, sub);
+
+	if (mitigations.off && leaf == 7 && !sub)
+		r.d &= ~(u32)(SEVEN_EDX_SPEC_CTRL | SEVEN_EDX_STIBP | SEVEN_EDX_L1D_FLUSH |
+			      SEVEN_EDX_SSBD);
+	if (mitigations.off && leaf == 0x80000008)
+		r.b &= ~(u32)(EXT8_EBX_IBPB | EXT8_EBX_IBRS | EXT8_EBX_STIBP | EXT8_EBX_SSBD);
+	regs[0] = r.a;
+	regs[1] = r.b;
+	regs[2] = r.c;
+	regs[3] = r.d;
+}
+
 /* What is true of a guest's CPU too; the rest (TSX_CTRL, MISC_PACKAGE...) has other MSRs with it. */
 #define GUEST_ARCH_CAPS                                                                       \
 	(ARCH_CAP_RDCL_NO | ARCH_CAP_IBRS_ALL | BIT(2) /* RSBA */ | BIT(4) /* SSB_NO */ |     \
@@ -207,7 +223,7 @@ void mitigate_vcpu_load(const struct vcpu *v)
 	if (c->last_vm == v->vm && v->last_cpu != VCPU_NO_CPU)
 		return;
 	c->last_vm = v->vm;
-	if (mitigations.ibpb)
+	if (mitigations.has_ibpb)
 		wrmsr(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 }
 

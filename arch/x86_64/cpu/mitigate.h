@@ -19,6 +19,9 @@ int mitigate_cpu_init(void);
 
 extern struct mitigations mitigations;
 
+/* CPUID for struct cpu_backend: without the controls that guests are not to have. */
+void mitigate_host_cpuid(u32 leaf, u32 sub, u32 regs[4]);
+
 /* IA32_ARCH_CAPABILITIES for guests; 0: they have no such MSR. */
 u64 mitigate_guest_arch_caps(void);
 

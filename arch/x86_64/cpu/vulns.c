@@ -153,14 +153,13 @@ static void decide_spectre(const struct cpu_id *c, enum mitigate_mode mode, stru
 	bool history = eibrs && !(c->arch_caps & ARCH_CAP_BHI_NO);
 	bool history_control = c->seven2_edx & BIT(4); /* BHI_CTRL */
 
+	if (mode == MITIGATE_OFF)
+		return;
 	m->has_ibpb = c->seven_edx & SEVEN_EDX_SPEC_CTRL || c->ext8_ebx & EXT8_EBX_IBPB;
 	m->has_spec_ctrl =
 		c->seven_edx & (SEVEN_EDX_SPEC_CTRL | SEVEN_EDX_STIBP | SEVEN_EDX_SSBD) ||
 		c->ext8_ebx & (EXT8_EBX_IBRS | EXT8_EBX_STIBP | EXT8_EBX_SSBD);
 	m->has_flush_cmd = c->seven_edx & SEVEN_EDX_L1D_FLUSH;
-	if (mode == MITIGATE_OFF)
-		return;
-	m->ibpb = m->has_ibpb;
 	m->auto_ibrs = auto_ibrs;
 	if (eibrs)
 		m->host_spec_ctrl = (u32)SPEC_CTRL_IBRS;
@@ -173,7 +172,7 @@ static void decide_spectre(const struct cpu_id *c, enum mitigate_mode mode, stru
 
 void vulns_decide(const struct cpu_id *c, enum mitigate_mode mode, struct mitigations *m)
 {
-	*m = (struct mitigations){ 0 };
+	*m = (struct mitigations){ .off = mode == MITIGATE_OFF };
 	decide_l1tf(c, mode, m);
 	decide_buffers(c, mode, m);
 	decide_itlb(c, mode, m);

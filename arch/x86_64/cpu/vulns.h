@@ -11,7 +11,7 @@
 
 enum mitigate_mode {
 	MITIGATE_AUTO,	/* what the CPU needs */
-	MITIGATE_OFF,	/* nothing; guests can still protect themselves */
+	MITIGATE_OFF,	/* nothing, and nothing for guests to use */
 	MITIGATE_FORCE, /* everything, for tests and the distrustful */
 };
 
@@ -60,15 +60,15 @@ struct cpu_id {
 #define SPEC_CTRL_BHI_DIS_S BIT(10)
 
 struct mitigations {
-	bool l1d_flush;			   /* before each entry, by IA32_FLUSH_CMD */
-	bool l1d_displace;		   /* the same, by reading 64 KiB */
-	bool verw;			   /* before each entry and before idling */
-	bool no_exec_large;		   /* large pages of guests are not executable */
-	bool thunks;			   /* indirect branches of ours through retpolines */
-	bool fill_rsb;			   /* after each exit */
-	bool auto_ibrs;			   /* EFER.AutoIBRS */
-	bool ibpb;			   /* when a CPU goes from one VM to another */
-	bool has_ibpb;			   /* IA32_PRED_CMD is there */
+	bool off;	    /* by the user's wish */
+	bool l1d_flush;	    /* before each entry, by IA32_FLUSH_CMD */
+	bool l1d_displace;  /* the same, by reading 64 KiB */
+	bool verw;	    /* before each entry and before idling */
+	bool no_exec_large; /* large pages of guests are not executable */
+	bool thunks;	    /* indirect branches of ours through retpolines */
+	bool fill_rsb;	    /* after each exit */
+	bool auto_ibrs;	    /* EFER.AutoIBRS */
+	bool has_ibpb; /* IA32_PRED_CMD is there: used when a CPU goes from one VM to another */
 	bool has_spec_ctrl;		   /* IA32_SPEC_CTRL is there, so guests have one each */
 	bool has_flush_cmd;		   /* IA32_FLUSH_CMD is there */
 	u32 host_spec_ctrl;		   /* what the host runs with */

@@ -77,6 +77,7 @@ static int svm_probe(void)
 	missing = svm_caps_check(&c, &svm_caps);
 	if (missing)
 		return log_error(HV_ENODEV, "svm: %s", missing);
+	npt_format.large_no_exec = mitigations.no_exec_large;
 	npt_format.gib_pages = c.gib;
 	log_line("svm: NPT%s, %u ASIDs%s%s%s%s%s", c.gib ? " with 1 GiB pages" : "",
 		 svm_caps.nr_asids, svm_caps.nrip ? ", NRIP save" : "",
@@ -332,16 +333,6 @@ static void svm_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 		c->last_asid = svm_caps.nr_asids - 1; /* a flush that was due has not happened */
 }
 
-static void host_cpuid(u32 leaf, u32 sub, u32 regs[4])
-{
-	struct cpuid_regs r = cpuid(leaf, sub);
-
-	regs[0] = r.a;
-	regs[1] = r.b;
-	regs[2] = r.c;
-	regs[3] = r.d;
-}
-
 const struct cpu_backend svm_backend = {
 	.name = "SVM/NPT",
 	.format = &npt_format,
@@ -368,6 +359,7 @@ const struct cpu_backend svm_backend = {
 	.set_state = svm_set_state,
 	.get_reg = svm_get_reg,
 	.set_reg = svm_set_reg,
-	.host_cpuid = host_cpuid,
+	.host_cpuid = mitigate_host_cpuid,
+	.arch_capabilities = mitigate_guest_arch_caps,
 	.xcr0_mask = guestregs_xcr0_mask,
 };

@@ -38,7 +38,7 @@ int svm_maps_init(void)
 		return HV_ENOMEM;
 	memset(io_map, 0xff, PAGE_SIZE << IO_MAP_ORDER);
 	memset(msr_map, 0xff, PAGE_SIZE << MSR_MAP_ORDER);
-	for (u32 i = 0; i < GUEST_OWN_MSRS; i++)
+	for (u32 i = 0; i < nr_guest_own_msrs; i++)
 		allow_msr(guest_own_msrs[i]);
 	return HV_OK;
 }

@@ -92,6 +92,7 @@ static int vmx_probe(void)
 	if (missing)
 		return log_error(HV_ENODEV, "vmx: this CPU's VT-x lacks %s; Aerostat needs it",
 				 missing);
+	ept_format.large_no_exec = mitigations.no_exec_large;
 	ept_format.gib_pages = vmx_caps.ept_vpid & EPT_CAP_1G;
 	if (!vmx_caps.ept_ad)
 		ept_format.accessed = ept_format.dirty = 0;
@@ -250,19 +251,14 @@ static void vmx_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 
 static void host_cpuid(u32 leaf, u32 sub, u32 regs[4])
 {
-	struct cpuid_regs r = cpuid(leaf, sub);
-
+	mitigate_host_cpuid(leaf, sub, regs);
 	/* What our controls do not let a guest execute, it must not be told of. */
 	if (leaf == 7 && !(vmx_caps.cpu2 & CPU2_INVPCID))
-		r.b &= ~(u32)BIT(10);
+		regs[1] &= ~(u32)BIT(10);
 	if (leaf == 7 && !(vmx_caps.cpu2 & CPU2_RDTSCP))
-		r.c &= ~(u32)BIT(22);
+		regs[2] &= ~(u32)BIT(22);
 	if (leaf == 0x80000001 && !(vmx_caps.cpu2 & CPU2_RDTSCP))
-		r.d &= ~(u32)BIT(27);
-	regs[0] = r.a;
-	regs[1] = r.b;
-	regs[2] = r.c;
-	regs[3] = r.d;
+		regs[3] &= ~(u32)BIT(27);
 }
 
 const struct cpu_backend vmx_backend = {
@@ -292,5 +288,6 @@ const struct cpu_backend vmx_backend = {
 	.get_reg = vmx_get_reg,
 	.set_reg = vmx_set_reg,
 	.host_cpuid = host_cpuid,
+	.arch_capabilities = mitigate_guest_arch_caps,
 	.xcr0_mask = guestregs_xcr0_mask,
 };
