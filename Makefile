@@ -117,7 +117,7 @@ machine-test: all broken ## Whole-machine tests only; TESTS="cpu apic" chooses
 bench: ## What a guest pays, in instructions, and sizes
 	$(Q)tools/deps build run
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)tools/bench --hv $(HV) --emu $(EMU)
+	$(Q)tools/bench --hv $(HV) --emu $(EMU) $(if $(MITIGATIONS),--mitigations $(MITIGATIONS))
 
 deps: ## Install every package that any target needs (NO_INSTALL=1 only names them)
 	$(Q)tools/deps build run unit check
@@ -137,6 +137,7 @@ help: ## This list
 	@echo "  TIMEOUT=s     end a run after so many seconds [$(TIMEOUT)]"
 	@echo "  LOG=DIR       keep one file per VM and one for the host there"
 	@echo "  TESTS=NAMES   for machine-test: tests/run/NAME.conf"
+	@echo "  MITIGATIONS=M for bench: off, auto or force [off]"
 	@echo "  NO_INSTALL=1  do not install packages, only name what is missing"
 	@echo "  BUILD=DIR     where things are built [$(BUILD)]"
 	@echo "  V=1           show commands"

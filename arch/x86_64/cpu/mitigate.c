@@ -89,7 +89,9 @@ static void read_id(struct cpu_id *c)
 /* "Extended Topology Enumeration": how far to shift an APIC id to get the core's. */
 static bool threads_share_cores(const u32 *ids, u32 n)
 {
-	u32 shift = cpuid(0, 0).a >= 0xb ? cpuid(0xb, 0).a & 31 : 0;
+	struct cpuid_regs r = cpuid(0xb, 0);
+	bool threads = cpuid(0, 0).a >= 0xb && (r.c >> 8 & 0xff) == 1;
+	u32 shift = threads ? r.a & 31 : 0;
 
 	for (u32 i = 0; i < n; i++)
 		for (u32 j = 0; j < i; j++)
