@@ -19,7 +19,7 @@ FREESTANDING := -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-on
 # --- the hypervisor ------------------------------------------------------------------
 
 # gcc's and clang's words for retpolines whose thunks are ours (arch/x86_64/cpu/thunks.S).
-THUNKS := -fno-jump-tables $(if $(findstring clang,$(CC)),-mretpoline-external-thunk, \
+THUNKS := $(if $(findstring clang,$(CC)),-mretpoline-external-thunk, \
 	-mindirect-branch=thunk-extern -mindirect-branch-register)
 HV_CFLAGS := -std=gnu17 -O2 -g -I. $(WARNINGS) $(FREESTANDING) -mcmodel=kernel \
 	$(THUNKS) -DVERSION='"$(VERSION)"' $(if $(BREAK),-DBREAK_$(BREAK))

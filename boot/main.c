@@ -234,6 +234,39 @@ static void choose_backend(void)
 	log_line("cpu: %s", backend->name);
 }
 
+/* --- words of the command line ----------------------------------------------------- */
+
+/* The value of @key (with its "=") on the command line, up to a blank; NULL: it is not there. */
+static const char *option(const char *key)
+{
+	for (const char *s = bi.cmdline; *s; s++)
+		if ((s == bi.cmdline || s[-1] == ' ') && !strncmp(s, key, strlen(key)))
+			return s + strlen(key);
+	return NULL;
+}
+
+static bool option_is(const char *value, const char *word)
+{
+	size_t n = strlen(word);
+
+	return !strncmp(value, word, n) && (!value[n] || value[n] == ' ');
+}
+
+/* firmware=WHAT on the command line: leaves this CPU as some firmware does, for tests. */
+static void play_firmware(void)
+{
+	const char *what = option("firmware=");
+
+	if (!what)
+		return;
+	if (option_is(what, "x2apic"))
+		wrmsr_safe(MSR_IA32_APIC_BASE, rdmsr(MSR_IA32_APIC_BASE) | APIC_BASE_EXTD);
+	else if (option_is(what, "vtx-off")) /* if nobody has locked it yet */
+		wrmsr_safe(MSR_IA32_FEATURE_CONTROL, FEATURE_CONTROL_LOCKED);
+	else
+		refuse("firmware= on the command line must be x2apic or vtx-off");
+}
+
 static void ap_main(void)
 {
 	guestregs_cpu_init();
@@ -271,11 +304,8 @@ static u64 __attribute__((noinline)) overflow_stack(volatile u64 depth)
 
 static void crash_if_asked(void)
 {
-	const char *what = NULL;
+	const char *what = option("crash=");
 
-	for (const char *s = bi.cmdline; *s; s++)
-		if (!strncmp(s, "crash=", 6))
-			what = s + 6;
 	if (!what)
 		return;
 	if (!strncmp(what, "write", 5))
@@ -288,22 +318,6 @@ static void crash_if_asked(void)
 		hv_assert(!"asked for on the command line");
 	else if (!strncmp(what, "nmi", 3))
 		asm volatile("int $2"); /* survived */
-}
-
-/* The value of @key (with its "=") on the command line, up to a blank; NULL: it is not there. */
-static const char *option(const char *key)
-{
-	for (const char *s = bi.cmdline; *s; s++)
-		if ((s == bi.cmdline || s[-1] == ' ') && !strncmp(s, key, strlen(key)))
-			return s + strlen(key);
-	return NULL;
-}
-
-static bool option_is(const char *value, const char *word)
-{
-	size_t n = strlen(word);
-
-	return !strncmp(value, word, n) && (!value[n] || value[n] == ' ');
 }
 
 static enum mitigate_mode mitigate_mode(void)
@@ -325,6 +339,7 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	struct frame_stats s;
 
 	print_cpu();
+	play_firmware();
 	tsc_init(acpi.pm_timer_port);
 	pic_mask();
 	if (apic_init())

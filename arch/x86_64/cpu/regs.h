@@ -10,7 +10,8 @@
 #define APIC_BASE_EN (1 << 11)
 #define MSR_IA32_FEATURE_CONTROL 0x3a
 #define FEATURE_CONTROL_LOCKED (1 << 0)
-#define FEATURE_CONTROL_VMX (1 << 2) /* outside SMX */
+#define FEATURE_CONTROL_VMX_SMX (1 << 1) /* only inside SMX */
+#define FEATURE_CONTROL_VMX (1 << 2)	 /* outside SMX */
 #define MSR_IA32_SPEC_CTRL 0x48
 #define MSR_IA32_PRED_CMD 0x49
 #define MSR_IA32_BIOS_SIGN_ID 0x8b
@@ -40,6 +41,9 @@
 #define MSR_GS_BASE 0xc0000101
 #define MSR_KERNEL_GS_BASE 0xc0000102
 #define MSR_TSC_AUX 0xc0000103
+#define MSR_VM_CR 0xc0010114
+#define VM_CR_LOCK (1 << 3)
+#define VM_CR_SVMDIS (1 << 4)
 
 #define CR0_PE (1UL << 0)
 #define CR0_MP (1UL << 1)

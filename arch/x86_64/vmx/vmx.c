@@ -78,15 +78,15 @@ static int vmx_probe(void)
 {
 	struct vmx_msrs m = { 0 };
 	const char *missing;
-	u64 feature;
+	u64 feature, want;
 
 	if (!(cpuid(1, 0).c & BIT(5)))
 		return HV_ENOENT; /* boot/main.c says so, if no other back end fits */
-	feature = rdmsr(MSR_IA32_FEATURE_CONTROL);
-	if (feature & FEATURE_CONTROL_LOCKED && !(feature & FEATURE_CONTROL_VMX))
-		return log_error(
-			HV_ENODEV,
-			"vmx: the firmware has locked VT-x off: enable \"Virtualization Technology\" in its setup and switch the machine off and on");
+	rdmsr_safe(MSR_IA32_FEATURE_CONTROL, &feature);
+	missing = vmx_feature_control(feature, &want);
+	if (missing)
+		return log_error(HV_ENODEV, "vmx: %s", missing);
+	log_line("vmx: the firmware left VT-x %s", want == feature ? "on" : "unlocked: locked on");
 	read_msrs(&m);
 	missing = vmx_caps_check(&m, &vmx_caps);
 	if (missing)
@@ -104,14 +104,16 @@ static int vmx_probe(void)
 
 static int vmx_cpu_enable(void)
 {
-	u64 feature = rdmsr(MSR_IA32_FEATURE_CONTROL);
+	u64 feature, want;
 	u32 *region;
 
-	if (!(feature & FEATURE_CONTROL_LOCKED))
-		wrmsr(MSR_IA32_FEATURE_CONTROL,
-		      feature | FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMX);
-	else if (!(feature & FEATURE_CONTROL_VMX))
-		return log_error(HV_ENODEV, "vmx: locked off on CPU %u only", plat_cpu());
+	rdmsr_safe(MSR_IA32_FEATURE_CONTROL, &feature);
+	if (vmx_feature_control(feature, &want) ||
+	    (want != feature && !wrmsr_safe(MSR_IA32_FEATURE_CONTROL, want)))
+		return log_error(
+			HV_ENODEV,
+			"vmx: locked off on CPU %u only, which is not used; update the firmware",
+			plat_cpu());
 	region = frame_alloc_pages(0);
 	if (!region)
 		return HV_ENOMEM;
