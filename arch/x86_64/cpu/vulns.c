@@ -103,7 +103,9 @@ static void decide_l1tf(const struct cpu_id *c, enum mitigate_mode mode, struct 
 	m->l1d_flush = c->seven_edx & SEVEN_EDX_L1D_FLUSH;
 	m->l1d_displace = !m->l1d_flush;
 	m->smt_open |= has && c->smt;
-	if (m->l1d_displace)
+	if (m->l1d_displace && mode == MITIGATE_FORCE)
+		m->l1tf = "64 KiB read before guest entries (forced)";
+	else if (m->l1d_displace)
 		m->l1tf =
 			"no microcode support: 64 KiB read before guest entries instead; update the firmware";
 }
