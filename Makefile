@@ -15,6 +15,7 @@ FREESTANDING := -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-on
 	-fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer \
 	-fno-strict-aliasing -fcf-protection=none -falign-functions=8 -falign-jumps=1 \
 	-falign-loops=1 -falign-labels=1
+FREESTANDING += $(if $(findstring clang,$(CC)),-Wno-ignored-optimization-argument)
 
 # --- the hypervisor ------------------------------------------------------------------
 
