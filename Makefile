@@ -37,11 +37,11 @@ HV_OFTEN := arch/x86_64/cpu/guestregs.o arch/x86_64/cpu/platform.o arch/x86_64/c
 	hv/base/string.o
 $(filter-out $(HV_OFTEN:%=$(BUILD)/%),$(filter $(HV_SELDOM:%=$(BUILD)/%),$(HV_OBJS))): HV_CFLAGS += -Os
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HV_CFLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/%.o: %.S
+$(BUILD)/%.o: %.S Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HV_CFLAGS) -MMD -MP -c $< -o $@
 
@@ -68,7 +68,7 @@ GUESTS := $(GUEST_NAMES:%=$(BUILD)/guests/%.elf)
 BARE_SRCS := $(wildcard guest-driver/*.c guest-driver/bare/*.c) guest-driver/bare/crt0.S
 BARE_OBJS := $(addprefix $(BUILD)/guest/,$(addsuffix .o,$(BARE_SRCS)))
 
-$(BUILD)/guest/%.o: %
+$(BUILD)/guest/%.o: % Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_CFLAGS) -MMD -MP -c $< -o $@
 
@@ -89,12 +89,11 @@ hypervisor: $(HV)
 # --- run, test, measure ---------------------------------------------------------------
 
 CONF ?= tests/run/demo.conf
-EMU ?= bochs
 MEM ?= 160
 SMP ?= 2
 TIMEOUT ?= 300
 
-RUN_ARGS := --emu $(EMU) --mem $(MEM) --smp $(SMP) --timeout $(TIMEOUT) \
+RUN_ARGS := $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) --timeout $(TIMEOUT) \
 	$(if $(CPU),--cpu $(CPU)) $(if $(LOG),--log $(LOG)) $(if $(ARGS),--args "$(ARGS)")
 
 .PHONY: run test bench machine-test broken deps clean help
@@ -113,12 +112,13 @@ broken: ## Hypervisors with a part left out, whose tests must fail
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/break-shootdown BREAK=shootdown hypervisor
 
 machine-test: all broken ## Whole-machine tests only; TESTS="cpu apic" chooses
-	$(Q)tests/run/run --emu $(EMU) $(TESTS)
+	$(Q)tests/run/run $(if $(EMU),--emu $(EMU) --) $(TESTS)
 
 bench: ## What a guest pays, in instructions, and sizes
 	$(Q)tools/deps build run
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)tools/bench --hv $(HV) --emu $(EMU) $(if $(MITIGATIONS),--mitigations $(MITIGATIONS))
+	$(Q)tools/bench --hv $(HV) $(if $(EMU),--emu $(EMU)) \
+		$(if $(MITIGATIONS),--mitigations $(MITIGATIONS))
 
 deps: ## Install every package that any target needs (NO_INSTALL=1 only names them)
 	$(Q)tools/deps build run unit check
@@ -131,7 +131,8 @@ help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | sort | expand -t 16
 	@echo "Variables:"
 	@echo "  CONF=FILE     configuration to run [$(CONF)]"
-	@echo "  EMU=NAME      emulator: bochs, qemu or kvm [$(EMU)]"
+	@echo "  EMU=NAME      emulator: bochs (VT-x), qemu (SVM) or kvm [run: the fastest here;"
+	@echo "                tests and bench: bochs and qemu]"
 	@echo "  CPU=MODEL     its CPU model [the emulator's best]"
 	@echo "  MEM=MiB       the machine's memory [$(MEM)]"
 	@echo "  SMP=N         its CPUs [$(SMP)]"
