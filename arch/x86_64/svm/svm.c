@@ -309,8 +309,12 @@ static void svm_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 
 	if (v->advance)
 		retire(v);
-	if (unlikely(x->nmi_window || x->irq_window))
-		deadline = open_windows(v, deadline);
+	if (unlikely(x->before_entry)) {
+		if (x->mitigate)
+			mitigate_entry(v);
+		if (x->irq_window || x->nmi_window)
+			deadline = open_windows(v, deadline);
+	}
 	if (unlikely(cpu->timer_armed != deadline) && !arm_timer(deadline)) {
 		e->kind = EXIT_PREEMPT;
 		return;
@@ -319,8 +323,6 @@ static void svm_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 		new_asid(v, c);
 	b->clean = svm_caps.clean_bits ? x->clean : 0;
 	b->rax = v->gpr[GPR_RAX];
-	if (unlikely(mitigate_entries))
-		mitigate_entry(v);
 	gs_base_write(x->gs_base);
 	svm_enter(v->gpr, x->vmcb_pa);
 	x->gs_base = gs_base_read();
