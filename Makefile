@@ -18,8 +18,11 @@ FREESTANDING := -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-on
 
 # --- the hypervisor ------------------------------------------------------------------
 
+# gcc's and clang's words for retpolines whose thunks are ours (arch/x86_64/cpu/thunks.S).
+THUNKS := $(if $(findstring clang,$(CC)),-mretpoline-external-thunk, \
+	-mindirect-branch=thunk-extern -mindirect-branch-register)
 HV_CFLAGS := -std=gnu17 -O2 -g -I. $(WARNINGS) $(FREESTANDING) -mcmodel=kernel \
-	-DVERSION='"$(VERSION)"' $(if $(BREAK),-DBREAK_$(BREAK))
+	$(THUNKS) -DVERSION='"$(VERSION)"' $(if $(BREAK),-DBREAK_$(BREAK))
 HV_SRCS := $(wildcard boot/*.c hv/*.c hv/base/*.c hv/dev/*.c mm/*.c arch/x86_64/*/*.c)
 HV_ASM := $(wildcard arch/x86_64/*/*.S)
 HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASM:%.S=$(BUILD)/%.o)
@@ -127,7 +130,8 @@ firmware-test: ## The image, booted by BIOS and by UEFI in QEMU; TESTS="uefi bio
 bench: ## What a guest pays, in instructions, and sizes
 	$(Q)tools/deps build run
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)tools/bench --hv $(HV) $(if $(EMU),--emu $(EMU))
+	$(Q)tools/bench --hv $(HV) $(if $(EMU),--emu $(EMU)) \
+		$(if $(MITIGATIONS),--mitigations $(MITIGATIONS))
 
 deps: ## Install every package that any target needs (NO_INSTALL=1 only names them)
 	$(Q)tools/deps build run image unit check
@@ -149,6 +153,7 @@ help: ## This list
 	@echo "  TIMEOUT=s     end a run after so many seconds [$(TIMEOUT)]"
 	@echo "  LOG=DIR       keep one file per VM and one for the host there"
 	@echo "  TESTS=NAMES   for machine-test: tests/run/NAME.conf"
+	@echo "  MITIGATIONS=M for bench: off, auto or force [off]"
 	@echo "  NO_INSTALL=1  do not install packages, only name what is missing"
 	@echo "  BUILD=DIR     where things are built [$(BUILD)]"
 	@echo "  V=1           show commands"

@@ -7,6 +7,7 @@
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/console.h>
 #include <arch/x86_64/cpu/guestregs.h>
+#include <arch/x86_64/cpu/mitigate.h>
 #include <arch/x86_64/cpu/paging.h>
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
@@ -235,10 +236,44 @@ static void choose_backend(void)
 	log_line("cpu: %s", backend->name);
 }
 
+/* --- words of the command line ----------------------------------------------------- */
+
+/* The value of @key (with its "=") on the command line, up to a blank; NULL: it is not there. */
+static const char *option(const char *key)
+{
+	for (const char *s = bi.cmdline; *s; s++)
+		if ((s == bi.cmdline || s[-1] == ' ') && !strncmp(s, key, strlen(key)))
+			return s + strlen(key);
+	return NULL;
+}
+
+static bool option_is(const char *value, const char *word)
+{
+	size_t n = strlen(word);
+
+	return !strncmp(value, word, n) && (!value[n] || value[n] == ' ');
+}
+
+/* firmware=WHAT on the command line: leaves this CPU as some firmware does, for tests. */
+static void play_firmware(void)
+{
+	const char *what = option("firmware=");
+
+	if (!what)
+		return;
+	if (option_is(what, "x2apic"))
+		wrmsr_safe(MSR_IA32_APIC_BASE, rdmsr(MSR_IA32_APIC_BASE) | APIC_BASE_EXTD);
+	else if (option_is(what, "vtx-off")) /* if nobody has locked it yet */
+		wrmsr_safe(MSR_IA32_FEATURE_CONTROL, FEATURE_CONTROL_LOCKED);
+	else
+		refuse("firmware= on the command line must be x2apic or vtx-off");
+}
+
 static void ap_main(void)
 {
 	guestregs_cpu_init();
-	if (backend->cpu_enable() == HV_OK && balloon_cpu_init() == HV_OK)
+	if (mitigate_cpu_init() == HV_OK && backend->cpu_enable() == HV_OK &&
+	    balloon_cpu_init() == HV_OK)
 		sched_loop();
 	epoch_idle_enter(plat_cpu()); /* nobody waits for this CPU */
 	for (;;)
@@ -271,11 +306,8 @@ static u64 __attribute__((noinline)) overflow_stack(volatile u64 depth)
 
 static void crash_if_asked(void)
 {
-	const char *what = NULL;
+	const char *what = option("crash=");
 
-	for (const char *s = bi.cmdline; *s; s++)
-		if (!strncmp(s, "crash=", 6))
-			what = s + 6;
 	if (!what)
 		return;
 	if (!strncmp(what, "write", 5))
@@ -290,12 +322,26 @@ static void crash_if_asked(void)
 		asm volatile("int $2"); /* survived */
 }
 
+static enum mitigate_mode mitigate_mode(void)
+{
+	const char *mode = option("mitigations=");
+
+	if (!mode || option_is(mode, "auto"))
+		return MITIGATE_AUTO;
+	if (option_is(mode, "off"))
+		return MITIGATE_OFF;
+	if (!option_is(mode, "force"))
+		refuse("mitigations= on the command line must be auto, off or force");
+	return MITIGATE_FORCE;
+}
+
 /* On the boot CPU's own guarded stack. */
 static void __attribute__((noreturn)) boot_on_stack(void)
 {
 	struct frame_stats s;
 
 	print_cpu();
+	play_firmware();
 	tsc_init(acpi.pm_timer_port);
 	pic_mask();
 	if (apic_init())
@@ -305,9 +351,11 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	cpus[0]->apic_id = apic_id();
 	cpus[0]->online = 1;
 	epoch_cpu_online(0);
+	if (mitigate_init(mitigate_mode(), acpi.apic_ids, acpi.nr_cpus))
+		refuse("too little memory");
 	guestregs_probe();
 	choose_backend();
-	if (backend->cpu_enable() || balloon_cpu_init())
+	if (mitigate_cpu_init() || backend->cpu_enable() || balloon_cpu_init())
 		refuse("virtualization cannot be switched on");
 	cpuid_init();
 	sched_init();

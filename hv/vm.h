@@ -41,8 +41,9 @@ struct vm {
 	struct vcpu *vcpus[MAX_VCPUS];
 	u64 pages; /* of memory, in 4 KiB */
 	u64 tsc_offset;
-	u64 faults; /* demand-zero faults served */
-	u64 active; /* estimate, in pages */
+	u64 faults;	 /* demand-zero faults served */
+	u64 exec_splits; /* (l) large pages split because code ran in them */
+	u64 active;	 /* estimate, in pages */
 	u32 active_permille;
 	u32 waiting;	 /* (a) vCPUs that wait for memory */
 	u64 wait_logged; /* TSC of the last line about it */

@@ -104,11 +104,12 @@ struct fake_backend_state {
 	u32 cpuid[64][6]; /* leaf, sub, four registers */
 	u32 nr_cpuid;
 	u64 xcr0;
+	u64 arch_capabilities;
 };
 extern struct fake_backend_state fake_cpu;
 extern const struct cpu_backend fake_backend;
 extern struct pt_format ept_format;
-extern const struct pt_format npt_format;
+extern struct pt_format npt_format;
 
 void fake_backend_reset(const struct pt_format *fmt);
 void fake_play(const struct vmexit *e);

@@ -274,6 +274,46 @@ static int victim(void)
 	}
 }
 
+/* --- code in pages that were data, in large pages of the host's if it has them ---------- */
+
+#define CODE_BLOCKS 4
+
+static u32 call(u64 page, u64 offset)
+{
+	return ((u32(*)(void))((u8 *)bare_ptr(page) + offset))();
+}
+
+/* mov $@value, %eax; ret */
+static void plant_code(u64 page, u64 offset, u32 value)
+{
+	volatile u8 *p = (u8 *)bare_ptr(page) + offset;
+
+	p[0] = 0xb8;
+	for (int i = 0; i < 4; i++)
+		p[1 + i] = (u8)(value >> 8 * i);
+	p[5] = 0xc3;
+}
+
+/* Everywhere in each 2 MiB block, written before it is run and again after. */
+static int code(void)
+{
+	u64 block[CODE_BLOCKS];
+
+	for (u32 i = 0; i < CODE_BLOCKS; i++) {
+		block[i] = bare_page_alloc(9);
+		CHECK(block[i]);
+		for (u64 at = 0; at < 512 * PAGE; at += 64 * PAGE + 64)
+			plant_code(block[i], at, (u32)(i << 24 | at));
+	}
+	for (u32 i = 0; i < CODE_BLOCKS; i++)
+		for (u64 at = 0; at < 512 * PAGE; at += 64 * PAGE + 64) {
+			CHECK_EQ(call(block[i], at), (u32)(i << 24 | at));
+			plant_code(block[i], at, ~(u32)at);
+			CHECK_EQ(call(block[i], at), ~(u32)at);
+		}
+	return 0;
+}
+
 int bare_main(void)
 {
 	static const struct test_case cases[] = {
@@ -287,6 +327,7 @@ int bare_main(void)
 		{ "reclaim", reclaim_under_writer },
 		{ "victim", victim },
 		{ "soak-up", soak_up },
+		{ "code", code },
 		{ NULL, NULL },
 	};
 

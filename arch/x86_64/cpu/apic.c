@@ -78,14 +78,16 @@ int apic_init(void)
 
 	if (!(one.d & BIT(9)))
 		return log_error(HV_ENODEV, "no local APIC: enable it in the firmware setup");
-	apic.x2 = one.c & BIT(21);
+	/* Firmware may have left x2APIC on: there is no way back that keeps the APIC enabled. */
+	apic.x2 = one.c & BIT(21) || base & APIC_BASE_EXTD;
 	apic.deadline_mode = one.c & BIT(24);
 	if (!apic.x2) {
 		apic.mmio = paging_map_mmio(HPA(base & 0xffffff000UL), PAGE_SIZE, PAGING_UC);
 		if (!apic.mmio)
 			return HV_ENOMEM;
 	}
-	log_line("apic: %s, timer %s", apic.x2 ? "x2APIC" : "xAPIC",
+	log_line("apic: %s%s, timer %s", apic.x2 ? "x2APIC" : "xAPIC",
+		 base & APIC_BASE_EXTD ? " left on by the firmware" : "",
 		 apic.deadline_mode ? "by TSC deadline" : "one-shot");
 	return HV_OK;
 }

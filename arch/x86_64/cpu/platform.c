@@ -2,6 +2,7 @@
 /* hv/base/platform.h on hardware. */
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/cpu/mitigate.h>
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/power.h>
 #include <arch/x86_64/cpu/regs.h>
@@ -55,6 +56,7 @@ void host_interrupt(u32 vector)
 void plat_idle(u64 deadline, const u32 *wake)
 {
 	apic_timer_set(deadline);
+	mitigate_idle();
 	/* A kick that comes after this check is taken right behind STI. */
 	if (!atomic_load_seq(wake))
 		asm volatile("sti; hlt; cli" ::: "memory");
