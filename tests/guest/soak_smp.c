@@ -3,7 +3,7 @@
  * The large soak's guest: all its vCPUs lock, unlock, use and pop the same
  * memory at once, restart the driver, and know at every moment what each page
  * must hold.  The first VM also ends, stops and restarts the others.
- *   seed=N entries=N (accepted, of one life) lives=N flip=N
+ *   seed=N entries=N (accepted, of one life) lives=N cut=PAGES flip=N
  * Every decision comes from the seed, the VM, its life and the vCPU; how the
  * vCPUs interleave does not.
  *
@@ -16,6 +16,8 @@
 #define BLOCKS 12
 #define PAGES (BLOCKS * 512)
 #define KEPT 64
+#define HOT 48 /* wild pages that are used most */
+#define WILD_STRIDE 64
 #define HELD 4 /* blocks that a batch spreads over */
 #define WORKERS 2
 #define STEP 0x9e3779b97f4a7c15ul /* between two words of a page */
@@ -46,7 +48,7 @@ static u8 state[PAGES];
 static u32 generation[PAGES];
 static u64 first, wild, kept, memory, salt, life, share, target, pops, wild_pops, flip;
 static u64 marked; /* accepted entries at the last line about them */
-static u32 done;
+static u32 done, scribbling;
 static struct aero_batch batches[WORKERS] __attribute__((aligned(4096)));
 static struct worker workers[WORKERS];
 
@@ -282,46 +284,78 @@ static int verify_entry(struct worker *w, u64 entry)
 	return 0;
 }
 
-/* One batch over the blocks held: entries of one size or of both, some twice, some wrong. */
-static int send_batch(struct worker *w, bool lock)
+/* A page of the block at @page, mostly one that the entry will be accepted for. */
+static u64 pick(struct worker *w, u64 page, bool lock)
 {
-	u64 n = 1 + rnd(w, rnd(w, 8) ? 64 : AERO_BATCH_MAX), large = rnd(w, 3), odd = rnd(w, n * 4);
-	u64 *e = w->batch->entry, wrong = 0;
+	u64 i = rnd(w, 512);
 
-	if (large == 2)
-		n = 1 + rnd(w, 2 * HELD);
+	if (rnd(w, 4))
+		for (int n = 0; n < 512 && (state[page + i] == LOCKED) == lock; n++)
+			i = (i + 1) % 512;
+	return page + i;
+}
+
+/* What a batch is made of. */
+enum { SMALL, MIXED, LARGE, MIXES };
+
+/* One entry for the blocks held. */
+static u64 an_entry(struct worker *w, u64 mix_of, bool lock)
+{
+	u64 page = w->held[rnd(w, w->nr_held)] * 512;
+
+	if (mix_of == LARGE || (mix_of == MIXED && !rnd(w, 16)))
+		return (first + page) << 12 | AERO_ENTRY_2M;
+	return (first + pick(w, page, lock)) << 12;
+}
+
+/* Every answer must be what our own books say, entry by entry, in the batch's order. */
+static int settle_batch(struct worker *w, bool lock, u64 n, u64 odd, u64 wrong)
+{
 	for (u64 i = 0; i < n; i++) {
-		u64 page = w->held[rnd(w, w->nr_held)] * 512;
+		u64 entry = w->batch->entry[i], status = status_of(entry);
 
-		if (large == 2 || (large == 1 && !rnd(w, 16)))
-			e[i] = (first + page) << 12 | AERO_ENTRY_2M;
-		else
-			e[i] = (first + page + rnd(w, 512)) << 12;
-		if (lock)
-			CHECK(!verify_entry(w, e[i]));
-	}
-	if (odd < n)
-		e[odd] = wrong_entry(w, &wrong);
-	CHECK_EQ(send(w, lock ? AERO_CALL_LOCK : AERO_CALL_UNLOCK, n), AERO_OK);
-	for (u64 i = 0; i < n; i++) {
-		u64 status = status_of(e[i]);
-
-		tally(w, e[i]);
+		tally(w, entry);
 		if (status == AERO_ENTRY_NOMEM) {
 			CHECK(i != odd);
 			continue;
 		}
-		CHECK_EQ(status, i == odd ? wrong : predict(lock, e[i]));
+		CHECK_EQ(status, i == odd ? wrong : predict(lock, entry));
 		if (!status)
-			apply(lock, e[i]);
+			apply(lock, entry);
 	}
 	return 0;
 }
 
+/* One batch over the blocks held: entries of one size or of both, some twice, some wrong. */
+static int send_batch(struct worker *w, bool lock)
+{
+	u64 n = 1 + rnd(w, rnd(w, 8) ? 64 : AERO_BATCH_MAX), kind = rnd(w, MIXES), wrong = 0, odd;
+
+	if (kind == LARGE) {
+		n = 1 + rnd(w, HELD);
+		if (rnd(w, 4))
+			lock = !blocks[w->held[0]].locked;
+	}
+	odd = rnd(w, n * 4); /* often beyond the batch: none is wrong then */
+	for (u64 i = 0; i < n; i++) {
+		w->batch->entry[i] = an_entry(w, kind, lock);
+		if (lock)
+			CHECK(!verify_entry(w, w->batch->entry[i]));
+	}
+	if (odd < n)
+		w->batch->entry[odd] = wrong_entry(w, &wrong);
+	CHECK_EQ(send(w, lock ? AERO_CALL_LOCK : AERO_CALL_UNLOCK, n), AERO_OK);
+	return settle_batch(w, lock, n, odd, wrong);
+}
+
+static bool below_target(void)
+{
+	return locked_pages() < __atomic_load_n(&target, __ATOMIC_RELAXED);
+}
+
 static int entries(struct worker *w)
 {
-	bool lock =
-		rnd(w, 8) < (locked_pages() < __atomic_load_n(&target, __ATOMIC_RELAXED) ? 6 : 3);
+	bool lock = rnd(w, 8) < (below_target() ? 6 : 3);
 	int failed = 0;
 
 	hold(w, 1 + rnd(w, HELD));
@@ -355,7 +389,7 @@ static int touch(struct worker *w, u64 i)
 /* Random pages of a block, or now and then all of it; a few of those in the balloon. */
 static int use(struct worker *w)
 {
-	bool all = !rnd(w, 12) && locked_pages() >= __atomic_load_n(&target, __ATOMIC_RELAXED);
+	bool all = !rnd(w, 12) && !below_target();
 	int failed = 0;
 
 	hold(w, 1);
@@ -371,29 +405,50 @@ static int use(struct worker *w)
 
 /* --- the wild block ------------------------------------------------------------------ */
 
+/* Where the vCPUs meet: mostly among a few pages, now and then in the whole block. */
+static u64 wild_page(struct worker *w)
+{
+	return wild + rnd(w, rnd(w, 8) ? HOT : 512);
+}
+
 /*
  * No lock: another vCPU may take the page between any two instructions.  So a
  * word is zero or what this VM writes there in this life, and nothing else.
  */
+static int mark_wild(u64 page)
+{
+	u64 tag = tag_of(page, 0);
+	volatile u64 *p = bare_ptr(page);
+
+	for (u64 i = 0; i < 512; i += WILD_STRIDE) {
+		u64 found = p[i];
+
+		if (found && found != tag) {
+			bare_printf("FAIL life %lu: wild page %lx word %lu holds %lx\n", life, page,
+				    i, found);
+			return 1;
+		}
+		p[i] = tag;
+	}
+	return 0;
+}
+
+/*
+ * The same few pages over and over: once they are there this vCPU does not
+ * leave the guest, and only a kick ends its use of what another vCPU locks.
+ */
 static int scribble(struct worker *w)
 {
-	for (int n = 0; n < 32; n++) {
-		u64 page = wild + rnd(w, 512), tag = tag_of(page, 0);
-		volatile u64 *p = bare_ptr(page);
+	u64 pages[16], rounds = 1 + rnd(w, rnd(w, 8) ? 100 : 4000);
 
-		for (u64 i = 0; i < 512; i += 8) {
-			u64 found = p[i];
-
-			if (found && found != tag) {
-				bare_printf("FAIL life %lu: wild page %lx word %lu holds %lx\n",
-					    life, page, i, found);
+	for (u64 n = 0; n < 16; n++)
+		pages[n] = wild_page(w);
+	for (u64 r = 0; r < rounds; r++)
+		for (u64 n = 0; n < 16; n++)
+			if (mark_wild(pages[n]))
 				return 1;
-			}
-			p[i] = tag;
-		}
-		w->checked++;
-		__atomic_fetch_add(&wild_pops, 2 * 512 / 8, __ATOMIC_RELAXED);
-	}
+	w->checked += 16;
+	__atomic_fetch_add(&wild_pops, rounds * 16 * 2 * 512 / WILD_STRIDE, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -403,8 +458,7 @@ static int wild_batch(struct worker *w)
 	long status;
 
 	for (u64 i = 0; i < n; i++)
-		w->batch->entry[i] =
-			n == 1 ? wild << 12 | AERO_ENTRY_2M : (wild + rnd(w, 512)) << 12;
+		w->batch->entry[i] = n == 1 ? wild << 12 | AERO_ENTRY_2M : wild_page(w) << 12;
 	status = send(w, nr, n);
 	if (status == AERO_ERR_STATE) { /* another vCPU restarts the driver */
 		w->early++;
@@ -427,7 +481,15 @@ static int go_wild(struct worker *w)
 
 	if (!enter(&wilderness))
 		return 0;
-	failed = rnd(w, 2) ? scribble(w) : wild_batch(w);
+	/* While one scribbles, the other takes away what it writes to. */
+	if (__atomic_exchange_n(&scribbling, 1, __ATOMIC_SEQ_CST)) {
+		failed = wild_batch(w);
+	} else {
+		failed = rnd(w, 2) ? scribble(w) : 0;
+		__atomic_store_n(&scribbling, 0, __ATOMIC_SEQ_CST);
+		if (!failed)
+			failed = wild_batch(w);
+	}
 	leave(&wilderness);
 	return failed;
 }
@@ -535,13 +597,13 @@ static int step(struct worker *w)
 	default:
 		break;
 	}
-	switch (rnd(w, 32)) {
+	switch (rnd(w, 16)) {
 	case 0:
 		return restart(w);
 	case 1:
 		return compare(w);
 	case 2:
-		return rnd(w, 4) ? 0 : audited(w);
+		return audited(w);
 	case 3:
 		bare_sleep_us(rnd(w, 300));
 		return 0;
@@ -622,7 +684,7 @@ static u64 doom(u64 vm, u64 start)
 {
 	u64 h = mix(salt ^ vm << 32 ^ start);
 
-	return h % 3 ? ~0ul : (h >> 8) % (share * 32);
+	return h % 3 ? ~0ul : (h >> 8) % bare_arg_number("cut", 10000);
 }
 
 /* One look at @vm; *@over when it has lived all its lives. */
@@ -715,6 +777,7 @@ static int prepare(void)
 	CHECK_EQ(bare_manage(AERO_CALL_VM_INFO, self(), (u64)&i, NULL), AERO_OK);
 	memory = bare_memory_pages();
 	life = i.starts;
+	CHECK(life);
 	salt = mix(mix(seed) ^ (u64)self() << 32 ^ life);
 	share = bare_arg_number("entries", 5000);
 	flip = self() == KEEPER + 1 ? bare_arg_number("flip", 0) : 0;
