@@ -125,6 +125,26 @@ static void apply(struct vm *vm, const struct policy_vm *in, const struct policy
 			policy_state_name(gov.out.state));
 }
 
+/*
+ * A VM that waits although it is below its target has used up its reserve, and
+ * can no longer give what everybody waits for.  The reserves of those that are
+ * asked for nothing lie idle meanwhile: it gets half of the largest.
+ */
+static void lend_reserve(struct vm *vm)
+{
+	struct vm *lender = vm;
+
+	if (!atomic_load(&vm->waiting) || !balloon_below_target(vm) ||
+	    vm->p2m.acct.reserve > P2M_POOL)
+		return;
+	for (u32 i = 0; i < nr_vms; i++)
+		if (vm_alive(vms[i]) && !balloon_below_target(vms[i]) &&
+		    vms[i]->p2m.acct.reserve > lender->p2m.acct.reserve)
+			lender = vms[i];
+	if (lender != vm && frame_reserve_lend(&lender->p2m.acct, &vm->p2m.acct))
+		sched_wake_memory_waiters();
+}
+
 static void decide(u64 now)
 {
 	struct frame_stats s = frames_stats();
@@ -155,6 +175,8 @@ static void decide(u64 now)
 			 gov.in.free * 4, gov.in.total * 4);
 	for (u32 i = 0; i < gov.in.nr_vms; i++)
 		apply(of[i], &gov.in.vm[i], &gov.out.vm[i]);
+	for (u32 i = 0; i < gov.in.nr_vms; i++)
+		lend_reserve(of[i]);
 }
 
 void governor_tick(u64 now)

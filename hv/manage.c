@@ -91,6 +91,7 @@ void manage_vm_info(struct vcpu *v)
 		.refused = vm->balloon.refused,
 		.tables = vm->p2m.acct.tables,
 		.flushes = vm->p2m.flushes,
+		.starts = vm->starts,
 	};
 	for (u32 i = 0; i < vm->nr_vcpus; i++) {
 		info.exits += vm->vcpus[i]->exits;

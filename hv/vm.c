@@ -201,6 +201,7 @@ static int vm_start(struct vm *vm)
 		 vm->pages * 4, vm->nr_vcpus, vm->nr_vcpus > 1 ? "s" : "",
 		 (overhead_frames() - before) * 4, vm->cfg->kernel);
 	vm->again = false;
+	vm->starts++;
 	atomic_store_seq(&vm->state, VM_BUILT);
 	return HV_OK;
 }

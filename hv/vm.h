@@ -51,6 +51,7 @@ struct vm {
 	u64 give_up_at;	 /* TSC */
 	bool again;	 /* (b) it is being taken apart to be tried again */
 	u64 teardown_gfn;
+	u32 starts; /* that came about */
 	int exit_status;
 	char exit_reason[96];
 };

@@ -525,6 +525,19 @@ void frame_reserve_drop(struct frame_acct *acct)
 	spin_unlock(&frames.lock);
 }
 
+u64 frame_reserve_lend(struct frame_acct *from, struct frame_acct *to)
+{
+	u64 n;
+
+	spin_lock(&frames.lock);
+	n = to->reserve_max > to->reserve ? to->reserve_max - to->reserve : 0;
+	n = min(n, (from->reserve + 1) / 2);
+	from->reserve -= n;
+	to->reserve += n;
+	spin_unlock(&frames.lock);
+	return n;
+}
+
 u64 frames_available(void)
 {
 	u64 n;

@@ -148,6 +148,9 @@ u64 quarantine_drain(unsigned int max);
 void frame_reserve_fill(struct frame_acct *acct);
 void frame_reserve_drop(struct frame_acct *acct);
 
+/* Up to half of @from's reserve becomes @to's, as far as @to may have one; returns frames. */
+u64 frame_reserve_lend(struct frame_acct *from, struct frame_acct *to);
+
 /*
  * Are few frames free and unpromised?  A glance for the hypercall path, as of
  * the last time that frames were taken or came back.

@@ -305,14 +305,17 @@ int p2m_map(struct p2m *p, u64 gfn, u32 frame, unsigned int order, unsigned int 
 	return HV_OK;
 }
 
-/* Backs the EMPTY entry @at with a large page, if one is to be had scrubbed. */
-static bool populate_large(struct p2m *p, u64 gfn, unsigned int flags)
+/*
+ * Backs the EMPTY entry @at with a large page, if one is to be had scrubbed.
+ * Never out of the reserve: one fault would use up what is to serve hundreds.
+ */
+static bool populate_large(struct p2m *p, u64 gfn)
 {
 	u64 base = ALIGN_DOWN(gfn, 1UL << ORDER_2M);
 	struct pos at;
 	u32 frame;
 
-	if (frame_alloc_guest(&p->acct, base, ORDER_2M, flags | FRAME_CLEAN_ONLY, &frame))
+	if (frame_alloc_guest(&p->acct, base, ORDER_2M, FRAME_CLEAN_ONLY, &frame))
 		return false;
 	hv_assert(!walk_split(p, base, 2, &at));
 	set_entry(p, &at, leaf(p, (u64)frame << PAGE_SHIFT, 2, PROT_RWX, MEMTYPE_WB));
@@ -337,7 +340,7 @@ int p2m_populate(struct p2m *p, u64 gfn, unsigned int max_order, unsigned int fl
 		err = p2m_prepare(p, flags);
 		if (err)
 			return err;
-		if (max_order >= ORDER_2M && populate_large(p, gfn, flags))
+		if (max_order >= ORDER_2M && populate_large(p, gfn))
 			return HV_OK;
 	}
 	err = frame_alloc_guest(&p->acct, gfn, ORDER_4K, flags, &frame);

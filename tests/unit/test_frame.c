@@ -206,6 +206,37 @@ static void failed_alloc_keeps_the_reserve(void **state)
 	assert_int_equal(frames_stats().reserved, 1024);
 }
 
+/* Half of what one has and another may have changes hands; the sum stays promised. */
+static void reserves_are_lent(void **state)
+{
+	struct frame_acct lender = { .owner = 1, .reserve_max = 9 }, other = { .owner = 2 };
+	u32 f;
+
+	(void)state;
+	machine(16);
+	frame_reserve_fill(&lender);
+	acct.reserve_max = 20;
+	assert_int_equal(frame_reserve_lend(&lender, &acct), 5);
+	assert_int_equal(lender.reserve, 4);
+	assert_int_equal(acct.reserve, 5);
+	assert_int_equal(frames_stats().reserved, 9);
+	assert_int_equal(frame_reserve_lend(&lender, &other), 0); /* ended: has no reserve */
+	acct.reserve_max = 6;
+	assert_int_equal(frame_reserve_lend(&lender, &acct), 1);
+	assert_int_equal(frame_reserve_lend(&lender, &acct), 0);
+	acct.reserve_max = 20;
+	assert_int_equal(frame_reserve_lend(&lender, &acct), 2);
+	assert_int_equal(frame_reserve_lend(&lender, &acct), 1);
+	assert_int_equal(frame_reserve_lend(&lender, &acct), 0);
+	assert_int_equal(frames_stats().reserved, 9);
+	for (u64 i = 0; i < 7; i++)
+		assert_int_equal(frame_alloc_guest(&other, i, 0, 0, &f), HV_OK);
+	for (u64 i = 0; i < 9; i++)
+		assert_int_equal(frame_alloc_guest(&acct, i, 0, FRAME_USE_RESERVE, &f), HV_OK);
+	assert_int_equal(frames_stats().reserved, 0);
+	assert_sum();
+}
+
 /* What an operation frees goes to the reserve of its VM first. */
 static void quarantine_refills_the_reserve(void **state)
 {
@@ -447,6 +478,7 @@ int main(void)
 		T(split_and_merge),
 		T(reserves_are_kept),
 		T(failed_alloc_keeps_the_reserve),
+		T(reserves_are_lent),
 		T(quarantine_refills_the_reserve),
 		T(quarantine_waits_for_every_cpu),
 		T(again_only_while_in_quarantine),

@@ -91,6 +91,22 @@ static void gib_leaf_splits_and_merges(void **state)
 	}
 }
 
+/* A reserve serves faults one page at a time, however many frames are clean. */
+static void reserve_gives_no_large_page(void **state)
+{
+	enum p2m_kind k;
+
+	(void)state;
+	scrub_all();
+	p.acct.reserve_max = frames_available();
+	frame_reserve_fill(&p.acct);
+	assert_true(p.acct.reserve > 2000);
+	assert_int_equal(p2m_populate(&p, 1024, ORDER_2M, FRAME_USE_RESERVE, &k), HV_OK);
+	assert_int_equal(p.acct.resident, 1);
+	assert_int_equal(p2m_lookup(&p, 1024).order, ORDER_4K);
+	tables_check(&p);
+}
+
 static void reset_is_bounded_and_resumes(void **state)
 {
 	u64 gfn = 0, steps = 0, last = 0;
@@ -250,6 +266,7 @@ int main(void)
 		BOTH(merge_and_split),
 		BOTH(one_gib_leaves),
 		BOTH(gib_leaf_splits_and_merges),
+		BOTH(reserve_gives_no_large_page),
 		BOTH(reset_is_bounded_and_resumes),
 		BOTH(teardown_leaves_nothing),
 		BOTH(large_pages_without_code),

@@ -11,6 +11,9 @@
 #include <hv/base/string.h>
 #include <mm/epoch.h>
 
+/* Emulated CPUs are threads, and on a busy machine some are slow to come. */
+#define AP_PATIENCE_US 1000000
+
 extern u8 trampoline_start[], trampoline_end[];
 
 /* Filled in for the trampoline, which finds it at the end of its page. */
@@ -30,13 +33,22 @@ u32 plat_nr_cpus(void)
 	return atomic_load(&nr_online);
 }
 
+/*
+ * What becomes of an AP is decided once, by it or by the CPU that waits for it
+ * (cpu.online).  One that was given up and comes after all stops here; an INIT
+ * might meet it at work, with a lock or with frames that nobody else has.
+ */
+enum { AP_AWAITED, AP_ONLINE, AP_GIVEN_UP };
+
 static void ap_main(struct cpu *c)
 {
 	paging_activate();
 	percpu_load(c);
 	apic_enable();
 	epoch_cpu_online(c->id);
-	atomic_store_seq(&c->online, 1);
+	if (!atomic_cas(&c->online, AP_AWAITED, AP_ONLINE))
+		for (;;)
+			asm volatile("cli; hlt");
 	ap_entry();
 }
 
@@ -78,10 +90,9 @@ static bool start_one(u32 apic)
 	apic_send_startup(apic, (u8)(trampoline.v >> PAGE_SHIFT));
 	if (!wait_online(cpus[id], 1000)) {
 		apic_send_startup(apic, (u8)(trampoline.v >> PAGE_SHIFT));
-		if (!wait_online(cpus[id], 100000)) {
-			apic_send_init(apic); /* so that it does not come up later, on this stack */
+		if (!wait_online(cpus[id], AP_PATIENCE_US) &&
+		    atomic_cas(&cpus[id]->online, AP_AWAITED, AP_GIVEN_UP))
 			return false;
-		}
 	}
 	atomic_add(&nr_online, 1);
 	return true;
@@ -90,6 +101,7 @@ static bool start_one(u32 apic)
 void smp_start(const u32 *apic_ids, u32 count, hpa_t page, void (*entry)(void))
 {
 	u32 self = apic_id();
+	bool all = true;
 
 	if (!page.v) {
 		log_line("smp: no free page below 640 KiB, where other CPUs start: one CPU only");
@@ -107,10 +119,16 @@ void smp_start(const u32 *apic_ids, u32 count, hpa_t page, void (*entry)(void))
 			log_line("smp: only the first %u CPUs are used", MAX_CPUS);
 			break;
 		}
-		if (!start_one(apic_ids[i]))
-			log_line("smp: the CPU with APIC id %u does not start; going on without it",
-				 apic_ids[i]);
+		if (!start_one(apic_ids[i])) {
+			/* The trampoline and its arguments stay its own, should it come. */
+			log_line(
+				"smp: the CPU with APIC id %u does not start; going on without it and those after it",
+				apic_ids[i]);
+			all = false;
+			break;
+		}
 	}
-	paging_unmap_low();
+	if (all)
+		paging_unmap_low();
 	log_line("smp: %u CPU%s online", nr_online, nr_online > 1 ? "s" : "");
 }
