@@ -23,13 +23,13 @@ THUNKS := $(if $(findstring clang,$(CC)),-mretpoline-external-thunk, \
 	-mindirect-branch=thunk-extern -mindirect-branch-register)
 HV_CFLAGS := -std=gnu17 -O2 -g -I. $(WARNINGS) $(FREESTANDING) -mcmodel=kernel \
 	$(THUNKS) -DVERSION='"$(VERSION)"' $(if $(BREAK),-DBREAK_$(BREAK))
-HV_SRCS := $(wildcard boot/*.c hv/*.c hv/base/*.c hv/dev/*.c mm/*.c arch/x86_64/*/*.c)
+HV_SRCS := $(wildcard boot/*.c hv/*.c hv/base/*.c hv/dev/*.c hv/load/*.c mm/*.c arch/x86_64/*/*.c)
 HV_ASM := $(wildcard arch/x86_64/*/*.S)
 HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASM:%.S=$(BUILD)/%.o)
 HV := $(BUILD)/aerostat.elf
 
 # What runs seldom is built small: the image has a bar, and the caches are the guests'.
-HV_SELDOM := boot/% hv/config.o hv/governor.o hv/images.o hv/loader.o hv/manage.o hv/policy.o \
+HV_SELDOM := boot/% hv/config.o hv/governor.o hv/images.o hv/load/% hv/manage.o hv/policy.o \
 	hv/status.o hv/vm.o hv/base/% mm/audit.o arch/x86_64/cpu/% arch/x86_64/vmx/caps.o \
 	arch/x86_64/svm/caps.o arch/x86_64/svm/check.o
 HV_OFTEN := arch/x86_64/cpu/guestregs.o arch/x86_64/cpu/platform.o arch/x86_64/cpu/apic.o \
@@ -39,6 +39,14 @@ $(filter-out $(HV_OFTEN:%=$(BUILD)/%),$(filter $(HV_SELDOM:%=$(BUILD)/%),$(HV_OB
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HV_CFLAGS) -MMD -MP -c $< -o $@
+
+# Tables for guests: ASL to AML to an object with its bytes.
+$(BUILD)/hv/load/dsdt.o: hv/load/dsdt.asl Makefile
+	@mkdir -p $(@D)
+	$(Q)iasl -p $(@D)/dsdt $< >$(@D)/dsdt.log || { cat $(@D)/dsdt.log; exit 1; }
+	$(Q)cd $(@D) && objcopy -I binary -O elf64-x86-64 \
+		--rename-section .data=.rodata,alloc,load,readonly,data,contents dsdt.aml dsdt.o
+HV_OBJS += $(BUILD)/hv/load/dsdt.o
 
 $(BUILD)/%.o: %.S Makefile
 	@mkdir -p $(@D)
@@ -169,7 +177,7 @@ help: ## This list
 
 # --- checks ------------------------------------------------------------------------
 
-HEADERS := $(wildcard $(addsuffix /*.h,boot hv hv/base hv/dev mm arch/x86_64/* \
+HEADERS := $(wildcard $(addsuffix /*.h,boot hv hv/base hv/dev hv/load mm arch/x86_64/* \
 	guest-driver guest-driver/bare))
 ALONE := $(HEADERS:%=alone/%)
 

@@ -9,6 +9,7 @@
 #include <hv/base/platform.h>
 #include <hv/cpuid.h>
 #include <hv/exit.h>
+#include <hv/pvclock.h>
 #include <hv/vm.h>
 
 enum { EAX, EBX, ECX, EDX };
@@ -273,6 +274,8 @@ void cpuid_answer(struct vcpu *v, u32 leaf, u32 sub, u32 r[4])
 {
 	if (leaf >= AERO_CPUID_BASE && leaf < AERO_CPUID_BASE + 0x100) {
 		answer_hypervisor(v, leaf, r);
+	} else if (leaf >= PVCLOCK_CPUID_BASE && leaf < PVCLOCK_CPUID_BASE + 0x100) {
+		pvclock_cpuid(leaf, r);
 	} else if (leaf >= EXTENDED_BASE && leaf <= EXTENDED_MAX) {
 		for (int i = 0; i < 4; i++)
 			r[i] = policy.extended[leaf - EXTENDED_BASE][i];

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* I/O ports by table. A port that nobody has reads as all ones, like an empty bus. */
 #include <hv/exit.h>
+#include <hv/io.h>
 #include <hv/vm.h>
 
-#define PORT_EXIT 0xf4	       /* QEMU's isa-debug-exit */
-#define PORT_PM1_CONTROL 0x604 /* where QEMU and Linux's reference firmware have it */
 #define PM1_SLEEP_ENABLE BIT(13)
+#define SLEEP_ENABLE BIT(5)
+#define SLEEP_TYPE(value) ((value) >> 2 & 7)
+#define SLEEP_S5 5 /* as \_S5 in dsdt.asl says */
 
 static u32 in_none(struct vm *vm, u16 port)
 {
@@ -27,6 +29,34 @@ static void out_pm1(struct vm *vm, u16 port, u32 value)
 		vm_end(vm, 0, "power off");
 }
 
+static u32 in_zero(struct vm *vm, u16 port)
+{
+	(void)vm;
+	(void)port;
+	return 0;
+}
+
+static void out_nothing(struct vm *vm, u16 port, u32 value)
+{
+	(void)vm;
+	(void)port;
+	(void)value;
+}
+
+static void out_sleep(struct vm *vm, u16 port, u32 value)
+{
+	(void)port;
+	if (value & SLEEP_ENABLE && SLEEP_TYPE(value) == SLEEP_S5)
+		vm_end(vm, 0, "power off");
+}
+
+static void out_reset(struct vm *vm, u16 port, u32 value)
+{
+	(void)port;
+	if (value == RESET_VALUE)
+		vm_reboot(vm);
+}
+
 struct port_row {
 	u16 first, last;
 	u32 (*in)(struct vm *vm, u16 port);
@@ -36,6 +66,9 @@ struct port_row {
 static const struct port_row rows[] = {
 	{ UART_PORT, UART_PORT + 7, uart_in, uart_out },
 	{ PORT_EXIT, PORT_EXIT, in_none, out_exit },
+	{ PORT_SLEEP_CONTROL, PORT_SLEEP_CONTROL, in_zero, out_sleep },
+	{ PORT_SLEEP_STATUS, PORT_SLEEP_STATUS, in_zero, out_nothing },
+	{ PORT_RESET, PORT_RESET, in_zero, out_reset },
 	{ PORT_PM1_CONTROL, PORT_PM1_CONTROL, in_none, out_pm1 },
 };
 

@@ -3,6 +3,7 @@
 #include <hv/base/platform.h>
 #include <hv/cpuid.h>
 #include <hv/exit.h>
+#include <hv/pvclock.h>
 #include <hv/vm.h>
 
 #define EFER_SCE BIT(0)
@@ -142,6 +143,7 @@ static const struct msr_row rows[] = {
 	{ 0x277, 0x277, read_pat, write_pat },
 	{ 0x6e0, 0x6e0, lapic_msr_read, lapic_msr_write },
 	{ 0x800, 0x8ff, lapic_msr_read, lapic_msr_write },
+	{ MSR_PV_WALL_CLOCK, MSR_PV_SYSTEM_TIME, pvclock_read, pvclock_write },
 	{ 0xc0000080, 0xc0000080, read_efer, write_efer },
 	{ 0x48, 0x48, read_spec_ctrl, write_spec_ctrl },
 	{ 0x10a, 0x10a, read_arch_capabilities, NULL },

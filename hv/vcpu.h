@@ -65,6 +65,7 @@ struct vcpu {
 	u64 slice_end;	       /* 0: leave the CPU */
 
 	struct lapic lapic;
+	u64 pv_time; /* MSR_PV_SYSTEM_TIME */
 	u64 exits;
 	u64 ran; /* (s) TSC ticks on a CPU */
 };

@@ -5,7 +5,7 @@
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
-#include <hv/loader.h>
+#include <hv/load/load.h>
 #include <hv/sched.h>
 #include <hv/status.h>
 #include <hv/vm.h>
@@ -49,7 +49,7 @@ int vm_create(u16 id, const struct vm_config *cfg)
 	return HV_OK;
 }
 
-/* The guest-physical memory map: see fill_info() in loader.c. */
+/* The guest-physical memory map: see hv/load/load.h. */
 static int map_ranges(struct vm *vm)
 {
 	u64 low = min(vm->pages, HOLE_START_GFN);
@@ -151,14 +151,13 @@ static int prepare(struct vm *vm, struct loaded *image)
 static void enter_image(struct vm *vm, const struct loaded *image)
 {
 	struct vcpu *v = vm->vcpus[0];
-	struct guest_state s;
 
-	loader_state(image, &s);
 	backend->vcpu_load(v);
-	backend->set_state(v, &s);
+	backend->set_state(v, &image->state);
 	backend->vcpu_unload(v);
-	v->gpr[GPR_RAX] = MULTIBOOT_MAGIC;
-	v->gpr[GPR_RBX] = image->info;
+	v->gpr[GPR_RAX] = image->rax;
+	v->gpr[GPR_RBX] = image->rbx;
+	v->gpr[GPR_RSI] = image->rsi;
 }
 
 /* Frames that are not guest memory: what a VM costs is the difference. */
@@ -216,27 +215,54 @@ int vm_queue_start(struct vm *vm)
 	return HV_OK;
 }
 
-void vm_end(struct vm *vm, int status, const char *fmt, ...)
+/* False: somebody else ended it first. */
+static bool begin_end(struct vm *vm)
 {
 	u32 old = atomic_load(&vm->state);
+
+	while (old == VM_RUNNING || old == VM_PAUSED || old == VM_STARTING || old == VM_BUILT) {
+		if (atomic_cas(&vm->state, old, VM_ENDING))
+			return true;
+		old = atomic_load(&vm->state);
+	}
+	return false;
+}
+
+/* Its CPUs leave it, and one of them takes it apart. */
+static void hurry_end(struct vm *vm)
+{
+	for (u32 i = 0; i < vm->nr_vcpus; i++)
+		sched_kick(vm->vcpus[i]);
+	sched_event_at(plat_tsc());
+}
+
+void vm_end(struct vm *vm, int status, const char *fmt, ...)
+{
 	va_list ap;
 
-	do {
-		if (old != VM_RUNNING && old != VM_PAUSED && old != VM_STARTING && old != VM_BUILT)
-			return; /* somebody else ended it first */
-		if (atomic_cas(&vm->state, old, VM_ENDING))
-			break;
-		old = atomic_load(&vm->state);
-	} while (true);
+	if (!begin_end(vm))
+		return;
 	uart_flush(vm);
 	vm->exit_status = status;
 	va_start(ap, fmt);
 	str_vformat(vm->exit_reason, sizeof(vm->exit_reason), fmt, ap);
 	va_end(ap);
 	status_vm_ended(vm);
-	for (u32 i = 0; i < vm->nr_vcpus; i++)
-		sched_kick(vm->vcpus[i]);
-	sched_event_at(plat_tsc());
+	hurry_end(vm);
+}
+
+void vm_reboot(struct vm *vm)
+{
+	u64 now = plat_tsc();
+
+	if (!begin_end(vm))
+		return;
+	uart_flush(vm);
+	log_line("vm %s: reboots", vm->cfg->name);
+	vm->next_try = now;
+	vm->give_up_at = now + VM_START_PATIENCE_MS * plat_tsc_khz();
+	vm->again = true;
+	hurry_end(vm);
 }
 
 int vm_pause(struct vm *vm)

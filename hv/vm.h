@@ -41,6 +41,7 @@ struct vm {
 	struct vcpu *vcpus[MAX_VCPUS];
 	u64 pages; /* of memory, in 4 KiB */
 	u64 tsc_offset;
+	u64 pv_wall;	 /* MSR_PV_WALL_CLOCK */
 	u64 faults;	 /* demand-zero faults served */
 	u64 exec_splits; /* (l) large pages split because code ran in them */
 	u64 active;	 /* estimate, in pages */
@@ -73,6 +74,13 @@ int vm_queue_start(struct vm *vm);
 
 /* Ends @vm with @status, from any CPU; its memory is reclaimed in the background. */
 void vm_end(struct vm *vm, int status, const char *fmt, ...) __printf(3, 4);
+
+/*
+ * Ends @vm and starts it again from its images.  By the CPU that runs one of its
+ * vCPUs, so that the VM cannot be taken apart before it is known to come back.
+ */
+void vm_reboot(struct vm *vm);
+
 int vm_pause(struct vm *vm);
 int vm_resume(struct vm *vm);
 

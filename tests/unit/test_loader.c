@@ -3,7 +3,7 @@
 #include <tests/fake/guest.h>
 
 #include <hv/images.h>
-#include <hv/loader.h>
+#include <hv/load/load.h>
 #include <mm/guestmem.h>
 
 struct elf {
@@ -125,7 +125,7 @@ static void elf_kernel(void **state)
 
 	(void)state;
 	assert_int_equal(load(&e, sizeof(e)), HV_OK);
-	assert_int_equal(out.entry, 0x100010);
+	assert_int_equal(out.state.rip, 0x100010);
 	assert_int_equal(peek(0x100000), 0x11111111);
 	assert_int_equal(peek(0x1000c8), 0);
 	assert_int_equal(peek(0x180ff0), 0x22222222);
@@ -200,7 +200,7 @@ static void kernel_by_addresses(void **state)
 
 	(void)state;
 	assert_int_equal(load(&f, sizeof(f)), HV_OK);
-	assert_int_equal(out.entry, 0x200020);
+	assert_int_equal(out.state.rip, 0x200020);
 	assert_int_equal(peek(0x200000), 0x1badb002);
 	assert_int_equal(peek(0x200020), 0x33333333);
 	f.load_end = 0x200040;
@@ -269,7 +269,7 @@ static void information_and_modules(void **state)
 	snprintf(cfg.module[1], CONFIG_TEXT_MAX, "mod");
 	cfg.nr_modules = 2;
 	assert_int_equal(load(&f, sizeof(f)), HV_OK);
-	info = out.info;
+	info = (u32)out.rbx;
 	assert_int_equal(peek(info), 1 | 4 | 8 | 64 | 512);
 	assert_int_equal(peek(info + 4), 640);
 	assert_int_equal(peek(info + 8), 15 * 1024);
@@ -314,19 +314,19 @@ static void out_of_memory(void **state)
 
 static void machine_state(void **state)
 {
-	struct loaded l = { .entry = 0x123456 };
 	struct guest_state s;
+	struct elf e = good_elf();
 
 	(void)state;
-	loader_state(&l, &s);
-	assert_int_equal(s.rip, 0x123456);
+	assert_int_equal(load(&e, sizeof(e)), HV_OK);
+	s = out.state;
 	assert_int_equal(s.cr0, 0x11); /* protected, no paging */
 	assert_int_equal(s.rflags, 2); /* no interrupts */
 	assert_int_equal(s.efer, 0);
 	assert_int_equal(s.seg[SEG_CS].attr, 0xc09b);
 	assert_int_equal(s.seg[SEG_CS].limit, 0xffffffff);
 	assert_int_equal(s.seg[SEG_DS].attr, 0xc093);
-	assert_int_equal(vm->vcpus[0]->gpr[GPR_RAX], MULTIBOOT_MAGIC);
+	assert_int_equal(vm->vcpus[0]->gpr[GPR_RAX], 0x2badb002);
 	assert_int_equal(vm->vcpus[0]->gpr[GPR_RBX], 0x9000);
 }
 

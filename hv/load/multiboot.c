@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Multiboot-1 kernels: ELF32, or any file with load addresses in its header,
+ * and modules.  "Multiboot Specification version 0.6.96", sections "OS image
+ * format", "Machine state", "Boot information".
+ */
 #include <hv/base/log.h>
 #include <hv/base/string.h>
 #include <hv/images.h>
-#include <hv/loader.h>
+#include <hv/load/load.h>
 #include <hv/vm.h>
 #include <mm/guestmem.h>
+
+#define MULTIBOOT_MAGIC 0x2badb002u
 
 struct elf32_header {
 	u8 ident[16];
@@ -40,9 +47,6 @@ struct mb_mmap {
 
 /* The page that holds the information: above the BIOS data area, below any kernel. */
 #define INFO_PAGE 0x9000
-#define LOW_END 0xa0000UL
-#define HIGH_START 0x100000UL
-#define HOLE_START 0xc0000000UL
 
 struct info_page {
 	struct mb_info info;
@@ -70,36 +74,23 @@ static const struct mb_header *find_header(const struct image *img)
 	return NULL;
 }
 
-static int bad(const struct vm *vm, int err, const char *what)
-{
-	return log_error(err, "vm %s: %s %s", vm->cfg->name, vm->cfg->kernel, what);
-}
-
-/* Copies @bytes of the file to @to; what is left up to @total is zero already. */
 static int put(struct vm *vm, u64 to, const u8 *from, size_t bytes, u64 total, u64 *top)
 {
-	u64 end = to + total;
-
-	if (total < bytes || end < to || (end - 1) >> PAGE_SHIFT >= vm_top_gfn(vm))
-		return bad(vm, HV_ERANGE, "does not fit into the VM's memory; give it more");
-	if (to < HIGH_START && end > LOW_END)
-		return bad(vm, HV_ERANGE,
-			   "wants to be loaded between 640 KiB and 1 MiB, where no memory is");
-	if (to < INFO_PAGE + PAGE_SIZE && end > INFO_PAGE)
-		return bad(vm, HV_ERANGE,
-			   "wants to be loaded over 0x9000, where the boot information goes");
+	if (to < INFO_PAGE + PAGE_SIZE && to + total > INFO_PAGE)
+		return load_bad(vm, HV_ERANGE,
+				"wants to be loaded over 0x9000, where the boot information goes");
 	*top = max(*top, to + total);
-	return guest_write(&vm->p2m, GPA(to), from, bytes);
+	return load_put(vm, to, from, bytes, total);
 }
 
-static int load_elf(struct vm *vm, const struct image *img, struct loaded *out, u64 *top)
+static int load_elf(struct vm *vm, const struct image *img, u32 *entry, u64 *top)
 {
 	const struct elf32_header *h = (const void *)img->data;
 
 	if (img->size < sizeof(*h) || h->phoff & 3 ||
 	    h->phentsize != sizeof(struct elf32_segment) || h->phoff > img->size ||
 	    (img->size - h->phoff) / sizeof(struct elf32_segment) < h->phnum)
-		return bad(vm, HV_EINVAL, "is a damaged ELF file");
+		return load_bad(vm, HV_EINVAL, "is a damaged ELF file");
 	for (u32 i = 0; i < h->phnum; i++) {
 		const struct elf32_segment *s =
 			(const void *)(img->data + h->phoff + i * sizeof(*s));
@@ -108,71 +99,57 @@ static int load_elf(struct vm *vm, const struct image *img, struct loaded *out, 
 		if (s->type != PT_LOAD || !s->memsz)
 			continue;
 		if (s->offset > img->size || s->filesz > img->size - s->offset)
-			return bad(vm, HV_EINVAL, "is shorter than its ELF header says");
+			return load_bad(vm, HV_EINVAL, "is shorter than its ELF header says");
 		err = put(vm, s->paddr, img->data + s->offset, s->filesz, s->memsz, top);
 		if (err)
 			return err;
 	}
-	out->entry = h->entry;
+	*entry = h->entry;
 	return HV_OK;
 }
 
 static int load_flat(struct vm *vm, const struct image *img, const struct mb_header *h,
-		     struct loaded *out, u64 *top)
+		     u32 *entry, u64 *top)
 {
 	u64 header_at = (u64)((const u8 *)h - img->data);
 	u64 offset = header_at - (h->header_addr - h->load_addr), size;
 
 	if (h->load_addr > h->header_addr || header_at < h->header_addr - h->load_addr)
-		return bad(vm, HV_EINVAL, "has load addresses that contradict each other");
+		return load_bad(vm, HV_EINVAL, "has load addresses that contradict each other");
 	size = h->load_end_addr ? h->load_end_addr - h->load_addr : img->size - offset;
 	if (size > img->size - offset)
-		return bad(vm, HV_EINVAL, "is shorter than its multiboot header says");
-	out->entry = h->entry_addr;
+		return load_bad(vm, HV_EINVAL, "is shorter than its multiboot header says");
+	*entry = h->entry_addr;
 	return put(vm, h->load_addr, img->data + offset, size,
 		   max(size, (u64)h->bss_end_addr - min((u64)h->bss_end_addr, (u64)h->load_addr)),
 		   top);
 }
 
-static int load_kernel(struct vm *vm, struct loaded *out, u64 *top)
+static int load_kernel(struct vm *vm, const struct image *img, u32 *entry, u64 *top)
 {
-	const struct image *img = image_find(vm->cfg->kernel);
-	const struct mb_header *h;
+	const struct mb_header *h = find_header(img);
 
-	if (!img)
-		return bad(
-			vm, HV_ENOENT,
-			"was not loaded with the hypervisor: is the path right, seen from aerostat.conf?");
-	h = find_header(img);
 	if (!h)
-		return bad(vm, HV_EINVAL,
-			   "is not a multiboot-1 kernel (no header in its first 8 KiB)");
+		return load_bad(vm, HV_EINVAL,
+				"is neither a Linux kernel (bzImage) nor a multiboot-1 kernel "
+				"(no header in its first 8 KiB)");
 	if (h->flags & MB_HAS_ADDRESSES)
-		return load_flat(vm, img, h, out, top);
+		return load_flat(vm, img, h, entry, top);
 	if (img->size < 20 || memcmp(img->data, "\177ELF\1\1", 6) || img->data[18] != 3)
-		return bad(vm, HV_EINVAL,
-			   "is not a 32-bit x86 ELF file; objcopy -O elf32-i386 makes one");
-	return load_elf(vm, img, out, top);
+		return load_bad(vm, HV_EINVAL,
+				"is not a 32-bit x86 ELF file; objcopy -O elf32-i386 makes one");
+	return load_elf(vm, img, entry, top);
 }
 
 /* Modules go above the kernel, on page boundaries. */
 static int load_modules(struct vm *vm, struct info_page *page, u64 *top)
 {
 	for (u32 i = 0; i < vm->cfg->nr_modules; i++) {
-		char name[CONFIG_TEXT_MAX];
-		const struct image *img;
-		size_t n = 0;
+		const struct image *img = load_module_image(vm, i);
 		int err;
 
-		str_copy(name, vm->cfg->module[i], sizeof(name));
-		while (name[n] && name[n] != ' ')
-			n++;
-		name[n] = '\0';
-		img = image_find(name);
 		if (!img)
-			return log_error(HV_ENOENT,
-					 "vm %s: module %s was not loaded with the hypervisor",
-					 vm->cfg->name, name);
+			return HV_ENOENT;
 		*top = ALIGN_UP(*top, PAGE_SIZE);
 		page->module[i].start = (u32)*top;
 		page->module[i].end = (u32)(*top + img->size);
@@ -189,49 +166,55 @@ static int load_modules(struct vm *vm, struct info_page *page, u64 *top)
 
 static void fill_info(struct vm *vm, struct info_page *p)
 {
-	u64 memory = vm->cfg->memory, low = min(memory, HOLE_START);
+	u64 memory = vm->cfg->memory, low = min(memory, LOAD_HOLE_START);
 
 	p->info = (struct mb_info){
 		.flags = BIT(0) | BIT(2) | BIT(3) | BIT(6) | BIT(9),
-		.mem_lower = LOW_END >> 10,
-		.mem_upper = (u32)((low - HIGH_START) >> 10),
+		.mem_lower = LOAD_LOW_END >> 10,
+		.mem_upper = (u32)((low - LOAD_HIGH_START) >> 10),
 		.cmdline = INFO_PAGE + offsetof(struct info_page, cmdline),
 		.mods_count = vm->cfg->nr_modules,
 		.mods_addr = INFO_PAGE + offsetof(struct info_page, module),
-		.mmap_length = (u32)(sizeof(struct mb_mmap) * (memory > HOLE_START ? 3 : 2)),
+		.mmap_length = (u32)(sizeof(struct mb_mmap) * (memory > LOAD_HOLE_START ? 3 : 2)),
 		.mmap_addr = INFO_PAGE + offsetof(struct info_page, mmap),
 		.boot_loader_name = INFO_PAGE + offsetof(struct info_page, loader),
 	};
-	p->mmap[0] = (struct mb_mmap){ 20, 0, LOW_END, 1 };
-	p->mmap[1] = (struct mb_mmap){ 20, HIGH_START, low - HIGH_START, 1 };
+	p->mmap[0] = (struct mb_mmap){ 20, 0, LOAD_LOW_END, 1 };
+	p->mmap[1] = (struct mb_mmap){ 20, LOAD_HIGH_START, low - LOAD_HIGH_START, 1 };
 	p->mmap[2] = (struct mb_mmap){ 20, GIB(4), memory - low, 1 };
 	str_copy(p->loader, "Aerostat", sizeof(p->loader));
 	str_format(p->cmdline, sizeof(p->cmdline), "%s %s", vm->cfg->kernel, vm->cfg->cmdline);
 }
 
-int loader_load(struct vm *vm, struct loaded *out)
+/* "Machine state" */
+static void machine_state(struct loaded *l, u32 entry)
 {
-	static struct info_page page;
-	u64 top = HIGH_START;
-	int err;
+	struct guest_state *s = &l->state;
 
-	memset(&page, 0, sizeof(page));
-	fill_info(vm, &page);
-	err = load_kernel(vm, out, &top);
-	if (!err)
-		err = load_modules(vm, &page, &top);
-	if (!err)
-		err = guest_write(&vm->p2m, GPA(INFO_PAGE), &page, sizeof(page));
-	out->info = INFO_PAGE;
-	return err;
-}
-
-void loader_state(const struct loaded *l, struct guest_state *s)
-{
-	*s = (struct guest_state){ .rip = l->entry, .rflags = 2, .cr0 = 0x11 };
+	*s = (struct guest_state){ .rip = entry, .rflags = 2, .cr0 = 0x11 };
 	for (int i = 0; i < SEG_NR; i++)
 		s->seg[i] = (struct guest_segment){ 0x10, 0xffffffff, 0, 0xc093 };
 	s->seg[SEG_CS] = (struct guest_segment){ 0x08, 0xffffffff, 0, 0xc09b };
 	s->seg[SEG_LDTR] = (struct guest_segment){ 0, 0xffff, 0, 0x82 };
 	s->seg[SEG_TR] = (struct guest_segment){ 0, 0xffff, 0, 0x8b };
+	l->rax = MULTIBOOT_MAGIC;
+	l->rbx = INFO_PAGE;
+}
+
+int load_multiboot(struct vm *vm, const struct image *kernel, struct loaded *out)
+{
+	static struct info_page page;
+	u64 top = LOAD_HIGH_START;
+	u32 entry = 0;
+	int err;
+
+	memset(&page, 0, sizeof(page));
+	fill_info(vm, &page);
+	err = load_kernel(vm, kernel, &entry, &top);
+	if (!err)
+		err = load_modules(vm, &page, &top);
+	if (!err)
+		err = guest_write(&vm->p2m, GPA(INFO_PAGE), &page, sizeof(page));
+	machine_state(out, entry);
+	return err;
 }

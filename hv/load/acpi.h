@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The ACPI tables of a VM. "ACPI Specification 6.3", hardware-reduced. */
+#ifndef HV_LOAD_ACPI_H
+#define HV_LOAD_ACPI_H
+
+#include <hv/base/types.h>
+
+struct vm;
+
+/* Where they are in the VM's memory, the RSDP first. */
+#define ACPI_TABLES 0x90000UL
+
+/* What dsdt.asl reads to know what this VM has; its address is also written there. */
+#define ACPI_MACHINE 0x9f000UL
+struct acpi_machine {
+	u32 virtio_slots; /* bit per slot in use */
+};
+
+/* Writes them. HV_ENOMEM, HV_EAGAIN. */
+int acpi_load(struct vm *vm);
+
+#endif

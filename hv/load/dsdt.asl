@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What every VM has, and where: the UART, the balloon's device, eight
+ * virtio-mmio slots.  ACPI_MACHINE (hv/load/acpi.h) says which slots are in use.
+ */
+DefinitionBlock ("", "DSDT", 2, "AEROST", "AEROSTAT", 1)
+{
+	Name (_S5, Package () { 5, 0, 0, 0 })
+
+	OperationRegion (MACH, SystemMemory, 0x9F000, 4)
+	Field (MACH, DWordAcc, NoLock, Preserve) { SLOT, 32 }
+
+	Scope (\_SB)
+	{
+		Device (COM1)
+		{
+			Name (_HID, EisaId ("PNP0501"))
+			Name (_UID, 0)
+			Name (_CRS, ResourceTemplate () {
+				IO (Decode16, 0x3F8, 0x3F8, 0, 8)
+				Interrupt (ResourceConsumer, Level, ActiveHigh, Exclusive) { 4 }
+			})
+		}
+		Device (AERO)
+		{
+			Name (_HID, "AERO0001")
+			Name (_UID, 0)
+			Name (_CRS, ResourceTemplate () {
+				Interrupt (ResourceConsumer, Edge, ActiveHigh, Exclusive) { 5 }
+			})
+		}
+	}
+}

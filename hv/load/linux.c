@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Linux kernels, by the 64-bit boot protocol.  Linux:
+ * Documentation/arch/x86/boot.rst, "64-bit BOOT PROTOCOL", and zero-page.rst.
+ */
+#include <hv/base/log.h>
+#include <hv/base/string.h>
+#include <hv/load/acpi.h>
+#include <hv/load/load.h>
+#include <hv/vm.h>
+#include <mm/guestmem.h>
+
+/* What we put below 640 KiB, and the kernel copies or is told to leave alone. */
+#define ZERO_PAGE 0x7000
+#define GDT 0x8000
+#define TABLES 0x9000 /* PML4, PDPT, four page directories: the first 4 GiB, 1:1 */
+#define COMMAND_LINE 0x20000
+
+#define SETUP_HEADER 0x1f1
+#define SETUP_MAGIC 0x53726448 /* "HdrS" */
+#define SETUP_MIN_VERSION 0x020c
+#define XLF_KERNEL_64 BIT(0)
+#define LOADER_UNDEFINED 0xff
+#define CAN_USE_HEAP BIT(7)
+
+struct setup_header {
+	u8 setup_sects;
+	u16 root_flags;
+	u32 syssize; /* of the protected-mode code, in 16 bytes */
+	u16 ram_size, vid_mode, root_dev, boot_flag;
+	u16 jump; /* its second byte tells where this header ends */
+	u32 header;
+	u16 version;
+	u32 realmode_swtch;
+	u16 start_sys_seg, kernel_version;
+	u8 type_of_loader, loadflags;
+	u16 setup_move_size;
+	u32 code32_start, ramdisk_image, ramdisk_size, bootsect_kludge;
+	u16 heap_end_ptr;
+	u8 ext_loader_ver, ext_loader_type;
+	u32 cmd_line_ptr, initrd_addr_max, kernel_alignment;
+	u8 relocatable_kernel, min_alignment;
+	u16 xloadflags;
+	u32 cmdline_size, hardware_subarch;
+	u64 hardware_subarch_data;
+	u32 payload_offset, payload_length;
+	u64 setup_data, pref_address;
+	u32 init_size, handover_offset, kernel_info_offset;
+} __packed;
+
+struct e820 {
+	u64 start, size;
+	u32 type;
+} __packed;
+enum { E820_RAM = 1, E820_RESERVED = 2, E820_ACPI = 3 };
+
+struct zero_page {
+	u8 screen[0x70];
+	u64 acpi_rsdp_addr;
+	u8 drives[0x1e8 - 0x78];
+	u8 e820_entries;
+	u8 edd[SETUP_HEADER - 0x1e9];
+	struct setup_header hdr;
+	u8 before_e820[0x2d0 - SETUP_HEADER - sizeof(struct setup_header)];
+	struct e820 e820[128];
+	u8 rest[PAGE_SIZE - 0x2d0 - 128 * sizeof(struct e820)];
+} __packed;
+_Static_assert(sizeof(struct zero_page) == PAGE_SIZE, "zero-page.rst");
+_Static_assert(offsetof(struct setup_header, init_size) == 0x260 - SETUP_HEADER, "boot.rst");
+
+static const struct setup_header *header_of(const struct image *img)
+{
+	return (const void *)(img->data + SETUP_HEADER);
+}
+
+bool load_is_linux(const struct image *img)
+{
+	return img->size >= 2 * 512 && header_of(img)->boot_flag == 0xaa55 &&
+	       header_of(img)->header == SETUP_MAGIC;
+}
+
+/* The part of the file behind the real-mode code; NULL with the reason logged. */
+static const u8 *protected_mode_part(const struct vm *vm, const struct image *img, u64 *size)
+{
+	const struct setup_header *h = header_of(img);
+	u64 setup = ((h->setup_sects ? h->setup_sects : 4) + 1) * 512UL;
+
+	if (h->version < SETUP_MIN_VERSION || !(h->xloadflags & XLF_KERNEL_64)) {
+		load_bad(vm, HV_EINVAL,
+			 "is a Linux kernel without 64-bit entry (32-bit, or older than 3.8); "
+			 "use an amd64 one");
+		return NULL;
+	}
+	*size = h->syssize * 16UL;
+	if (setup > img->size || *size > ALIGN_UP(img->size - setup, 16)) {
+		load_bad(vm, HV_EINVAL,
+			 "is shorter than its setup header says: was it copied whole?");
+		return NULL;
+	}
+	*size = min(*size, img->size - setup);
+	return img->data + setup;
+}
+
+/* End of the RAM below the hole. */
+static u64 low_end(const struct vm *vm)
+{
+	return min(vm->cfg->memory, LOAD_HOLE_START);
+}
+
+static int load_kernel(struct vm *vm, const struct image *img, u64 *address, u64 *end)
+{
+	const struct setup_header *h = header_of(img);
+	u64 size;
+	const u8 *code = protected_mode_part(vm, img, &size);
+
+	if (!code)
+		return HV_EINVAL;
+	*address = h->pref_address;
+	*end = *address + max((u64)h->init_size, size);
+	if (*address < LOAD_HIGH_START || *end < *address)
+		return load_bad(vm, HV_EINVAL, "has a load address below 1 MiB: is it damaged?");
+	if (*end > low_end(vm))
+		return log_error(HV_ERANGE,
+				 "vm %s: %s needs %lu MiB to start, and the VM has %lu; give it more",
+				 vm->cfg->name, vm->cfg->kernel, (*end + MIB(1) - 1) >> 20,
+				 vm->cfg->memory >> 20);
+	return load_put(vm, *address, code, size, *end - *address);
+}
+
+/* As high as the kernel allows, so that it does not lie where the kernel unpacks itself. */
+static int load_initrd(struct vm *vm, u64 kernel_end, struct setup_header *h)
+{
+	u64 top = min(low_end(vm), h->initrd_addr_max + 1UL), at;
+	const struct image *img;
+
+	if (!vm->cfg->nr_modules)
+		return HV_OK;
+	if (vm->cfg->nr_modules > 1)
+		return load_bad(vm, HV_EINVAL, "is a Linux kernel, which takes one initrd");
+	img = load_module_image(vm, 0);
+	if (!img)
+		return HV_ENOENT;
+	at = img->size <= top ? (top - img->size) & ~PAGE_MASK : 0;
+	if (at < kernel_end)
+		return log_error(
+			HV_ERANGE,
+			"vm %s: %s (%lu MiB) and the kernel do not fit into %lu MiB; give it more",
+			vm->cfg->name, vm->cfg->module[0], img->size >> 20, vm->cfg->memory >> 20);
+	h->ramdisk_image = (u32)at;
+	h->ramdisk_size = (u32)img->size;
+	return load_put(vm, at, img->data, img->size, img->size);
+}
+
+static void e820_add(struct zero_page *z, u64 start, u64 end, u32 type)
+{
+	if (end > start)
+		z->e820[z->e820_entries++] = (struct e820){ start, end - start, type };
+}
+
+static void fill_map(const struct vm *vm, struct zero_page *z)
+{
+	e820_add(z, 0, ACPI_TABLES, E820_RAM);
+	e820_add(z, ACPI_TABLES, LOAD_LOW_END, E820_ACPI);
+	e820_add(z, LOAD_HIGH_START, low_end(vm), E820_RAM);
+	e820_add(z, GIB(4), GIB(4) + vm->cfg->memory - low_end(vm), E820_RAM);
+}
+
+static int load_command_line(struct vm *vm, struct zero_page *z)
+{
+	const char *text = vm->cfg->cmdline;
+	size_t length = strlen(text);
+
+	if (length > z->hdr.cmdline_size)
+		return load_bad(vm, HV_ERANGE, "takes no command line of that length");
+	z->hdr.cmd_line_ptr = COMMAND_LINE;
+	return load_put(vm, COMMAND_LINE, text, length + 1, length + 1);
+}
+
+static int put_entry(struct vm *vm, u64 table, u64 index, u64 value)
+{
+	return guest_write(&vm->p2m, GPA(table + index * 8), &value, 8);
+}
+
+/* The GDT and the page tables that the protocol asks for. */
+static int load_tables(struct vm *vm)
+{
+	static const u64 gdt[] = { 0, 0, 0x00af9a000000ffff, 0x00cf92000000ffff };
+	const u64 present_writable = 3, large = BIT(7);
+	int err = load_put(vm, GDT, gdt, sizeof(gdt), sizeof(gdt));
+
+	if (!err)
+		err = put_entry(vm, TABLES, 0, (TABLES + PAGE_SIZE) | present_writable);
+	for (u64 i = 0; i < 4 && !err; i++)
+		err = put_entry(vm, TABLES + PAGE_SIZE, i,
+				(TABLES + (2 + i) * PAGE_SIZE) | present_writable);
+	for (u64 i = 0; i < 4 * 512UL && !err; i++)
+		err = put_entry(vm, TABLES + 2 * PAGE_SIZE, i,
+				i << 21 | present_writable | large);
+	return err;
+}
+
+static void machine_state(struct loaded *l, u64 entry)
+{
+	struct guest_state *s = &l->state;
+
+	*s = (struct guest_state){
+		.rip = entry,
+		.rflags = 2,
+		.cr0 = 0x80000011, /* PG ET PE */
+		.cr3 = TABLES,
+		.cr4 = 0x20, /* PAE */
+		.efer = 0x500, /* LMA LME */
+		.gdtr_base = GDT,
+		.gdtr_limit = 4 * 8 - 1,
+	};
+	for (int i = 0; i < SEG_NR; i++)
+		s->seg[i] = (struct guest_segment){ 0x18, 0xffffffff, 0, 0xc093 };
+	s->seg[SEG_CS] = (struct guest_segment){ 0x10, 0xffffffff, 0, 0xa09b };
+	s->seg[SEG_LDTR] = (struct guest_segment){ 0, 0xffff, 0, 0x82 };
+	s->seg[SEG_TR] = (struct guest_segment){ 0, 0xffff, 0, 0x8b };
+	l->rsi = ZERO_PAGE;
+}
+
+int load_linux(struct vm *vm, const struct image *kernel, struct loaded *out)
+{
+	static struct zero_page z;
+	const struct setup_header *h = header_of(kernel);
+	u64 address, end;
+	int err = load_kernel(vm, kernel, &address, &end);
+
+	if (err)
+		return err;
+	memset(&z, 0, sizeof(z));
+	/* The header is as long as its jump instruction reaches. */
+	memcpy(&z.hdr, h, min(sizeof(z.hdr), (size_t)(0x202 + (h->jump >> 8) - SETUP_HEADER)));
+	z.hdr.type_of_loader = LOADER_UNDEFINED;
+	z.hdr.loadflags &= (u8)~CAN_USE_HEAP;
+	z.acpi_rsdp_addr = ACPI_TABLES;
+	fill_map(vm, &z);
+	err = load_initrd(vm, end, &z.hdr);
+	if (!err)
+		err = load_command_line(vm, &z);
+	if (!err)
+		err = load_tables(vm);
+	if (!err)
+		err = acpi_load(vm);
+	if (!err)
+		err = load_put(vm, ZERO_PAGE, &z, sizeof(z), sizeof(z));
+	machine_state(out, address + 0x200);
+	return err;
+}

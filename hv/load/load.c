@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/log.h>
+#include <hv/base/string.h>
+#include <hv/load/load.h>
+#include <hv/vm.h>
+#include <mm/guestmem.h>
+
+int load_bad(const struct vm *vm, int err, const char *what)
+{
+	return log_error(err, "vm %s: %s %s", vm->cfg->name, vm->cfg->kernel, what);
+}
+
+int load_put(struct vm *vm, u64 to, const void *from, size_t bytes, u64 total)
+{
+	u64 end = to + total;
+
+	if (total < bytes || end < to || (end - 1) >> PAGE_SHIFT >= vm_top_gfn(vm))
+		return load_bad(vm, HV_ERANGE, "does not fit into the VM's memory; give it more");
+	if (to < LOAD_HIGH_START && end > LOAD_LOW_END)
+		return load_bad(
+			vm, HV_ERANGE,
+			"wants to be loaded between 640 KiB and 1 MiB, where no memory is");
+	return guest_write(&vm->p2m, GPA(to), from, bytes);
+}
+
+const struct image *load_module_image(const struct vm *vm, u32 i)
+{
+	char name[CONFIG_TEXT_MAX];
+	const struct image *img;
+	size_t n = 0;
+
+	str_copy(name, vm->cfg->module[i], sizeof(name));
+	while (name[n] && name[n] != ' ')
+		n++;
+	name[n] = '\0';
+	img = image_find(name);
+	if (!img)
+		log_line("vm %s: module %s was not loaded with the hypervisor", vm->cfg->name,
+			 name);
+	return img;
+}
+
+int loader_load(struct vm *vm, struct loaded *out)
+{
+	const struct image *kernel = image_find(vm->cfg->kernel);
+
+	*out = (struct loaded){ 0 };
+	if (!kernel)
+		return load_bad(
+			vm, HV_ENOENT,
+			"was not loaded with the hypervisor: is the path right, seen from aerostat.conf?");
+	return load_is_linux(kernel) ? load_linux(vm, kernel, out) :
+				       load_multiboot(vm, kernel, out);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/platform.h>
+#include <hv/pvclock.h>
+#include <hv/vm.h>
+#include <mm/guestmem.h>
+
+#define FEATURE_NOP_IO_DELAY BIT(1)
+#define FEATURE_CLOCKSOURCE2 BIT(3)
+#define FEATURE_CLOCKSOURCE_STABLE BIT(24)
+#define SYSTEM_TIME_ENABLE BIT(0)
+#define TIME_TSC_STABLE BIT(0)
+#define NS_PER_S 1000000000UL
+
+struct time_info {
+	u32 version; /* odd while it changes; ours never does */
+	u32 pad;
+	u64 tsc_timestamp, system_time;
+	u32 tsc_to_system_mul;
+	s8 tsc_shift;
+	u8 flags, pad2[2];
+};
+_Static_assert(sizeof(struct time_info) == 32, "struct pvclock_vcpu_time_info");
+
+struct wall_clock {
+	u32 version, sec, nsec;
+};
+
+struct pvclock_scale pvclock_scale(u64 khz)
+{
+	u64 hz = max(khz, 1UL) * 1000, ns = NS_PER_S;
+	s8 shift = 0;
+
+	/* Until ns / hz is in [1/2, 1) and hz fits 32 bits: mul keeps its top bit. */
+	while (hz > ns * 2 || hz >> 32) {
+		hz >>= 1;
+		shift--;
+	}
+	while (hz <= ns) {
+		if (hz >> 31)
+			ns >>= 1;
+		else
+			hz <<= 1;
+		shift++;
+	}
+	return (struct pvclock_scale){ (u32)((ns << 32) / hz), shift };
+}
+
+void pvclock_cpuid(u32 leaf, u32 r[4])
+{
+	r[0] = r[1] = r[2] = r[3] = 0;
+	if (leaf == PVCLOCK_CPUID_BASE) {
+		r[0] = PVCLOCK_CPUID_FEATURES;
+		r[1] = 0x4b4d564b; /* "KVMKVMKVM" */
+		r[2] = 0x564b4d56;
+		r[3] = 0x0000004d;
+	} else if (leaf == PVCLOCK_CPUID_FEATURES) {
+		r[0] = FEATURE_NOP_IO_DELAY | FEATURE_CLOCKSOURCE2 | FEATURE_CLOCKSOURCE_STABLE;
+	}
+}
+
+bool pvclock_read(struct vcpu *v, u32 msr, u64 *value)
+{
+	*value = msr == MSR_PV_SYSTEM_TIME ? v->pv_time : v->vm->pv_wall;
+	return true;
+}
+
+static bool write_system_time(struct vcpu *v, u64 value)
+{
+	struct pvclock_scale s = pvclock_scale(plat_tsc_khz());
+	/* The guest's TSC is 0 when the VM starts, and so is its system time. */
+	struct time_info t = { .version = 2,
+			       .tsc_to_system_mul = s.mul,
+			       .tsc_shift = s.shift,
+			       .flags = TIME_TSC_STABLE };
+
+	v->pv_time = value;
+	if (!(value & SYSTEM_TIME_ENABLE))
+		return true;
+	return !guest_write(&v->vm->p2m, GPA(value & ~SYSTEM_TIME_ENABLE), &t, sizeof(t));
+}
+
+static bool write_wall_clock(struct vcpu *v, u64 value)
+{
+	struct wall_clock w = { .version = 2 };
+
+	v->vm->pv_wall = value;
+	return !guest_write(&v->vm->p2m, GPA(value), &w, sizeof(w));
+}
+
+bool pvclock_write(struct vcpu *v, u32 msr, u64 value)
+{
+	if (value & 2) /* the structures are on four bytes */
+		return false;
+	return msr == MSR_PV_SYSTEM_TIME ? write_system_time(v, value) : write_wall_clock(v, value);
+}
