@@ -127,6 +127,14 @@ static inline u64 rdtsc(void)
 	return (u64)hi << 32 | lo;
 }
 
+static inline u64 xgetbv(u32 index)
+{
+	u32 lo, hi;
+
+	asm volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(index));
+	return (u64)hi << 32 | lo;
+}
+
 static inline void xsetbv(u32 reg, u64 v)
 {
 	asm volatile("xsetbv" ::"c"(reg), "a"((u32)v), "d"((u32)(v >> 32)));

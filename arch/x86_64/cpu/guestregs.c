@@ -144,9 +144,23 @@ static void drop_initial_x87(u64 *image)
 		image[FXSAVE_SIZE / 8] &= ~XCR0_X87; /* XSTATE_BV */
 }
 
+/* SDM: "XSETBV", what is #GP */
+static bool xcr0_valid(u64 value)
+{
+	if (!(value & XCR0_X87) || value & ~host.mask)
+		return false;
+	if (value & XCR0_AVX && !(value & XCR0_SSE))
+		return false;
+	return !(value & XCR0_AVX512) ||
+	       ((value & XCR0_AVX512) == XCR0_AVX512 && value & XCR0_AVX);
+}
+
 void guestregs_save(struct guestregs *g)
 {
 	if (host.xsave) {
+		/* QEMU 7.2 does not intercept XSETBV: there it may have changed unseen. */
+		if (xcr0_valid(xgetbv(0)))
+			g->xcr0 = xgetbv(0);
 		xsetbv(0, host.mask);
 		asm volatile("xsave64 (%0)" ::"r"(g->xsave), "a"((u32)host.mask),
 			     "d"((u32)(host.mask >> 32))
@@ -168,11 +182,7 @@ void guestregs_save(struct guestregs *g)
 
 bool guestregs_set_xcr0(struct guestregs *g, u32 index, u64 value)
 {
-	if (!host.xsave || index || !(value & XCR0_X87) || value & ~host.mask)
-		return false;
-	if (value & XCR0_AVX && !(value & XCR0_SSE))
-		return false;
-	if (value & XCR0_AVX512 && ((value & XCR0_AVX512) != XCR0_AVX512 || !(value & XCR0_AVX)))
+	if (!host.xsave || index || !xcr0_valid(value))
 		return false;
 	g->xcr0 = value;
 	xsetbv(0, value);
