@@ -12,6 +12,9 @@ void cpuid_init(void);
 /* CR4 bits that a guest may set. */
 u64 cpuid_cr4_mask(void);
 
+/* Bits of a physical address, as guests are told. */
+unsigned int cpuid_phys_bits(void);
+
 /* The answer for @v; every leaf has one. */
 void cpuid_answer(struct vcpu *v, u32 leaf, u32 sub, u32 regs[4]);
 
