@@ -23,12 +23,15 @@
 #define PTE_PS BIT(7)
 #define PTE_NX BIT(63)
 #define PTE_ADDR 0x000ffffffffff000UL
+#define PTE_PAE_RESERVED 0x7ff0000000000000UL /* ignored in the 4-level format */
 
 struct shape {
 	int levels;
 	unsigned int bits;  /* of index per level */
 	unsigned int entry; /* bytes */
 	u64 root;
+	u64 reserved;
+	bool large_32bit; /* PSE */
 };
 
 void gwalk_init(struct gwalk *w, struct vcpu *v)
@@ -43,49 +46,58 @@ void gwalk_init(struct gwalk *w, struct vcpu *v)
 	};
 }
 
-static struct shape shape_of(const struct gwalk *w)
-{
-	if (w->efer & EFER_LMA)
-		return (struct shape){ 4, 9, 8, w->cr3 & PTE_ADDR };
-	if (w->cr4 & CR4_PAE)
-		return (struct shape){ 3, 9, 8, w->cr3 & 0xffffffe0 };
-	return (struct shape){ 2, 10, 4, w->cr3 & 0xfffff000 };
-}
-
 /* The three-level format has a short root, whose entries know no rights. */
 static bool is_pdpte(const struct shape *sh, int level)
 {
 	return sh->levels == 3 && level == 3;
 }
 
-static bool is_large(const struct gwalk *w, const struct shape *sh, int level, u64 e)
+static bool is_large(const struct shape *sh, int level, u64 e)
 {
 	if (level == 1)
 		return true;
 	if (!(e & PTE_PS))
 		return false;
-	return sh->levels == 2 ? w->cr4 & CR4_PSE : level == 2 || (level == 3 && sh->levels == 4);
+	return sh->levels == 2 ? sh->large_32bit : level == 2 || (level == 3 && sh->levels == 4);
 }
 
-/* SDM: "Reserved Bits" of the formats; those of PDPTEs fault when CR3 is written. */
-static u64 reserved_bits(const struct gwalk *w, const struct shape *sh, int level, bool large)
+/* Reserved in every entry but PDPTEs: those fault when CR3 is written. */
+static u64 always_reserved(const struct gwalk *w)
 {
-	u64 r;
+	u64 r = PTE_ADDR & ~(BIT(cpuid_phys_bits()) - 1);
 
-	if (sh->levels == 2)
-		return large && level == 2 ? BIT(21) : 0;
-	if (is_pdpte(sh, level))
-		return 0;
-	r = PTE_ADDR & ~(BIT(cpuid_phys_bits()) - 1);
 	if (!(w->efer & EFER_NXE))
 		r |= PTE_NX;
-	if (sh->levels == 3)
-		r |= 0x7ff0000000000000UL;
-	if (level == 4)
-		r |= PTE_PS;
-	else if (large && level > 1) /* bits of the address below its alignment, but for PAT */
-		r |= (BIT(PAGE_SHIFT + sh->bits * (unsigned int)(level - 1)) - 1) & ~0x1fffUL;
+	if (!(w->efer & EFER_LMA))
+		r |= PTE_PAE_RESERVED;
 	return r;
+}
+
+static struct shape shape_of(const struct gwalk *w)
+{
+	if (w->efer & EFER_LMA)
+		return (struct shape){ 4, 9, 8, w->cr3 & PTE_ADDR, always_reserved(w), false };
+	if (w->cr4 & CR4_PAE)
+		return (struct shape){ 3, 9, 8, w->cr3 & 0xffffffe0, always_reserved(w), false };
+	return (struct shape){ 2, 10, 4, w->cr3 & 0xfffff000, 0, w->cr4 & CR4_PSE };
+}
+
+/* In an entry with PS: bits of the address below the page's alignment. */
+static u64 large_reserved(const struct shape *sh, int level)
+{
+	if (sh->levels == 2)
+		return BIT(21);
+	if (level == 4)
+		return PTE_PS;
+	return (BIT(PAGE_SHIFT + sh->bits * (unsigned int)(level - 1)) - 1) & ~0x1fffUL;
+}
+
+static bool is_malformed(const struct shape *sh, int level, u64 e)
+{
+	if (unlikely(e & sh->reserved))
+		return !is_pdpte(sh, level);
+	return e & PTE_PS && level > 1 && (level == 4 || is_large(sh, level, e)) &&
+	       e & large_reserved(sh, level);
 }
 
 static int fault(struct gwalk *w, u64 access, u64 why)
@@ -134,7 +146,6 @@ static int walk(struct gwalk *w, u64 linear, u64 access, gpa_t *out)
 	for (int level = sh.levels; level; level--) {
 		unsigned int shift = PAGE_SHIFT + sh.bits * (unsigned int)(level - 1);
 		u64 index = linear >> shift & (BIT(sh.bits) - 1), e = 0;
-		bool large;
 
 		if (is_pdpte(&sh, level))
 			index &= 3;
@@ -143,12 +154,11 @@ static int walk(struct gwalk *w, u64 linear, u64 access, gpa_t *out)
 			return w->err = HV_EFAULT;
 		if (!(e & PTE_P))
 			return fault(w, access, 0);
-		large = is_large(w, &sh, level, e);
-		if (unlikely(e & reserved_bits(w, &sh, level, large)))
+		if (unlikely(is_malformed(&sh, level, e)))
 			return fault(w, access, PF_PRESENT | PF_RESERVED);
 		if (!is_pdpte(&sh, level))
 			rights = (rights & (e | PTE_NX)) | (e & PTE_NX);
-		if (large) {
+		if (is_large(&sh, level, e)) {
 			*out = leaf_address(&sh, level, e, linear);
 			return may(w, access, rights) ? HV_OK : fault(w, access, PF_PRESENT);
 		}

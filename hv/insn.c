@@ -307,6 +307,8 @@ int insn_decode(const u8 *bytes, size_t len, enum insn_mode mode, struct insn *i
 	if (c.overrun)
 		return HV_EFAULT;
 	i->length = (u8)(c.p - bytes);
+	if (r == &movsxd && i->reg_size == 2) /* Intel reads 2 bytes, AMD 4 */
+		return HV_EINVAL;
 	if (!i->op || (p.lock && !(r->flags & LOCKABLE && insn_writes(i))))
 		return HV_EINVAL;
 	return HV_OK;

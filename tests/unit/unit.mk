@@ -34,6 +34,8 @@ test_policy_SRCS := hv/policy.c
 test_config_SRCS := hv/config.c hv/base/format.c
 test_lapic_SRCS := $(GUEST)
 test_insn_SRCS := $(FAKE) $(FRAMES) hv/insn.c
+test_insn_zydis_SRCS := $(FAKE) $(FRAMES) hv/insn.c
+test_insn_zydis_LIBS := -lZydis
 test_gwalk_SRCS := $(GUEST)
 test_caps_SRCS := arch/x86_64/vmx/caps.c
 test_loader_SRCS := $(GUEST)
@@ -43,7 +45,7 @@ test_exit_SRCS := $(GUEST)
 test_driver_SRCS := guest-driver/balloon_core.c $(FAKE) $(FRAMES)
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem balloon hypercall policy config \
-	exit lapic insn gwalk caps loader sched shootdown driver
+	exit lapic insn insn_zydis gwalk caps loader sched shootdown driver
 
 # --- how ---
 unit_objs = $(patsubst %.c,$(UNIT)/obj/%.o,tests/unit/test_$(1).c $(test_$(1)_SRCS)) $(test_$(1)_OBJS)
@@ -60,7 +62,7 @@ $(UNIT)/obj/hv_string.o: hv/base/string.c
 
 define unit_program
 $(UNIT)/test_$(1): $(call unit_objs,$(1))
-	$(Q)$(CC) -fsanitize=address,undefined $$(test_$(1)_LDFLAGS) $$^ -lcmocka -o $$@
+	$(Q)$(CC) -fsanitize=address,undefined $$(test_$(1)_LDFLAGS) $$^ -lcmocka $$(test_$(1)_LIBS) -o $$@
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_program,$(t))))
 
