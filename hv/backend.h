@@ -86,6 +86,7 @@ struct guest_state {
 
 enum guest_reg {
 	GREG_RIP,
+	GREG_RSP,
 	GREG_RFLAGS,
 	GREG_CR0,
 	GREG_CR3,
@@ -96,7 +97,11 @@ enum guest_reg {
 	GREG_SYSENTER_CS,
 	GREG_SYSENTER_ESP,
 	GREG_SYSENTER_EIP,
-	GREG_PAT
+	GREG_PAT,
+	GREG_CR2,
+	/* Only read: */
+	GREG_CS_ATTR, /* as in struct guest_segment */
+	GREG_CPL,
 };
 
 struct cpu_backend {

@@ -184,6 +184,13 @@ u64 cpuid_arch_capabilities(void)
 	return policy.arch_capabilities;
 }
 
+unsigned int cpuid_phys_bits(void)
+{
+	unsigned int bits = policy.extended[8][EAX] & 0xff;
+
+	return bits ? bits : 36; /* "CPUID Leaf 80000008H": where there is none */
+}
+
 static void answer_topology(struct vcpu *v, u32 sub, u32 r[4])
 {
 	u32 shift = 0;

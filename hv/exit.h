@@ -19,7 +19,5 @@ void exit_io(struct vcpu *v, struct vmexit *e);
 void exit_p2m_fault(struct vcpu *v, struct vmexit *e);
 /* hypercall.c */
 void exit_hypercall(struct vcpu *v, struct vmexit *e);
-/* mmio.c: an access to @gpa, where a device is */
-void mmio_access(struct vcpu *v, gpa_t gpa, bool write);
 
 #endif

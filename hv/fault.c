@@ -7,6 +7,7 @@
 #include <hv/base/platform.h>
 #include <hv/exit.h>
 #include <hv/governor.h>
+#include <hv/mmio.h>
 #include <hv/sched.h>
 #include <hv/vm.h>
 
@@ -126,7 +127,7 @@ void exit_p2m_fault(struct vcpu *v, struct vmexit *e)
 	else if (kind == P2M_MAPPED)
 		mapped_fault(v, e);
 	else if (kind == P2M_HOLE)
-		mmio_access(v, e->fault.gpa, e->fault.write);
+		mmio_exit(v, e);
 	else
 		vm_end(v->vm, VM_STATUS_CRASHED, "memory at %lx: %s", e->fault.gpa.v,
 		       hv_strerror(err));

@@ -3,89 +3,198 @@
  * SDM: "Paging".  32-bit, PAE and 4-level; the formats are one loop with
  * different widths.  The tables are guest memory: anything may be in them.
  */
+#include <hv/cpuid.h>
 #include <hv/gwalk.h>
 #include <hv/vm.h>
 #include <mm/guestmem.h>
 
+#define CR0_WP BIT(16)
 #define CR0_PG BIT(31)
 #define CR4_PSE BIT(4)
 #define CR4_PAE BIT(5)
+#define CR4_SMEP BIT(20)
+#define CR4_SMAP BIT(21)
 #define EFER_LMA BIT(10)
+#define EFER_NXE BIT(11)
+#define RFLAGS_AC BIT(18)
 #define PTE_P BIT(0)
+#define PTE_W BIT(1)
+#define PTE_U BIT(2)
 #define PTE_PS BIT(7)
 #define PTE_NX BIT(63)
 #define PTE_ADDR 0x000ffffffffff000UL
+#define PTE_PAE_RESERVED 0x7ff0000000000000UL /* ignored in the 4-level format */
 
 struct shape {
 	int levels;
 	unsigned int bits;  /* of index per level */
 	unsigned int entry; /* bytes */
 	u64 root;
+	u64 reserved;
+	bool large_32bit; /* PSE */
 };
 
-static struct shape shape_of(const struct guest_state *s)
+void gwalk_init(struct gwalk *w, struct vcpu *v)
 {
-	if (s->efer & EFER_LMA)
-		return (struct shape){ 4, 9, 8, s->cr3 & PTE_ADDR };
-	if (s->cr4 & CR4_PAE)
-		return (struct shape){ 3, 9, 8, s->cr3 & 0xffffffe0 };
-	return (struct shape){ 2, 10, 4, s->cr3 & 0xfffff000 };
+	*w = (struct gwalk){
+		.v = v,
+		.cr0 = backend->get_reg(v, GREG_CR0),
+		.cr3 = backend->get_reg(v, GREG_CR3),
+		.cr4 = backend->get_reg(v, GREG_CR4),
+		.efer = backend->get_reg(v, GREG_EFER),
+		.user = backend->get_reg(v, GREG_CPL) == 3,
+	};
 }
 
-static bool is_large(const struct guest_state *s, const struct shape *sh, int level, u64 e)
+/* The three-level format has a short root, whose entries know no rights. */
+static bool is_pdpte(const struct shape *sh, int level)
+{
+	return sh->levels == 3 && level == 3;
+}
+
+static bool is_large(const struct shape *sh, int level, u64 e)
 {
 	if (level == 1)
 		return true;
 	if (!(e & PTE_PS))
 		return false;
-	return sh->levels == 2 ? s->cr4 & CR4_PSE : level == 2 || (level == 3 && sh->levels == 4);
+	return sh->levels == 2 ? sh->large_32bit : level == 2 || (level == 3 && sh->levels == 4);
 }
 
-int gwalk_translate(struct vcpu *v, const struct guest_state *s, u64 linear, gpa_t *out)
+/* Reserved in every entry but PDPTEs: those fault when CR3 is written. */
+static u64 always_reserved(const struct gwalk *w)
 {
-	struct shape sh = shape_of(s);
-	u64 table = sh.root;
+	u64 r = PTE_ADDR & ~(BIT(cpuid_phys_bits()) - 1);
 
-	if (!(s->cr0 & CR0_PG)) {
-		*out = GPA(linear & 0xffffffff);
-		return HV_OK;
+	if (!(w->efer & EFER_NXE))
+		r |= PTE_NX;
+	if (!(w->efer & EFER_LMA))
+		r |= PTE_PAE_RESERVED;
+	return r;
+}
+
+static struct shape shape_of(const struct gwalk *w)
+{
+	if (w->efer & EFER_LMA)
+		return (struct shape){ 4, 9, 8, w->cr3 & PTE_ADDR, always_reserved(w), false };
+	if (w->cr4 & CR4_PAE)
+		return (struct shape){ 3, 9, 8, w->cr3 & 0xffffffe0, always_reserved(w), false };
+	return (struct shape){ 2, 10, 4, w->cr3 & 0xfffff000, 0, w->cr4 & CR4_PSE };
+}
+
+/* In an entry with PS: bits of the address below the page's alignment. */
+static u64 large_reserved(const struct shape *sh, int level)
+{
+	if (sh->levels == 2)
+		return BIT(21);
+	if (level == 4)
+		return PTE_PS;
+	return (BIT(PAGE_SHIFT + sh->bits * (unsigned int)(level - 1)) - 1) & ~0x1fffUL;
+}
+
+static bool is_malformed(const struct shape *sh, int level, u64 e)
+{
+	if (unlikely(e & sh->reserved))
+		return !is_pdpte(sh, level);
+	return e & PTE_PS && level > 1 && (level == 4 || is_large(sh, level, e)) &&
+	       e & large_reserved(sh, level);
+}
+
+static int fault(struct gwalk *w, u64 access, u64 why)
+{
+	bool has_fetch = (w->cr4 & CR4_PAE && w->efer & EFER_NXE) || w->cr4 & CR4_SMEP;
+
+	w->error = (u32)(why | (access & PF_WRITE) | (w->user ? PF_USER : 0));
+	if (access & PF_FETCH && has_fetch)
+		w->error |= PF_FETCH;
+	return w->err = HV_EPERM;
+}
+
+/* SDM: "Determination of Access Rights"; @rights: W and U of all levels, NX of any. */
+static bool may(const struct gwalk *w, u64 access, u64 rights)
+{
+	bool user_page = rights & PTE_U;
+
+	if (w->user && !user_page)
+		return false;
+	if (access & PF_FETCH)
+		return !(rights & PTE_NX) && (w->user || !user_page || !(w->cr4 & CR4_SMEP));
+	if (!w->user && user_page && w->cr4 & CR4_SMAP &&
+	    !(backend->get_reg(w->v, GREG_RFLAGS) & RFLAGS_AC))
+		return false;
+	return !(access & PF_WRITE) || rights & PTE_W || (!w->user && !(w->cr0 & CR0_WP));
+}
+
+static gpa_t leaf_address(const struct shape *sh, int level, u64 e, u64 linear)
+{
+	u64 offset = BIT(PAGE_SHIFT + sh->bits * (unsigned int)(level - 1)) - 1;
+	u64 base = e & PTE_ADDR;
+
+	if (sh->levels == 2) { /* PSE-36: bits 20:13 are bits 39:32 */
+		base = e & 0xfffff000;
+		if (level == 2)
+			base = (e & 0xffc00000) | (e >> 13 & 0xff) << 32;
 	}
+	return GPA((base & ~offset) | (linear & offset));
+}
+
+static int walk(struct gwalk *w, u64 linear, u64 access, gpa_t *out)
+{
+	struct shape sh = shape_of(w);
+	u64 table = sh.root, rights = PTE_W | PTE_U;
+
 	for (int level = sh.levels; level; level--) {
 		unsigned int shift = PAGE_SHIFT + sh.bits * (unsigned int)(level - 1);
-		u64 index = linear >> shift & ((1UL << sh.bits) - 1), e = 0;
-		u64 offset = linear & ((1UL << shift) - 1);
+		u64 index = linear >> shift & (BIT(sh.bits) - 1), e = 0;
 
-		if (sh.levels == 3 && level == 3)
+		if (is_pdpte(&sh, level))
 			index &= 3;
-		if (guest_read(&v->vm->p2m, GPA(table + index * sh.entry), &e, sh.entry))
-			return HV_EFAULT;
-		if (!(e & PTE_P) || (e & PTE_NX && sh.entry == 8))
-			return HV_EFAULT;
-		if (is_large(s, &sh, level, e)) {
-			u64 base = e & PTE_ADDR & ~((1UL << shift) - 1);
-
-			if (sh.levels == 2) /* PSE-36: bits 20:13 are bits 39:32 */
-				base = (e & 0xfffff000 & ~((1UL << shift) - 1)) |
-				       (level == 2 ? (e >> 13 & 0xff) << 32 : 0);
-			*out = GPA(base | offset);
-			return HV_OK;
+		w->missing = GPA(table + index * sh.entry);
+		if (guest_read(&w->v->vm->p2m, w->missing, &e, sh.entry))
+			return w->err = HV_EFAULT;
+		if (!(e & PTE_P))
+			return fault(w, access, 0);
+		if (unlikely(is_malformed(&sh, level, e)))
+			return fault(w, access, PF_PRESENT | PF_RESERVED);
+		if (!is_pdpte(&sh, level))
+			rights = (rights & (e | PTE_NX)) | (e & PTE_NX);
+		if (is_large(&sh, level, e)) {
+			*out = leaf_address(&sh, level, e, linear);
+			return may(w, access, rights) ? HV_OK : fault(w, access, PF_PRESENT);
 		}
 		table = e & (sh.entry == 8 ? PTE_ADDR : 0xfffff000);
 	}
-	return HV_EFAULT;
+	return w->err = HV_EFAULT; /* not reached: level 1 is a leaf */
 }
 
-size_t gwalk_fetch(struct vcpu *v, const struct guest_state *s, u64 linear, u8 *buf, size_t len)
+int gwalk_translate(struct gwalk *w, u64 linear, u64 access, gpa_t *out)
+{
+	w->linear = linear;
+	if (!(w->cr0 & CR0_PG)) {
+		*out = GPA(linear & 0xffffffff);
+		return HV_OK;
+	}
+	if (unlikely(w->efer & EFER_LMA && (u64)((s64)(linear << 16) >> 16) != linear))
+		return w->err = HV_ERANGE;
+	return walk(w, linear, access, out);
+}
+
+size_t gwalk_fetch(struct gwalk *w, u64 linear, u8 *buf, size_t len)
 {
 	size_t done = 0;
 
+	w->err = HV_OK;
 	while (done < len) {
 		size_t n = min(len - done, (size_t)(PAGE_SIZE - ((linear + done) & PAGE_MASK)));
 		gpa_t gpa;
 
-		if (gwalk_translate(v, s, linear + done, &gpa) ||
-		    guest_read(&v->vm->p2m, gpa, buf + done, n))
+		if (gwalk_translate(w, linear + done, PF_FETCH, &gpa))
 			break;
+		if (guest_read(&w->v->vm->p2m, gpa, buf + done, n)) {
+			w->missing = gpa;
+			w->err = HV_EFAULT;
+			break;
+		}
 		done += n;
 	}
 	return done;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* From bytes to struct insn, by table.  SDM volume 2: "Opcode Map". */
 #include <hv/base/err.h>
-#include <hv/gwalk.h>
 #include <hv/insn.h>
-#include <hv/vm.h>
+#include <hv/vcpu.h>
 
 struct cursor {
 	const u8 *p;
@@ -20,148 +20,315 @@ static u8 next(struct cursor *c)
 	return *c->p++;
 }
 
-static u64 next_le(struct cursor *c, u32 bytes)
+/* A signed number of @bytes bytes, 0 to 8. */
+static u64 next_number(struct cursor *c, u32 bytes)
 {
 	u64 v = 0;
 
 	for (u32 i = 0; i < bytes; i++)
 		v |= (u64)next(c) << (i * 8);
-	return v;
+	switch (bytes) {
+	case 1:
+		return (u64)(s64)(int8_t)v;
+	case 2:
+		return (u64)(s64)(int16_t)v;
+	case 4:
+		return (u64)(s64)(s32)v;
+	default:
+		return v;
+	}
 }
 
-/* Skips ModRM's addressing form; returns the reg field. HV_EINVAL for register forms. */
-static int modrm(struct cursor *c, enum insn_mode mode, bool address_override, u8 *reg)
+enum {
+	MODRM = BIT(0),
+	SIZED = BIT(1),	    /* bit 0 of the opcode clear: bytes */
+	DIRECTION = BIT(2), /* bit 1 of the opcode set: to the register */
+	LOADS = BIT(3),	    /* to the register, always */
+	IMM8 = BIT(4),
+	IMM = BIT(5), /* as wide as the operand, at most 4 bytes */
+	MOFFS = BIT(6),
+	LOCKABLE = BIT(7),
+};
+
+/* The reg field of ModRM belongs to the opcode. */
+enum { NO_GROUP, GROUP_1, GROUP_3, GROUP_4, GROUP_8, GROUP_11 };
+
+static const u8 groups[][8] = {
+	[GROUP_1] = { INSN_ADD, INSN_OR, INSN_ADC, INSN_SBB, INSN_AND, INSN_SUB, INSN_XOR,
+		      INSN_CMP },
+	[GROUP_3] = { INSN_TEST, 0, INSN_NOT, INSN_NEG },
+	[GROUP_4] = { INSN_INC, INSN_DEC },
+	[GROUP_8] = { 0, 0, 0, 0, INSN_BT, INSN_BTS, INSN_BTR, INSN_BTC },
+	[GROUP_11] = { INSN_MOV },
+};
+
+struct row {
+	u8 mask, opcode; /* fits if opcode & mask == opcode */
+	u8 op, group, flags;
+};
+
+/* The most frequent first. */
+static const struct row one_byte[] = {
+	{ 0xfc, 0x88, INSN_MOV, 0, MODRM | SIZED | DIRECTION },
+	{ 0xfe, 0xc6, 0, GROUP_11, MODRM | SIZED | IMM },
+	{ 0xfe, 0x86, INSN_XCHG, 0, MODRM | SIZED | LOCKABLE },
+	{ 0xc4, 0x00, INSN_ADD, 0, MODRM | SIZED | DIRECTION | LOCKABLE }, /* to CMP: bits 5:3 */
+	{ 0xfe, 0x80, 0, GROUP_1, MODRM | SIZED | IMM | LOCKABLE },
+	{ 0xff, 0x83, 0, GROUP_1, MODRM | IMM8 | LOCKABLE },
+	{ 0xfe, 0x84, INSN_TEST, 0, MODRM | SIZED },
+	{ 0xfe, 0xf6, 0, GROUP_3, MODRM | SIZED | IMM | LOCKABLE },
+	{ 0xfe, 0xfe, 0, GROUP_4, MODRM | SIZED | LOCKABLE },
+	{ 0xfc, 0xa0, INSN_MOV, 0, MOFFS | SIZED | DIRECTION },
+	{ 0xfe, 0xa4, INSN_MOVS, 0, SIZED },
+	{ 0xfe, 0xaa, INSN_STOS, 0, SIZED },
+	{ 0xfe, 0xac, INSN_LODS, 0, SIZED | LOADS },
+};
+
+/* After 0x0f. For MOVZX and MOVSX, SIZED speaks of the memory operand. */
+static const struct row two_byte[] = {
+	{ 0xfe, 0xb6, INSN_MOVZX, 0, MODRM | SIZED | LOADS },
+	{ 0xfe, 0xbe, INSN_MOVSX, 0, MODRM | SIZED | LOADS },
+	{ 0xff, 0xba, 0, GROUP_8, MODRM | IMM8 | LOCKABLE },
+};
+
+static const struct row movsxd = { 0xff, 0x63, INSN_MOVSX, 0, MODRM | LOADS };
+
+static const struct row *find(const struct row *rows, size_t n, u8 opcode)
 {
-	u8 m = next(c), mod = m >> 6, rm = m & 7;
-	bool a16 = mode == INSN_16 ? !address_override : mode == INSN_32 && address_override;
-	u32 disp = 0;
-
-	*reg = m >> 3 & 7;
-	if (mod == 3)
-		return HV_EINVAL;
-	if (a16) {
-		disp = mod == 1 ? 1 : mod == 2 || (mod == 0 && rm == 6) ? 2 : 0;
-	} else {
-		if (rm == 4) {
-			u8 sib = next(c);
-
-			if (mod == 0 && (sib & 7) == 5)
-				disp = 4;
-		}
-		if (mod == 0 && rm == 5)
-			disp = 4;
-		if (mod)
-			disp = mod == 1 ? 1 : 4;
-	}
-	next_le(c, disp);
-	return HV_OK;
+	for (size_t i = 0; i < n; i++)
+		if ((opcode & rows[i].mask) == rows[i].opcode)
+			return &rows[i];
+	return NULL;
 }
 
 struct prefixes {
-	bool operand, address;
+	bool operand, address, lock, repeat;
 	u8 rex;
+	u8 segment;
 };
 
+#define NO_SEGMENT SEG_NR
+
+/* ES, CS, SS and DS are ignored in 64-bit code. */
+static void override(struct prefixes *p, enum insn_mode mode, u8 segment)
+{
+	if (mode != INSN_64 || segment >= SEG_FS)
+		p->segment = segment;
+}
+
+/* Returns the first byte of the opcode. A REX that is not the last prefix is void. */
 static u8 read_prefixes(struct cursor *c, enum insn_mode mode, struct prefixes *p)
 {
 	for (;;) {
-		u8 b = next(c);
+		u8 b = next(c), rex = 0;
 
 		switch (b) {
 		case 0x66:
 			p->operand = true;
-			p->rex = 0;
 			break;
 		case 0x67:
 			p->address = true;
-			p->rex = 0;
 			break;
 		case 0x26:
 		case 0x2e:
 		case 0x36:
 		case 0x3e:
+			override(p, mode, b >> 3 & 3);
+			break;
 		case 0x64:
 		case 0x65:
-			p->rex = 0;
+			override(p, mode, (u8)(SEG_FS + (b & 1)));
+			break;
+		case 0xf0:
+			p->lock = true;
+			break;
+		case 0xf2:
+		case 0xf3:
+			p->repeat = true;
 			break;
 		case 0x40 ... 0x4f:
-			if (mode != INSN_64)
-				return b;
-			p->rex = b;
-			break;
+			rex = b;
+			if (mode == INSN_64)
+				break;
+			return b;
 		default:
 			return b;
 		}
-		if (c->overrun)
-			return 0;
+		p->rex = rex;
 	}
 }
 
-int insn_decode(const u8 *bytes, size_t len, enum insn_mode mode, struct insn *out)
+static void address16(struct cursor *c, u8 mod, u8 rm, struct insn *i)
 {
-	size_t most = min(len, (size_t)INSN_MAX);
-	struct cursor c = { bytes, most, false };
-	struct prefixes p = { 0 };
-	u8 op = read_prefixes(&c, mode, &p), reg = 0;
-	int err = HV_OK;
+	static const u8 bases[8] = { GPR_RBX, GPR_RBX, GPR_RBP, GPR_RBP,
+				     GPR_RSI, GPR_RDI, GPR_RBP, GPR_RBX };
 
-	*out = (struct insn){ 0 };
-	out->size = p.rex & 8 ? 8 : p.operand != (mode == INSN_16) ? 2 : 4;
-	switch (op) {
-	case 0x88: /* mov r8 -> m */
-	case 0x89: /* mov r -> m */
-	case 0x8a:
-	case 0x8b:
-		err = modrm(&c, mode, p.address, &reg);
-		out->write = op < 0x8a;
-		if (!(op & 1))
-			out->size = 1;
-		break;
-	case 0xc6: /* mov imm8 -> m */
-	case 0xc7:
-		err = modrm(&c, mode, p.address, &reg);
-		if (reg)
-			err = HV_EINVAL;
-		out->write = out->has_immediate = true;
-		if (op == 0xc6)
-			out->size = 1;
-		out->immediate = next_le(&c, min(out->size, (u8)4));
-		if (out->size == 8)
-			out->immediate = (u64)(s64)(s32)out->immediate;
-		break;
-	case 0xa1: /* mov moffs -> eax */
-	case 0xa3:
-		next_le(&c, mode == INSN_64		   ? (p.address ? 4 : 8) :
-			    (mode == INSN_32) != p.address ? 4 :
-							     2);
-		out->write = op == 0xa3;
-		break;
-	default:
-		err = HV_EINVAL;
+	i->base = bases[rm];
+	if (rm < 4)
+		i->index = rm & 1 ? GPR_RDI : GPR_RSI;
+	if (mod == 0 && rm == 6) {
+		i->base = INSN_NO_REG;
+		mod = 2;
 	}
+	i->displacement = (s64)next_number(c, mod);
+}
+
+static void address_sib(struct cursor *c, u8 mod, u8 rex, struct insn *i)
+{
+	u8 sib = next(c);
+
+	i->shift = sib >> 6;
+	i->index = (u8)((sib >> 3 & 7) | (rex & 2) << 2);
+	if (i->index == GPR_RSP)
+		i->index = INSN_NO_REG;
+	i->base = (u8)((sib & 7) | (rex & 1) << 3);
+	if (mod == 0 && (sib & 7) == GPR_RBP)
+		i->base = INSN_NO_REG;
+}
+
+static void address32(struct cursor *c, u8 mod, u8 rm, u8 rex, struct insn *i)
+{
+	static const u8 bytes[3] = { 0, 1, 4 };
+	u8 wide = bytes[mod];
+
+	if (rm == GPR_RSP) {
+		address_sib(c, mod, rex, i);
+		if (i->base == INSN_NO_REG)
+			wide = 4;
+	} else if (mod == 0 && rm == GPR_RBP) {
+		i->base = INSN_RIP; /* in 64-bit code */
+		wide = 4;
+	} else {
+		i->base = (u8)(rm | (rex & 1) << 3);
+	}
+	i->displacement = (s64)next_number(c, wide);
+}
+
+/* HV_EINVAL: the operand is a register. */
+static int read_modrm(struct cursor *c, enum insn_mode mode, u8 rex, struct insn *i)
+{
+	u8 m = next(c), mod = m >> 6, rm = m & 7;
+
+	i->reg = m >> 3 & 7;
+	if (mod == 3)
+		return HV_EINVAL;
+	if (i->address_size == 2)
+		address16(c, mod, rm, i);
+	else
+		address32(c, mod, rm, rex, i);
+	if (i->base == INSN_RIP && mode != INSN_64)
+		i->base = INSN_NO_REG;
+	if (i->segment == NO_SEGMENT)
+		i->segment = i->base == GPR_RSP || i->base == GPR_RBP ? SEG_SS : SEG_DS;
+	return HV_OK;
+}
+
+static void set_sizes(struct insn *i, enum insn_mode mode, const struct prefixes *p)
+{
+	i->size = p->rex & 8 ? 8 : p->operand != (mode == INSN_16) ? 2 : 4;
+	i->address_size = mode == INSN_64		  ? (p->address ? 4 : 8) :
+			  (mode == INSN_32) != p->address ? 4 :
+							    2;
+}
+
+static const struct row *read_opcode(struct cursor *c, enum insn_mode mode, u8 *op)
+{
+	if (*op == 0x0f) {
+		*op = next(c);
+		return find(two_byte, ARRAY_SIZE(two_byte), *op);
+	}
+	if (*op == 0x63 && mode == INSN_64) /* ARPL elsewhere */
+		return &movsxd;
+	return find(one_byte, ARRAY_SIZE(one_byte), *op);
+}
+
+/* The register and the sizes of both operands, from the opcode and REX. */
+static void read_register(struct insn *i, const struct row *r, u8 op, u8 rex)
+{
+	i->reg_size = i->size;
+	if (r->flags & SIZED && !(op & 1))
+		i->size = 1;
+	else if (i->op == INSN_MOVZX || (i->op == INSN_MOVSX && r != &movsxd))
+		i->size = 2;
+	else if (r == &movsxd && i->size == 8)
+		i->size = 4;
+	if (i->op != INSN_MOVZX && i->op != INSN_MOVSX)
+		i->reg_size = i->size;
+	if (r->group || !(r->flags & MODRM))
+		i->reg = 0;
+	else if (i->reg_size == 1 && !rex && i->reg >= 4) {
+		i->reg &= 3;
+		i->high = true;
+	} else {
+		i->reg |= (rex & 4) << 1;
+	}
+}
+
+static void read_direction(struct insn *i, const struct row *r, u8 op)
+{
+	if (r->flags & LOADS)
+		i->to_register = true;
+	else if (r->flags & DIRECTION)
+		i->to_register = !(op & 2) == !!(r->flags & MOFFS);
+}
+
+int insn_decode(const u8 *bytes, size_t len, enum insn_mode mode, struct insn *i)
+{
+	struct cursor c = { bytes, min(len, (size_t)INSN_MAX), false };
+	struct prefixes p = { .segment = NO_SEGMENT };
+	u8 op = read_prefixes(&c, mode, &p);
+	const struct row *r = read_opcode(&c, mode, &op);
+	u8 immediate = 0;
+
+	*i = (struct insn){ .base = INSN_NO_REG, .index = INSN_NO_REG, .segment = p.segment };
 	if (c.overrun)
 		return HV_EFAULT;
-	out->reg = (u8)(reg | (p.rex & 4 ? 8 : 0));
-	out->length = (u8)(c.p - bytes);
-	return err;
+	if (!r)
+		return HV_EINVAL;
+	set_sizes(i, mode, &p);
+	if (r->flags & MODRM && read_modrm(&c, mode, p.rex, i))
+		return c.overrun ? HV_EFAULT : HV_EINVAL;
+	i->op = r->group ? groups[r->group][i->reg] : r->op;
+	if (r->op == INSN_ADD)
+		i->op = (u8)(INSN_ADD + (op >> 3));
+	read_register(i, r, op, p.rex);
+	read_direction(i, r, op);
+	if (i->segment == NO_SEGMENT)
+		i->segment = SEG_DS;
+	i->repeat = p.repeat && insn_is_string(i);
+	if (r->flags & MOFFS)
+		i->displacement = (s64)next_number(&c, i->address_size);
+	if (r->flags & IMM8)
+		immediate = 1;
+	else if (r->flags & IMM && i->op != INSN_NOT && i->op != INSN_NEG)
+		immediate = min(i->size, (u8)4);
+	i->has_immediate = immediate;
+	i->immediate = next_number(&c, immediate);
+	if (c.overrun)
+		return HV_EFAULT;
+	i->length = (u8)(c.p - bytes);
+	if (r == &movsxd && i->reg_size == 2) /* Intel reads 2 bytes, AMD 4 */
+		return HV_EINVAL;
+	if (!i->op || (p.lock && !(r->flags & LOCKABLE && insn_writes(i))))
+		return HV_EINVAL;
+	return HV_OK;
 }
 
-#define SEG_LONG BIT(13)
-#define SEG_BIG BIT(14)
-
-int insn_fetch_decode(struct vcpu *v, struct insn *out)
+bool insn_writes(const struct insn *i)
 {
-	struct guest_state s;
-	u8 bytes[INSN_MAX];
-	enum insn_mode mode;
-	size_t n;
+	switch (i->op) {
+	case INSN_CMP:
+	case INSN_TEST:
+	case INSN_BT:
+		return false;
+	case INSN_XCHG:
+		return true;
+	default:
+		return !i->to_register;
+	}
+}
 
-	backend->get_state(v, &s);
-	if (s.efer & BIT(10) && s.seg[SEG_CS].attr & SEG_LONG)
-		mode = INSN_64;
-	else
-		mode = s.seg[SEG_CS].attr & SEG_BIG ? INSN_32 : INSN_16;
-	n = gwalk_fetch(v, &s, mode == INSN_64 ? s.rip : (u32)(s.seg[SEG_CS].base + s.rip), bytes,
-			sizeof(bytes));
-	return insn_decode(bytes, n, mode, out);
+bool insn_reads(const struct insn *i)
+{
+	return i->to_register || (i->op != INSN_MOV && i->op != INSN_STOS);
 }

@@ -1,52 +1,101 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Accesses to guest-physical addresses where devices are, not memory. */
+/* Who is at which guest-physical address, by table. */
 #include <hv/base/log.h>
-#include <hv/exit.h>
-#include <hv/insn.h>
+#include <hv/mmio.h>
 #include <hv/vm.h>
 
-#define LAPIC_SIZE 0x1000
-
-static bool is_lapic(const struct vcpu *v, gpa_t gpa)
+static u64 ones(u32 size)
 {
-	return gpa.v - LAPIC_DEFAULT_BASE < LAPIC_SIZE && v->lapic.base & BIT(11) &&
-	       !(v->lapic.base & BIT(10));
+	return UINT64_MAX >> (64 - size * 8);
 }
 
-static u64 *operand(struct vcpu *v, const struct insn *i, u64 *rsp)
+static bool lapic_present(const struct vcpu *v)
 {
-	return i->reg == GPR_RSP ? rsp : &v->gpr[i->reg];
+	return (v->lapic.base & (BIT(11) | BIT(10))) == BIT(11); /* on, and not x2APIC */
 }
 
-static void do_lapic(struct vcpu *v, gpa_t gpa, const struct insn *i)
+/* SDM: "Local APIC Register Address Map": 32 bits at a time, else undefined. */
+static u64 lapic_read(struct vcpu *v, u64 offset, u32 size)
 {
-	u32 offset = (u32)(gpa.v - LAPIC_DEFAULT_BASE);
-	u64 scratch = 0, *r = operand(v, i, &scratch);
+	return size == 4 ? lapic_mmio_read(v, (u32)offset) : ones(size);
+}
 
-	if (i->write)
-		lapic_mmio_write(v, offset, i->has_immediate ? (u32)i->immediate : (u32)*r);
+static void lapic_write(struct vcpu *v, u64 offset, u32 size, u64 value)
+{
+	if (size == 4)
+		lapic_mmio_write(v, (u32)offset, (u32)value);
+}
+
+static const struct mmio_range ranges[] = {
+	{ LAPIC_DEFAULT_BASE, PAGE_SIZE, lapic_read, lapic_write, lapic_present },
+};
+
+const struct mmio_range *mmio_find(const struct vcpu *v, gpa_t gpa)
+{
+	for (const struct mmio_range *r = ranges; r < ranges + ARRAY_SIZE(ranges); r++)
+		if (gpa.v - r->base < r->size && r->present(v))
+			return r;
+	return NULL;
+}
+
+/* The largest naturally aligned piece at the start of @size bytes at @gpa. */
+static u32 piece(gpa_t gpa, u32 size)
+{
+	u32 n = 8;
+
+	while (n > size || gpa.v & (n - 1))
+		n >>= 1;
+	return n;
+}
+
+/* The device that has all @n bytes at @gpa. */
+static const struct mmio_range *owner(const struct vcpu *v, gpa_t gpa, u32 n)
+{
+	const struct mmio_range *r = mmio_find(v, gpa);
+
+	return r && r->size - (gpa.v - r->base) >= n ? r : NULL;
+}
+
+u64 mmio_read(struct vcpu *v, gpa_t gpa, u32 size)
+{
+	u64 value = 0;
+
+	for (u32 done = 0, n; done < size; done += n) {
+		gpa_t at = GPA(gpa.v + done);
+		const struct mmio_range *r;
+
+		n = piece(at, size - done);
+		r = owner(v, at, n);
+		value |= (r ? r->read(v, at.v - r->base, n) & ones(n) : ones(n)) << (done * 8);
+	}
+	return value;
+}
+
+void mmio_write(struct vcpu *v, gpa_t gpa, u32 size, u64 value)
+{
+	for (u32 done = 0, n; done < size; done += n) {
+		gpa_t at = GPA(gpa.v + done);
+		const struct mmio_range *r;
+
+		n = piece(at, size - done);
+		r = owner(v, at, n);
+		if (r)
+			r->write(v, at.v - r->base, n, value >> (done * 8) & ones(n));
+	}
+}
+
+void mmio_exit(struct vcpu *v, const struct vmexit *e)
+{
+	const char *what = e->fault.write ? "write" : "read";
+
+	if (likely(!e->fault.exec && mmio_find(v, e->fault.gpa))) {
+		emulate_access(v, e->fault.gpa, e->fault.write);
+		return;
+	}
+	vcpu_dump(v);
+	if (e->fault.exec)
+		vm_end(v->vm, VM_STATUS_CRASHED, "execution at %lx: no memory", e->fault.gpa.v);
 	else
-		*r = lapic_mmio_read(v, offset); /* 32-bit loads clear the upper half */
-	v->advance = i->length;
-}
-
-void mmio_access(struct vcpu *v, gpa_t gpa, bool write)
-{
-	struct insn i;
-	int err;
-
-	if (!is_lapic(v, gpa)) {
-		vcpu_dump(v);
-		vm_end(v->vm, VM_STATUS_CRASHED, "%s at %lx: no memory, no device",
-		       write ? "write" : "read", gpa.v);
-		return;
-	}
-	err = insn_fetch_decode(v, &i);
-	if (err || i.size != 4 || i.write != write) {
-		vcpu_dump(v);
-		vm_end(v->vm, VM_STATUS_CRASHED,
-		       "APIC access at %lx by an instruction that is not a 32-bit mov", gpa.v);
-		return;
-	}
-	do_lapic(v, gpa, &i);
+		vm_end(v->vm, VM_STATUS_CRASHED, "%s at %lx: no memory, no device", what,
+		       e->fault.gpa.v);
 }

@@ -31,6 +31,7 @@ int vcpu_reset(struct vcpu *v)
 		v->gpr[i] = 0;
 	v->spec_ctrl = 0;
 	v->advance = 0;
+	v->disagreements = 0;
 	v->halted = v->window_open = v->nmi_window_open = false;
 	v->last_cpu = VCPU_NO_CPU;
 	v->flush_gen = v->vruntime = v->exits = v->ran = 0;
@@ -62,6 +63,12 @@ void vcpu_inject_gp(struct vcpu *v)
 void vcpu_inject_ud(struct vcpu *v)
 {
 	backend->inject_exception(v, VEC_UD, false, 0);
+}
+
+void vcpu_inject_pf(struct vcpu *v, u64 linear, u32 error)
+{
+	backend->set_reg(v, GREG_CR2, linear);
+	backend->inject_exception(v, VEC_PF, true, error);
 }
 
 /* SDM: "Processor State After Reset" / INIT, with CS as a SIPI leaves it. */

@@ -63,6 +63,7 @@ struct vcpu {
 	u64 vruntime;	       /* (s) weighted TSC ticks */
 	u64 started;	       /* (s) TSC when it was put on the CPU */
 	u64 slice_end;	       /* 0: leave the CPU */
+	u32 disagreements;     /* emulate.c: instructions in a row that cannot have exited */
 
 	struct lapic lapic;
 	u64 pv_time; /* MSR_PV_SYSTEM_TIME */
@@ -98,6 +99,7 @@ static inline void vcpu_skip(struct vcpu *v, const struct vmexit *e)
 
 void vcpu_inject_gp(struct vcpu *v);
 void vcpu_inject_ud(struct vcpu *v);
+void vcpu_inject_pf(struct vcpu *v, u64 linear, u32 error);
 
 /* Prints registers, for a VM that is being stopped. */
 void vcpu_dump(struct vcpu *v);

@@ -126,7 +126,7 @@ static void inject_nmi(struct vcpu *v)
 static void inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
 {
 	assert_int_equal(has_error, vector == VEC_GP || vector == VEC_PF);
-	(void)error;
+	fake_of(v)->error = error;
 	fake_of(v)->exception = vector;
 	fake_of(v)->exceptions++;
 }
@@ -151,14 +151,47 @@ static void set_state(struct vcpu *v, const struct guest_state *s)
 	fake_of(v)->state = *s;
 }
 
+static u64 *place(struct vcpu *v, enum guest_reg r)
+{
+	struct guest_state *s = &fake_of(v)->state;
+
+	switch (r) {
+	case GREG_RIP:
+		return &s->rip;
+	case GREG_RSP:
+		return &s->rsp;
+	case GREG_RFLAGS:
+		return &s->rflags;
+	case GREG_CR0:
+		return &s->cr0;
+	case GREG_CR3:
+		return &s->cr3;
+	case GREG_CR4:
+		return &s->cr4;
+	case GREG_EFER:
+		return &s->efer;
+	case GREG_FS_BASE:
+		return &s->seg[SEG_FS].base;
+	case GREG_GS_BASE:
+		return &s->seg[SEG_GS].base;
+	default:
+		return &fake_of(v)->reg[r];
+	}
+}
+
 static u64 get_reg(struct vcpu *v, enum guest_reg r)
 {
-	return fake_of(v)->reg[r];
+	if (r == GREG_CS_ATTR)
+		return fake_of(v)->state.seg[SEG_CS].attr;
+	if (r == GREG_CPL)
+		return fake_of(v)->state.seg[SEG_SS].attr >> 5 & 3;
+	return *place(v, r);
 }
 
 static void set_reg(struct vcpu *v, enum guest_reg r, u64 value)
 {
-	fake_of(v)->reg[r] = value;
+	assert_true(r != GREG_CS_ATTR && r != GREG_CPL);
+	*place(v, r) = value;
 }
 
 static void host_cpuid(u32 leaf, u32 sub, u32 regs[4])

@@ -85,11 +85,12 @@ static inline u64 fake_random(u64 *s)
 struct fake_vcpu {
 	bool used;
 	struct guest_state state;
-	u64 reg[16];
+	u64 reg[24]; /* those that are not in state */
 	bool interruptible, nmi_allowed;
 	bool window, nmi_window;
 	u32 flushes;
 	int interrupt, exception; /* the last one injected, or -1 */
+	u32 error;		  /* of the exception */
 	u32 interrupts, exceptions, nmis;
 	u32 loaded_on; /* CPU + 1, 0: nowhere */
 };

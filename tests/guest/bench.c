@@ -92,6 +92,23 @@ static void world_switches(void)
 	       "instructions"); /* IA32_APIC_BASE: exits everywhere */
 }
 
+#define MSR_APIC_BASE 0x1b
+#define APIC_X2 0x400ul
+#define APIC_ON 0x800ul
+
+/* What a guest without x2APIC pays for the end of each interrupt: decoded and emulated. */
+static void apic_by_mmio(void)
+{
+	volatile u32 *eoi = (volatile u32 *)0xfee000b0ul;
+	u64 base = bare_rdmsr(MSR_APIC_BASE);
+
+	/* x2APIC to xAPIC goes only through "off". */
+	bare_wrmsr(MSR_APIC_BASE, base & ~(APIC_ON | APIC_X2));
+	bare_wrmsr(MSR_APIC_BASE, (base & ~APIC_X2) | APIC_ON);
+	report("apic-eoi-by-mmio", MEASURE(*eoi = 0), "instructions");
+	bare_wrmsr(MSR_APIC_BASE, base);
+}
+
 /* --- memory: needs scrubbed frames, so the host is given time to scrub -------------- */
 
 /* Cost of touching @n pages, @step apart, from @page on, each for the first time. */
@@ -238,6 +255,7 @@ int bare_main(void)
 	zeroing();
 	if (!bare_on_aerostat())
 		return 0;
+	apic_by_mmio();
 	if (!bare_balloon_start())
 		return 1;
 	wait_for_clean_memory();

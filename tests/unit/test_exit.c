@@ -164,15 +164,15 @@ static void msrs(void **state)
 static void efer(void **state)
 {
 	(void)state;
-	fake_of(v)->reg[GREG_CR0] = 0x80000001;
-	fake_of(v)->reg[GREG_EFER] = 0x500;
+	fake_of(v)->state.cr0 = 0x80000001;
+	fake_of(v)->state.efer = 0x500;
 	assert_true(msr(true, 0xc0000080, 0x901)); /* LMA is not the guest's to write */
-	assert_int_equal(fake_of(v)->reg[GREG_EFER], 0xd01);
+	assert_int_equal(fake_of(v)->state.efer, 0xd01);
 	assert_false(msr(true, 0xc0000080, 0x801));  /* LME under paging */
 	assert_false(msr(true, 0xc0000080, 0x1d01)); /* SVME */
 	assert_false(msr(true, 0xc0000080, 1UL << 63));
-	fake_of(v)->reg[GREG_CR0] = 1;
-	fake_of(v)->reg[GREG_EFER] = 0;
+	fake_of(v)->state.cr0 = 1;
+	fake_of(v)->state.efer = 0;
 	assert_true(msr(true, 0xc0000080, 0x100));
 }
 
@@ -342,11 +342,13 @@ static void apic_by_mmio(void **state)
 
 	(void)state;
 	fake_of(v)->state = (struct guest_state){ .cr0 = 1, .rip = 0x200000 };
-	fake_of(v)->state.seg[SEG_CS].attr = 0xc09b;
-	assert_int_equal(guest_write(&vm->p2m, GPA(0x200000), "\x89\x0f\x8b\x17\x01\x0f", 6),
+	fake_of(v)->state.seg[SEG_CS] =
+		(struct guest_segment){ .limit = UINT32_MAX, .attr = 0xc09b };
+	assert_int_equal(guest_write(&vm->p2m, GPA(0x200000), "\x89\x0f\x8b\x17\x0f\x11\x07", 7),
 			 HV_OK);
 	e.fault.gpa = GPA(0xfee00080);
 	e.fault.write = true;
+	v->gpr[GPR_RDI] = 0xfee00080;
 	v->gpr[GPR_RCX] = 0xffffffff00000050;
 	exit_dispatch(v, &e); /* mov [edi], ecx */
 	assert_int_equal(lapic_tpr(v), 0x50);
@@ -357,7 +359,8 @@ static void apic_by_mmio(void **state)
 	exit_dispatch(v, &e); /* mov edx, [edi] */
 	assert_int_equal(v->gpr[GPR_RDX], 0x50);
 	fake_of(v)->state.rip += 2;
-	exit_dispatch(v, &e); /* add [edi], ecx: not one of ours */
+	e.fault.write = true;
+	exit_dispatch(v, &e); /* movups [edi], xmm0: not one of ours */
 	assert_int_equal(vm->state, VM_ENDING);
 	assert_int_equal(other->state, VM_RUNNING);
 }

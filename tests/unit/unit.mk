@@ -33,7 +33,10 @@ test_guestmem_SRCS := $(test_p2m_SRCS)
 test_policy_SRCS := hv/policy.c
 test_config_SRCS := hv/config.c hv/base/format.c
 test_lapic_SRCS := $(GUEST)
-test_insn_SRCS := $(GUEST)
+test_insn_SRCS := $(FAKE) $(FRAMES) hv/insn.c
+test_insn_zydis_SRCS := $(FAKE) $(FRAMES) hv/insn.c
+test_insn_zydis_LIBS := -lZydis
+test_gwalk_SRCS := $(GUEST)
 test_caps_SRCS := arch/x86_64/vmx/caps.c
 test_svm_SRCS := arch/x86_64/svm/caps.c arch/x86_64/svm/check.c arch/x86_64/svm/decode.c
 test_vulns_SRCS := arch/x86_64/cpu/vulns.c
@@ -47,7 +50,7 @@ test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave
 $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem balloon hypercall policy config \
-	exit lapic insn caps svm vulns loader sched shootdown driver efi
+	exit lapic insn insn_zydis gwalk caps svm vulns loader sched shootdown driver efi
 
 # --- how ---
 unit_objs = $(patsubst %.c,$(UNIT)/obj/%.o,tests/unit/test_$(1).c $(test_$(1)_SRCS)) $(test_$(1)_OBJS)
@@ -64,7 +67,7 @@ $(UNIT)/obj/hv_string.o: hv/base/string.c
 
 define unit_program
 $(UNIT)/test_$(1): $(call unit_objs,$(1))
-	$(Q)$(CC) -fsanitize=address,undefined $$(test_$(1)_LDFLAGS) $$^ -lcmocka -o $$@
+	$(Q)$(CC) -fsanitize=address,undefined $$(test_$(1)_LDFLAGS) $$^ -lcmocka $$(test_$(1)_LIBS) -o $$@
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_program,$(t))))
 

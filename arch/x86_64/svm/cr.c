@@ -93,7 +93,7 @@ static bool find_insn(struct vcpu *v, struct svm_cr_insn *insn)
 	const struct vmcb *b = vmcb_of(v);
 	bool mode64 = is_mode64(b);
 	u64 at = mode64 ? b->rip : (u32)(b->seg[VMCB_CS].base + b->rip);
-	struct guest_state s;
+	struct gwalk w;
 	u8 bytes[INSN_MAX];
 
 	if (svm_caps.decode_assists && svm_caps.nrip && b->exit_info1 & MOV_CR_DECODED) {
@@ -102,8 +102,8 @@ static bool find_insn(struct vcpu *v, struct svm_cr_insn *insn)
 		insn->length = (u8)(b->nrip - b->rip);
 		return true;
 	}
-	svm_get_state(v, &s);
-	return svm_decode_cr(bytes, gwalk_fetch(v, &s, at, bytes, sizeof(bytes)), mode64, insn);
+	gwalk_init(&w, v);
+	return svm_decode_cr(bytes, gwalk_fetch(&w, at, bytes, sizeof(bytes)), mode64, insn);
 }
 
 static u64 operand(struct vcpu *v, u8 gpr)

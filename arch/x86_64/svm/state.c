@@ -82,6 +82,8 @@ static u64 *reg_field(struct vmcb *b, enum guest_reg r)
 	switch (r) {
 	case GREG_RIP:
 		return &b->rip;
+	case GREG_RSP:
+		return &b->rsp;
 	case GREG_RFLAGS:
 		return &b->rflags;
 	case GREG_CR0:
@@ -90,6 +92,8 @@ static u64 *reg_field(struct vmcb *b, enum guest_reg r)
 		return &b->cr3;
 	case GREG_CR4:
 		return &b->cr4;
+	case GREG_CR2:
+		return &b->cr2;
 	case GREG_FS_BASE:
 		return &b->seg[VMCB_FS].base;
 	case GREG_GS_BASE:
@@ -116,6 +120,10 @@ u64 svm_get_reg(struct vcpu *v, enum guest_reg r)
 		return vmcb_of(v)->efer & ~(u64)EFER_SVME;
 	if (r == GREG_PAT)
 		return svm_of(v)->pat;
+	if (r == GREG_CS_ATTR)
+		return attr_from_vmcb(vmcb_of(v)->seg[VMCB_CS].attr);
+	if (r == GREG_CPL)
+		return vmcb_of(v)->cpl;
 	if (by_vmload(r))
 		svm_registers_save(v);
 	return *reg_field(vmcb_of(v), r);
@@ -139,7 +147,7 @@ void svm_set_reg(struct vcpu *v, enum guest_reg r, u64 value)
 	default:
 		svm_registers_save(v);
 		*reg_field(vmcb_of(v), r) = value;
-		svm_dirty(v, CLEAN_CR);
+		svm_dirty(v, CLEAN_CR | CLEAN_CR2);
 		svm_registers_load(v);
 	}
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Guest registers in the VMCS, and events for the guest. */
+#include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/vmx/vmx.h>
 #include <hv/base/platform.h>
@@ -58,6 +59,7 @@ static u32 reg_field(enum guest_reg r)
 {
 	static const u16 field[] = {
 		[GREG_RIP] = VMCS_GUEST_RIP,
+		[GREG_RSP] = VMCS_GUEST_RSP,
 		[GREG_RFLAGS] = VMCS_GUEST_RFLAGS,
 		[GREG_CR3] = VMCS_GUEST_CR3,
 		[GREG_FS_BASE] = VMCS_GUEST_FS_BASE,
@@ -66,6 +68,7 @@ static u32 reg_field(enum guest_reg r)
 		[GREG_SYSENTER_ESP] = VMCS_GUEST_SYSENTER_ESP,
 		[GREG_SYSENTER_EIP] = VMCS_GUEST_SYSENTER_EIP,
 		[GREG_PAT] = VMCS_GUEST_PAT,
+		[GREG_CS_ATTR] = VMCS_GUEST_ES_ATTR + SEG_CS * 2,
 	};
 
 	return field[r];
@@ -80,6 +83,10 @@ u64 vmx_get_reg(struct vcpu *v, enum guest_reg r)
 		return vmx_get_cr4();
 	case GREG_EFER:
 		return vmx_of(v)->efer;
+	case GREG_CR2: /* the CPU's, while the vCPU is loaded */
+		return read_cr2();
+	case GREG_CPL:
+		return vmread(VMCS_GUEST_ES_ATTR + SEG_SS * 2) >> 5 & 3;
 	default:
 		return vmread(reg_field(r));
 	}
@@ -96,6 +103,9 @@ void vmx_set_reg(struct vcpu *v, enum guest_reg r, u64 value)
 		break;
 	case GREG_EFER:
 		vmx_set_efer(v, value);
+		break;
+	case GREG_CR2:
+		write_cr2(value);
 		break;
 	default:
 		vmwrite(reg_field(r), value);
