@@ -139,7 +139,6 @@ static void msrs(void **state)
 				  0x570,
 				  0xd90,
 				  0x10a,
-				  0x4b564d00,
 				  0xc0000100 + 0x1000,
 				  0xc0010015,
 				  0xc0010117,

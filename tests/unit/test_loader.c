@@ -189,7 +189,7 @@ static void bad_elf(void **state)
 	e = good_elf();
 	e.multiboot[2]++;
 	assert_int_equal(load(&e, sizeof(e)), HV_EINVAL);
-	assert_true(fake_log_has("is not a multiboot-1 kernel"));
+	assert_true(fake_log_has("nor a multiboot-1 kernel"));
 	snprintf(cfg.kernel, sizeof(cfg.kernel), "nowhere");
 	assert_int_equal(load(&e, sizeof(e)), HV_ENOENT);
 }

@@ -27,6 +27,7 @@ test_nomem_LDFLAGS := $(WRAP)
 test_soak_SRCS := $(test_nomem_SRCS)
 test_soak_LDFLAGS := $(WRAP)
 GUEST := $(FAKE) tests/fake/backend.c tests/fake/tables.c tests/fake/guest.c $(CORE)
+DSDT := $(BUILD)/hv/load/dsdt.o
 test_balloon_SRCS := $(GUEST)
 test_hypercall_SRCS := $(GUEST)
 test_guestmem_SRCS := $(test_p2m_SRCS)
@@ -51,6 +52,9 @@ $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/test_efi.o: UNIT_CFLAGS += $(EFI
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem balloon hypercall policy config \
 	exit lapic insn insn_zydis gwalk caps svm vulns loader sched shootdown driver efi
+
+# What links all of hv/ links the guests' DSDT too.
+$(foreach t,$(UNIT_TESTS),$(if $(findstring hv/load/acpi.c,$(test_$(t)_SRCS)),$(eval test_$(t)_OBJS += $(DSDT))))
 
 # --- how ---
 unit_objs = $(patsubst %.c,$(UNIT)/obj/%.o,tests/unit/test_$(1).c $(test_$(1)_SRCS)) $(test_$(1)_OBJS)
