@@ -54,6 +54,8 @@ struct fadt {
 } __packed;
 _Static_assert(sizeof(struct fadt) == 276, "ACPI 6.3, table 5-33");
 #define FADT_WBINVD BIT(0)
+#define FADT_NO_POWER_BUTTON BIT(4) /* no fixed one, that is */
+#define FADT_NO_SLEEP_BUTTON BIT(5)
 #define FADT_RESET_REG BIT(10)
 #define FADT_HW_REDUCED BIT(20)
 #define BOOT_ARCH_NO_VGA BIT(2)
@@ -85,8 +87,8 @@ struct tables {
 };
 #define AT(field) (ACPI_TABLES + offsetof(struct tables, field))
 
-/* dsdt.asl, compiled. */
-extern const u8 _binary_dsdt_aml_start[], _binary_dsdt_aml_end[];
+/* dsdt.asl, compiled: a table that says itself how long it is. */
+extern const struct header _binary_dsdt_aml_start;
 
 static u8 sum(const void *p, size_t n)
 {
@@ -132,7 +134,8 @@ static void fill_root(struct tables *t)
 static void fill_fadt(struct fadt *f)
 {
 	f->boot_arch = BOOT_ARCH_NO_VGA | BOOT_ARCH_NO_RTC;
-	f->flags = FADT_WBINVD | FADT_RESET_REG | FADT_HW_REDUCED;
+	f->flags = FADT_WBINVD | FADT_NO_POWER_BUTTON | FADT_NO_SLEEP_BUTTON | FADT_RESET_REG |
+		   FADT_HW_REDUCED;
 	f->reset = port(PORT_RESET);
 	f->reset_value = RESET_VALUE;
 	f->minor_revision = 3;
@@ -154,18 +157,17 @@ static void fill_madt(struct madt *m, const struct vm *vm)
 
 int acpi_load(struct vm *vm)
 {
-	static struct tables t;
+	struct tables t = { 0 };
 	struct acpi_machine machine = { 0 };
-	size_t dsdt = (size_t)(_binary_dsdt_aml_end - _binary_dsdt_aml_start);
+	size_t dsdt = _binary_dsdt_aml_start.length;
 	int err;
 
-	memset(&t, 0, sizeof(t));
 	fill_root(&t);
 	fill_fadt(&t.fadt);
 	fill_madt(&t.madt, vm);
 	err = load_put(vm, ACPI_TABLES, &t, sizeof(t), sizeof(t));
 	if (!err)
-		err = load_put(vm, AT(dsdt), _binary_dsdt_aml_start, dsdt, dsdt);
+		err = load_put(vm, AT(dsdt), &_binary_dsdt_aml_start, dsdt, dsdt);
 	if (!err)
 		err = load_put(vm, ACPI_MACHINE, &machine, sizeof(machine), sizeof(machine));
 	return err;

@@ -19,7 +19,10 @@
 #define SETUP_HEADER 0x1f1
 #define SETUP_MAGIC 0x53726448 /* "HdrS" */
 #define SETUP_MIN_VERSION 0x020c
+#define SETUP_MIN_END 0x268 /* where a header of that version ends */
+#define SETUP_MAX_END 0x281 /* as far as its jump instruction reaches */
 #define XLF_KERNEL_64 BIT(0)
+#define ENTRY_64 0x200
 #define LOADER_UNDEFINED 0xff
 #define CAN_USE_HEAP BIT(7)
 
@@ -46,6 +49,7 @@ struct setup_header {
 	u32 payload_offset, payload_length;
 	u64 setup_data, pref_address;
 	u32 init_size, handover_offset, kernel_info_offset;
+	u8 later[SETUP_MAX_END - 0x26c]; /* what newer kernels tell themselves */
 } __packed;
 
 struct e820 {
@@ -54,6 +58,7 @@ struct e820 {
 } __packed;
 enum { E820_RAM = 1, E820_RESERVED = 2, E820_ACPI = 3 };
 
+/* Its end, which nothing is written to, is left out. */
 struct zero_page {
 	u8 screen[0x70];
 	u64 acpi_rsdp_addr;
@@ -61,12 +66,11 @@ struct zero_page {
 	u8 e820_entries;
 	u8 edd[SETUP_HEADER - 0x1e9];
 	struct setup_header hdr;
-	u8 before_e820[0x2d0 - SETUP_HEADER - sizeof(struct setup_header)];
-	struct e820 e820[128];
-	u8 rest[PAGE_SIZE - 0x2d0 - 128 * sizeof(struct e820)];
+	u8 before_e820[0x2d0 - SETUP_MAX_END];
+	struct e820 e820[4];
 } __packed;
-_Static_assert(sizeof(struct zero_page) == PAGE_SIZE, "zero-page.rst");
-_Static_assert(offsetof(struct setup_header, init_size) == 0x260 - SETUP_HEADER, "boot.rst");
+_Static_assert(offsetof(struct zero_page, e820) == 0x2d0, "zero-page.rst");
+_Static_assert(offsetof(struct setup_header, later) == 0x26c - SETUP_HEADER, "boot.rst");
 
 static const struct setup_header *header_of(const struct image *img)
 {
@@ -77,6 +81,12 @@ bool load_is_linux(const struct image *img)
 {
 	return img->size >= 2 * 512 && header_of(img)->boot_flag == 0xaa55 &&
 	       header_of(img)->header == SETUP_MAGIC;
+}
+
+/* Where the header ends in the file; its length is that of the jump over it. */
+static u32 header_end(const struct setup_header *h)
+{
+	return 0x202u + (h->jump >> 8);
 }
 
 /* The part of the file behind the real-mode code; NULL with the reason logged. */
@@ -92,6 +102,11 @@ static const u8 *protected_mode_part(const struct vm *vm, const struct image *im
 		return NULL;
 	}
 	*size = h->syssize * 16UL;
+	if (header_end(h) < SETUP_MIN_END || header_end(h) > SETUP_MAX_END || *size <= ENTRY_64) {
+		load_bad(vm, HV_EINVAL,
+			 "has a setup header that contradicts itself: is it damaged?");
+		return NULL;
+	}
 	if (setup > img->size || *size > ALIGN_UP(img->size - setup, 16)) {
 		load_bad(vm, HV_EINVAL,
 			 "is shorter than its setup header says: was it copied whole?");
@@ -116,14 +131,19 @@ static int load_kernel(struct vm *vm, const struct image *img, u64 *address, u64
 	if (!code)
 		return HV_EINVAL;
 	*address = h->pref_address;
+	/* Elsewhere than on its alignment, a kernel would need more than init_size. */
+	if (*address < LOAD_HIGH_START || *address >= LOAD_HOLE_START ||
+	    *address & (h->kernel_alignment - 1UL))
+		return load_bad(vm, HV_EINVAL,
+				"has a load address below 1 MiB, above 3 GiB or off its alignment: "
+				"is it damaged?");
 	*end = *address + max((u64)h->init_size, size);
-	if (*address < LOAD_HIGH_START || *end < *address)
-		return load_bad(vm, HV_EINVAL, "has a load address below 1 MiB: is it damaged?");
 	if (*end > low_end(vm))
-		return log_error(HV_ERANGE,
-				 "vm %s: %s needs %lu MiB to start, and the VM has %lu; give it more",
-				 vm->cfg->name, vm->cfg->kernel, (*end + MIB(1) - 1) >> 20,
-				 vm->cfg->memory >> 20);
+		return log_error(
+			HV_ERANGE,
+			"vm %s: %s needs %lu MiB below 3 GiB to start, and the VM has %lu; give it more",
+			vm->cfg->name, vm->cfg->kernel, (*end + MIB(1) - 1) >> 20,
+			low_end(vm) >> 20);
 	return load_put(vm, *address, code, size, *end - *address);
 }
 
@@ -133,6 +153,7 @@ static int load_initrd(struct vm *vm, u64 kernel_end, struct setup_header *h)
 	u64 top = min(low_end(vm), h->initrd_addr_max + 1UL), at;
 	const struct image *img;
 
+	h->ramdisk_image = h->ramdisk_size = 0;
 	if (!vm->cfg->nr_modules)
 		return HV_OK;
 	if (vm->cfg->nr_modules > 1)
@@ -144,8 +165,9 @@ static int load_initrd(struct vm *vm, u64 kernel_end, struct setup_header *h)
 	if (at < kernel_end)
 		return log_error(
 			HV_ERANGE,
-			"vm %s: %s (%lu MiB) and the kernel do not fit into %lu MiB; give it more",
-			vm->cfg->name, vm->cfg->module[0], img->size >> 20, vm->cfg->memory >> 20);
+			"vm %s: %s (%lu MiB) and the kernel do not fit below %lu MiB, where "
+			"the VM's memory or what the kernel can reach ends",
+			vm->cfg->name, vm->cfg->module[0], img->size >> 20, top >> 20);
 	h->ramdisk_image = (u32)at;
 	h->ramdisk_size = (u32)img->size;
 	return load_put(vm, at, img->data, img->size, img->size);
@@ -194,8 +216,7 @@ static int load_tables(struct vm *vm)
 		err = put_entry(vm, TABLES + PAGE_SIZE, i,
 				(TABLES + (2 + i) * PAGE_SIZE) | present_writable);
 	for (u64 i = 0; i < 4 * 512UL && !err; i++)
-		err = put_entry(vm, TABLES + 2 * PAGE_SIZE, i,
-				i << 21 | present_writable | large);
+		err = put_entry(vm, TABLES + 2 * PAGE_SIZE, i, i << 21 | present_writable | large);
 	return err;
 }
 
@@ -208,7 +229,7 @@ static void machine_state(struct loaded *l, u64 entry)
 		.rflags = 2,
 		.cr0 = 0x80000011, /* PG ET PE */
 		.cr3 = TABLES,
-		.cr4 = 0x20, /* PAE */
+		.cr4 = 0x20,   /* PAE */
 		.efer = 0x500, /* LMA LME */
 		.gdtr_base = GDT,
 		.gdtr_limit = 4 * 8 - 1,
@@ -223,17 +244,16 @@ static void machine_state(struct loaded *l, u64 entry)
 
 int load_linux(struct vm *vm, const struct image *kernel, struct loaded *out)
 {
-	static struct zero_page z;
+	struct zero_page z = { 0 };
 	const struct setup_header *h = header_of(kernel);
-	u64 address, end;
+	u64 address, end = 0;
 	int err = load_kernel(vm, kernel, &address, &end);
 
 	if (err)
 		return err;
-	memset(&z, 0, sizeof(z));
-	/* The header is as long as its jump instruction reaches. */
-	memcpy(&z.hdr, h, min(sizeof(z.hdr), (size_t)(0x202 + (h->jump >> 8) - SETUP_HEADER)));
+	memcpy(&z.hdr, h, header_end(h) - SETUP_HEADER);
 	z.hdr.type_of_loader = LOADER_UNDEFINED;
+	z.hdr.setup_data = 0;
 	z.hdr.loadflags &= (u8)~CAN_USE_HEAP;
 	z.acpi_rsdp_addr = ACPI_TABLES;
 	fill_map(vm, &z);
@@ -245,7 +265,7 @@ int load_linux(struct vm *vm, const struct image *kernel, struct loaded *out)
 	if (!err)
 		err = acpi_load(vm);
 	if (!err)
-		err = load_put(vm, ZERO_PAGE, &z, sizeof(z), sizeof(z));
-	machine_state(out, address + 0x200);
+		err = load_put(vm, ZERO_PAGE, &z, sizeof(z), PAGE_SIZE);
+	machine_state(out, address + ENTRY_64);
 	return err;
 }

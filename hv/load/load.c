@@ -17,9 +17,8 @@ int load_put(struct vm *vm, u64 to, const void *from, size_t bytes, u64 total)
 	if (total < bytes || end < to || (end - 1) >> PAGE_SHIFT >= vm_top_gfn(vm))
 		return load_bad(vm, HV_ERANGE, "does not fit into the VM's memory; give it more");
 	if (to < LOAD_HIGH_START && end > LOAD_LOW_END)
-		return load_bad(
-			vm, HV_ERANGE,
-			"wants to be loaded between 640 KiB and 1 MiB, where no memory is");
+		return load_bad(vm, HV_ERANGE,
+				"wants to be loaded between 640 KiB and 1 MiB, where no memory is");
 	return guest_write(&vm->p2m, GPA(to), from, bytes);
 }
 

@@ -108,8 +108,8 @@ static int load_elf(struct vm *vm, const struct image *img, u32 *entry, u64 *top
 	return HV_OK;
 }
 
-static int load_flat(struct vm *vm, const struct image *img, const struct mb_header *h,
-		     u32 *entry, u64 *top)
+static int load_flat(struct vm *vm, const struct image *img, const struct mb_header *h, u32 *entry,
+		     u64 *top)
 {
 	u64 header_at = (u64)((const u8 *)h - img->data);
 	u64 offset = header_at - (h->header_addr - h->load_addr), size;
@@ -203,12 +203,11 @@ static void machine_state(struct loaded *l, u32 entry)
 
 int load_multiboot(struct vm *vm, const struct image *kernel, struct loaded *out)
 {
-	static struct info_page page;
+	struct info_page page = { 0 };
 	u64 top = LOAD_HIGH_START;
 	u32 entry = 0;
 	int err;
 
-	memset(&page, 0, sizeof(page));
 	fill_info(vm, &page);
 	err = load_kernel(vm, kernel, &entry, &top);
 	if (!err)

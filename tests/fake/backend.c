@@ -57,6 +57,8 @@ static int vcpu_init(struct vcpu *v)
 
 static void destroy(struct vcpu *v)
 {
+	if (!fake_of(v))
+		return;
 	fake_of(v)->used = false;
 	v->arch = NULL;
 }
