@@ -57,8 +57,8 @@ static int serve(struct vm *vm, u64 gfn, enum p2m_kind *kind)
 	return err;
 }
 
-/* No frame now. Frames in quarantine come soon: then this CPU just tries again. */
-static void wait_for_memory(struct vcpu *v, int err)
+/* Frames in quarantine come soon: then this CPU just tries again. */
+void fault_wait(struct vcpu *v, int err)
 {
 	struct vm *vm = v->vm;
 
@@ -106,7 +106,7 @@ static void mapped_fault(struct vcpu *v, const struct vmexit *e)
 	int err = e->fault.exec ? make_executable(v->vm, e->fault.gpa.v >> PAGE_SHIFT) : HV_OK;
 
 	if (err) {
-		wait_for_memory(v, err);
+		fault_wait(v, err);
 		return;
 	}
 	if (!e->fault.write || p2m_lookup(&v->vm->p2m, e->fault.gpa.v >> PAGE_SHIFT).writable)
@@ -123,7 +123,7 @@ void exit_p2m_fault(struct vcpu *v, struct vmexit *e)
 	if (likely(!err))
 		return;
 	if (err == HV_ENOMEM || err == HV_EAGAIN)
-		wait_for_memory(v, err);
+		fault_wait(v, err);
 	else if (kind == P2M_MAPPED)
 		mapped_fault(v, e);
 	else if (kind == P2M_HOLE)

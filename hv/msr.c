@@ -178,9 +178,9 @@ void exit_wrmsr(struct vcpu *v, struct vmexit *e)
 	const struct msr_row *row = find(msr);
 	u64 value = (u32)v->gpr[GPR_RAX] | v->gpr[GPR_RDX] << 32;
 
+	vcpu_skip(v, e); /* unless it has to wait: pvclock.c */
 	if (!row || !row->write || !row->write(v, msr, value)) {
+		v->advance = 0;
 		vcpu_inject_gp(v);
-		return;
 	}
-	vcpu_skip(v, e);
 }

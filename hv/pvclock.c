@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/platform.h>
+#include <hv/exit.h>
 #include <hv/pvclock.h>
 #include <hv/vm.h>
 #include <mm/guestmem.h>
@@ -27,22 +28,15 @@ struct wall_clock {
 
 struct pvclock_scale pvclock_scale(u64 khz)
 {
-	u64 hz = max(khz, 1UL) * 1000, ns = NS_PER_S;
+	u64 hz = max(khz, 1UL) * 1000;
 	s8 shift = 0;
 
-	/* Until ns / hz is in [1/2, 1) and hz fits 32 bits: mul keeps its top bit. */
-	while (hz > ns * 2 || hz >> 32) {
-		hz >>= 1;
+	/* Until NS_PER_S / hz is in [1/2, 1): mul has its top bit. Up to 16 GHz no bit is lost. */
+	for (; hz > NS_PER_S * 2; hz >>= 1)
 		shift--;
-	}
-	while (hz <= ns) {
-		if (hz >> 31)
-			ns >>= 1;
-		else
-			hz <<= 1;
+	for (; hz <= NS_PER_S; hz <<= 1)
 		shift++;
-	}
-	return (struct pvclock_scale){ (u32)((ns << 32) / hz), shift };
+	return (struct pvclock_scale){ (u32)((NS_PER_S << 32) / hz), shift };
 }
 
 void pvclock_cpuid(u32 leaf, u32 r[4])
@@ -64,6 +58,18 @@ bool pvclock_read(struct vcpu *v, u32 msr, u64 *value)
 	return true;
 }
 
+/* False: there is no memory. If the host has none now, the WRMSR is done again later. */
+static bool give(struct vcpu *v, u64 gpa, const void *data, size_t bytes)
+{
+	int err = guest_write(&v->vm->p2m, GPA(gpa), data, bytes);
+
+	if (err != HV_ENOMEM && err != HV_EAGAIN)
+		return !err;
+	v->advance = 0;
+	fault_wait(v, err);
+	return true;
+}
+
 static bool write_system_time(struct vcpu *v, u64 value)
 {
 	struct pvclock_scale s = pvclock_scale(plat_tsc_khz());
@@ -73,23 +79,24 @@ static bool write_system_time(struct vcpu *v, u64 value)
 			       .tsc_shift = s.shift,
 			       .flags = TIME_TSC_STABLE };
 
+	if (value & SYSTEM_TIME_ENABLE &&
+	    (value & 2 || !give(v, value & ~SYSTEM_TIME_ENABLE, &t, sizeof(t))))
+		return false;
 	v->pv_time = value;
-	if (!(value & SYSTEM_TIME_ENABLE))
-		return true;
-	return !guest_write(&v->vm->p2m, GPA(value & ~SYSTEM_TIME_ENABLE), &t, sizeof(t));
+	return true;
 }
 
 static bool write_wall_clock(struct vcpu *v, u64 value)
 {
 	struct wall_clock w = { .version = 2 };
 
+	if (value & 3 || (value && !give(v, value, &w, sizeof(w))))
+		return false;
 	v->vm->pv_wall = value;
-	return !guest_write(&v->vm->p2m, GPA(value), &w, sizeof(w));
+	return true;
 }
 
 bool pvclock_write(struct vcpu *v, u32 msr, u64 value)
 {
-	if (value & 2) /* the structures are on four bytes */
-		return false;
 	return msr == MSR_PV_SYSTEM_TIME ? write_system_time(v, value) : write_wall_clock(v, value);
 }

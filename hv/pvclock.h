@@ -30,6 +30,11 @@ struct pvclock_scale pvclock_scale(u64 khz);
 void pvclock_cpuid(u32 leaf, u32 r[4]);
 
 bool pvclock_read(struct vcpu *v, u32 msr, u64 *value);
+
+/*
+ * False, and nothing is changed: not on four bytes, or not in the VM's memory (in its
+ * balloon neither).  Without a frame in the host the vCPU waits: see fault_wait().
+ */
 bool pvclock_write(struct vcpu *v, u32 msr, u64 value);
 
 #endif
