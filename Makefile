@@ -30,7 +30,7 @@ HV := $(BUILD)/aerostat.elf
 
 # What runs seldom is built small: the image has a bar, and the caches are the guests'.
 HV_SELDOM := boot/% hv/alu.o hv/config.o hv/emulate.o hv/governor.o hv/images.o hv/insn.o hv/load/% \
-	hv/manage.o hv/mmio.o hv/policy.o \
+	hv/manage.o hv/mmio.o hv/policy.o hv/pvclock.o \
 	hv/status.o hv/vm.o hv/base/% mm/audit.o arch/x86_64/cpu/% arch/x86_64/vmx/caps.o \
 	arch/x86_64/svm/caps.o arch/x86_64/svm/check.o
 HV_OFTEN := arch/x86_64/cpu/guestregs.o arch/x86_64/cpu/platform.o arch/x86_64/cpu/apic.o \
