@@ -60,7 +60,7 @@ static u32 visible_state(const struct vm *vm)
 	case VM_NONE:
 		return AERO_VM_OFF;
 	default:
-		return AERO_VM_ENDED;
+		return vm->again ? AERO_VM_STARTING : AERO_VM_ENDED;
 	}
 }
 

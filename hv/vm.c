@@ -20,6 +20,7 @@ u32 nr_vms;
 static u32 in_background;
 
 #define START_RETRY_MS 50
+#define REBOOT_PERIOD_MS 1000 /* the host's time for a start is not charged to the VM */
 
 struct p2m *vm_p2m_of(u16 owner)
 {
@@ -103,7 +104,8 @@ static int admit(const struct vm *vm)
 	u64 promised = 0, overhead, total = frames_stats().total;
 
 	for (u32 i = 0; i < nr_vms; i++)
-		if (vms[i] != vm && (vm_alive(vms[i]) || atomic_load(&vms[i]->state) == VM_BUILT))
+		if (vms[i] != vm &&
+		    (vm_alive(vms[i]) || vms[i]->again || atomic_load(&vms[i]->state) == VM_BUILT))
 			promised += (vms[i]->cfg->min + vms[i]->cfg->reserve) >> PAGE_SHIFT;
 	overhead = (vm->cfg->reserve >> PAGE_SHIFT) + vm->pages / 512 + 8;
 	if (promised + (vm->cfg->min >> PAGE_SHIFT) + overhead <= total)
@@ -178,6 +180,7 @@ static int vm_start(struct vm *vm)
 		return HV_ESTATE;
 	err = admit(vm);
 	if (err) {
+		vm->again = false;
 		vm->exit_status = VM_STATUS_CRASHED;
 		str_copy(vm->exit_reason, "not admitted", sizeof(vm->exit_reason));
 		atomic_store_seq(&vm->state, VM_ENDED);
@@ -257,11 +260,11 @@ void vm_reboot(struct vm *vm)
 
 	if (!begin_end(vm))
 		return;
+	vm->again = true; /* and so it keeps what it was promised */
+	vm->next_try = max(now, REBOOT_PERIOD_MS * plat_tsc_khz() - vm->tsc_offset);
+	vm->give_up_at = vm->next_try + VM_START_PATIENCE_MS * plat_tsc_khz();
 	uart_flush(vm);
 	log_line("vm %s: reboots", vm->cfg->name);
-	vm->next_try = now;
-	vm->give_up_at = now + VM_START_PATIENCE_MS * plat_tsc_khz();
-	vm->again = true;
 	hurry_end(vm);
 }
 

@@ -50,7 +50,7 @@ struct vm {
 	u64 wait_logged; /* TSC of the last line about it */
 	u64 next_try;	 /* TSC; a start that lacks memory is tried again */
 	u64 give_up_at;	 /* TSC */
-	bool again;	 /* (b) it is being taken apart to be tried again */
+	bool again;	 /* (b) it is off only to be started again, and stays admitted */
 	u64 teardown_gfn;
 	u32 starts; /* that came about */
 	int exit_status;
@@ -76,8 +76,9 @@ int vm_queue_start(struct vm *vm);
 void vm_end(struct vm *vm, int status, const char *fmt, ...) __printf(3, 4);
 
 /*
- * Ends @vm and starts it again from its images.  By the CPU that runs one of its
- * vCPUs, so that the VM cannot be taken apart before it is known to come back.
+ * Ends @vm and starts it again from its images, a second after its last start or
+ * later; nothing if it ends already.  By the CPU that runs one of its vCPUs, so that
+ * the VM cannot be taken apart before it is known to come back.
  */
 void vm_reboot(struct vm *vm);
 

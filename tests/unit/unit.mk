@@ -44,6 +44,7 @@ test_vulns_SRCS := arch/x86_64/cpu/vulns.c
 test_loader_SRCS := $(GUEST)
 test_pvclock_SRCS := $(GUEST)
 test_acpi_SRCS := $(GUEST)
+test_reboot_SRCS := $(GUEST)
 test_linux_SRCS := $(GUEST) tests/fake/record.c
 test_linux_LDFLAGS := $(WRAP)
 test_sched_SRCS := $(GUEST)
@@ -55,7 +56,8 @@ test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave
 $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem balloon hypercall policy config \
-	exit lapic insn insn_zydis gwalk caps svm vulns loader linux acpi pvclock sched shootdown driver efi
+	exit lapic insn insn_zydis gwalk caps svm vulns loader linux acpi pvclock reboot \
+	sched shootdown driver efi
 
 # What links all of hv/ links the guests' DSDT too.
 $(foreach t,$(UNIT_TESTS),$(if $(findstring hv/load/acpi.c,$(test_$(t)_SRCS)),$(eval test_$(t)_OBJS += $(DSDT))))
