@@ -6,8 +6,8 @@
 #define PORT_EXIT 0xf4		 /* QEMU's isa-debug-exit */
 #define PORT_SLEEP_CONTROL 0x600 /* ACPI: "Sleep Control Register" */
 #define PORT_SLEEP_STATUS 0x601
-#define PORT_RESET 0x602	 /* ACPI: "Reset Register" */
-#define PORT_PM1_CONTROL 0x604	 /* where QEMU and Linux's reference firmware have it */
+#define PORT_RESET 0x602       /* ACPI: "Reset Register" */
+#define PORT_PM1_CONTROL 0x604 /* where QEMU and Linux's reference firmware have it */
 
 #define RESET_VALUE 1
 

@@ -128,21 +128,10 @@ static u64 msr_value(void)
 
 static void msrs(void **state)
 {
-	static const u32 gp[] = { 0,
-				  1,
-				  0x3a,
-				  0xc1,
-				  0x186,
-				  0x345,
-				  0x480,
-				  0x48b,
-				  0x570,
-				  0xd90,
-				  0x10a,
-				  0xc0000100 + 0x1000,
-				  0xc0010015,
-				  0xc0010117,
-				  0xffffffff };
+	static const u32 gp[] = { 0,	      1,	  0x3a,	     0xc1,
+				  0x186,      0x345,	  0x480,     0x48b,
+				  0x570,      0xd90,	  0x10a,     0xc0000100 + 0x1000,
+				  0xc0010015, 0xc0010117, 0xffffffff };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(gp); i++) {

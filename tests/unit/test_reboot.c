@@ -201,6 +201,7 @@ static void reboots_in_a_loop(void **state)
 		sched_event = UINT64_MAX; /* as the scheduler does before it works */
 		work();
 		assert_true(vm->state == VM_QUEUED || vm->state == VM_RUNNING);
+		assert_true(vm->starts <= 101);
 		if (vm->state == VM_QUEUED) {
 			u64 next = sched_next_event();
 

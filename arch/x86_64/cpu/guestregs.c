@@ -151,8 +151,7 @@ static bool xcr0_valid(u64 value)
 		return false;
 	if (value & XCR0_AVX && !(value & XCR0_SSE))
 		return false;
-	return !(value & XCR0_AVX512) ||
-	       ((value & XCR0_AVX512) == XCR0_AVX512 && value & XCR0_AVX);
+	return !(value & XCR0_AVX512) || ((value & XCR0_AVX512) == XCR0_AVX512 && value & XCR0_AVX);
 }
 
 void guestregs_save(struct guestregs *g)
