@@ -46,7 +46,8 @@ $(BUILD)/hv/load/dsdt.o: hv/load/dsdt.asl Makefile
 	@mkdir -p $(@D)
 	$(Q)iasl -p $(@D)/dsdt $< >$(@D)/dsdt.log || { cat $(@D)/dsdt.log; exit 1; }
 	$(Q)cd $(@D) && objcopy -I binary -O elf64-x86-64 \
-		--rename-section .data=.rodata,alloc,load,readonly,data,contents dsdt.aml dsdt.o
+		--rename-section .data=.rodata,alloc,load,readonly,data,contents \
+		--add-section .note.GNU-stack=/dev/null dsdt.aml dsdt.o
 HV_OBJS += $(BUILD)/hv/load/dsdt.o
 
 $(BUILD)/%.o: %.S Makefile
