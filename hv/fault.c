@@ -11,6 +11,11 @@
 #include <hv/sched.h>
 #include <hv/vm.h>
 
+/*
+ * Where a CPU begins after a reset and firmware would be.  Linux jumps there to reboot
+ * when ACPI is hardware-reduced and there is no UEFI; it does not use the reset register.
+ */
+#define RESET_VECTOR 0xffff0UL
 #define WAIT_LOG_MS 1000 /* one line for a VM that waits again and again */
 
 /* The guest touched a page that it had given away: it gets an empty one. */
@@ -126,6 +131,8 @@ void exit_p2m_fault(struct vcpu *v, struct vmexit *e)
 		fault_wait(v, err);
 	else if (kind == P2M_MAPPED)
 		mapped_fault(v, e);
+	else if (kind == P2M_HOLE && e->fault.exec && e->fault.gpa.v == RESET_VECTOR)
+		vm_reboot(v->vm);
 	else if (kind == P2M_HOLE)
 		mmio_exit(v, e);
 	else

@@ -145,6 +145,7 @@ static const struct msr_row rows[] = {
 	{ 0x800, 0x8ff, lapic_msr_read, lapic_msr_write },
 	{ MSR_PV_WALL_CLOCK, MSR_PV_SYSTEM_TIME, pvclock_read, pvclock_write },
 	{ 0xc0000080, 0xc0000080, read_efer, write_efer },
+	{ 0xc001001f, 0xc001001f, read_zero, write_ignore }, /* AMD's NB_CFG: Linux sets a bit */
 	{ 0x48, 0x48, read_spec_ctrl, write_spec_ctrl },
 	{ 0x10a, 0x10a, read_arch_capabilities, NULL },
 };

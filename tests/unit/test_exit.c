@@ -142,6 +142,9 @@ static void msrs(void **state)
 	assert_int_equal(msr_value(), 0xfee00900);
 	assert_true(msr(false, 0x10, 0));
 	assert_int_equal(msr_value(), fake.tsc + vm->tsc_offset);
+	assert_true(msr(true, 0xc001001f, BIT(46)));
+	assert_true(msr(false, 0xc001001f, 0));
+	assert_int_equal(msr_value(), 0);
 	assert_false(msr(true, 0x1b, UINT64_MAX));
 	assert_true(msr(true, 0x277, 0x0007040600070406));
 	assert_int_equal(fake_of(v)->reg[GREG_PAT], 0x0007040600070406);

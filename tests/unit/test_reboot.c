@@ -99,6 +99,35 @@ static void comes_back_as_new(void **state)
 	assert_int_equal(vm->exit_status, 3);
 }
 
+/* As Linux does it under hardware-reduced ACPI without UEFI. */
+static void by_the_reset_vector(void **state)
+{
+	struct vmexit e = { .kind = EXIT_P2M_FAULT,
+			    .fault = { .gpa = GPA(0xffff0), .exec = true } };
+
+	(void)state;
+	exit_dispatch(vm->vcpus[0], &e);
+	assert_true(vm->again);
+	work();
+	assert_int_equal(vm->state, VM_RUNNING);
+	assert_int_equal(vm->starts, 2);
+	/* Only execution, and only there. */
+	e.fault.gpa = GPA(0xfffe0);
+	exit_dispatch(vm->vcpus[0], &e);
+	assert_false(vm->again);
+	work();
+	assert_int_equal(vm->state, VM_ENDED);
+	assert_true(strstr(vm->exit_reason, "execution at fffe0"));
+	fake.tsc += SECOND;
+	assert_int_equal(vm_queue_start(vm), HV_OK);
+	work();
+	e.fault.gpa = GPA(0xffff0);
+	e.fault.exec = false;
+	e.fault.write = true;
+	exit_dispatch(vm->vcpus[0], &e);
+	assert_false(vm->again);
+}
+
 /* While a vCPU is on a CPU, here the one that resets, nothing is taken from under it. */
 static void waits_for_its_vcpus(void **state)
 {
@@ -311,9 +340,10 @@ static void no_memory_to_come_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(comes_back_as_new),	T(waits_for_its_vcpus),	 T(the_first_counts),
-		T(not_while_it_is_off), T(management_meanwhile), T(reboots_in_a_loop),
-		T(stays_admitted),	T(not_admitted_again),	 T(no_memory_to_come_back),
+		T(comes_back_as_new),	   T(by_the_reset_vector), T(waits_for_its_vcpus),
+		T(the_first_counts),	   T(not_while_it_is_off), T(management_meanwhile),
+		T(reboots_in_a_loop),	   T(stays_admitted),	   T(not_admitted_again),
+		T(no_memory_to_come_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
