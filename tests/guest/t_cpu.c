@@ -29,9 +29,14 @@ static int cpuid_policy(void)
 	CHECK_EQ(r[EAX], AERO_ABI_VERSION);
 	CHECK(r[ECX] == AERO_INSTRUCTION_VMCALL || r[ECX] == AERO_INSTRUCTION_VMMCALL);
 	CHECK_EQ(r[EDX], AERO_BATCH_MAX);
+	bare_cpuid(0x40000100, 0, r); /* KVM's clock */
+	CHECK_EQ(r[EAX], 0x40000101);
+	CHECK_EQ(r[EBX], 0x4b4d564b);
+	CHECK_EQ(r[ECX], 0x564b4d56);
+	CHECK_EQ(r[EDX], 0x4d);
 	for (u32 leaf = 0x400000f0; leaf < 0x40000110; leaf++) {
 		bare_cpuid(leaf, 0, r);
-		CHECK(!(r[EBX] | r[ECX] | r[EDX]));
+		CHECK(leaf == 0x40000100 || !(r[EBX] | r[ECX] | r[EDX]));
 	}
 	/* Any leaf has an answer, even nonsense ones. */
 	for (u32 i = 0; i < 64; i++)
