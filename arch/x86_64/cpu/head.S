@@ -49,6 +49,9 @@ _start:
 	mov $PHYS(boot_stack_top), %esp
 	mov %eax, %ebp			/* loader's magic */
 	mov %ebx, %esi			/* loader's information */
+	rdtsc
+	mov %eax, PHYS(boot_tsc)
+	mov %edx, PHYS(boot_tsc) + 4
 
 	/* Long mode and NX are not negotiable. */
 	mov $0x80000000, %eax
@@ -159,6 +162,9 @@ msg_no_nx:
 
 	.section .data
 	.align 8
+	.globl boot_tsc
+boot_tsc:
+	.quad 0
 	.globl boot_gdt
 boot_gdt:
 	.quad 0
