@@ -35,6 +35,7 @@ test_config_SRCS := hv/config.c hv/base/format.c
 test_lapic_SRCS := $(GUEST)
 test_insn_SRCS := $(GUEST)
 test_caps_SRCS := arch/x86_64/vmx/caps.c
+test_mtrr_SRCS := $(FAKE) $(FRAMES) arch/x86_64/cpu/mtrr.c
 test_loader_SRCS := $(GUEST)
 test_sched_SRCS := $(GUEST)
 test_shootdown_SRCS := $(GUEST)
@@ -42,7 +43,7 @@ test_exit_SRCS := $(GUEST)
 test_driver_SRCS := guest-driver/balloon_core.c $(FAKE) $(FRAMES)
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem balloon hypercall policy config \
-	exit lapic insn caps loader sched shootdown driver
+	exit lapic insn caps loader sched shootdown driver mtrr
 
 # --- how ---
 unit_objs = $(patsubst %.c,$(UNIT)/obj/%.o,tests/unit/test_$(1).c $(test_$(1)_SRCS)) $(test_$(1)_OBJS)
