@@ -72,11 +72,8 @@ enum mtrr_type mtrr_type(const struct mtrrs *m, u64 pa, u64 *end)
 	}
 	if (found)
 		return type;
-	if (pa < GIB(4))
-		*end = min(*end, GIB(4));
-	else if (pa < m->wb_4g_to) {
-		*end = min(*end, m->wb_4g_to);
-		return MTRR_WB;
-	}
-	return m->default_type;
+	if (pa >= m->wb_4g_to)
+		return m->default_type;
+	*end = min(*end, pa < GIB(4) ? GIB(4) : m->wb_4g_to);
+	return pa < GIB(4) ? m->default_type : MTRR_WB;
 }
