@@ -183,11 +183,11 @@ boot_pml4:
 	.quad PHYS(boot_direct_pdpt) + PTE_P + PTE_W
 	.fill 254, 8, 0
 	.quad PHYS(boot_high_pdpt) + PTE_P + PTE_W
+	/* One table for both ends: entry 0 is for the bottom, 510 for the top. */
 boot_low_pdpt:
-	.quad PHYS(boot_image_pd) + PTE_P + PTE_W
-	.fill 511, 8, 0
 boot_high_pdpt:
-	.fill 510, 8, 0
+	.quad PHYS(boot_image_pd) + PTE_P + PTE_W
+	.fill 509, 8, 0
 	.quad PHYS(boot_image_pd) + PTE_P + PTE_W
 	.quad 0
 boot_image_pd:
