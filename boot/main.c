@@ -17,6 +17,7 @@
 #include <arch/x86_64/vmx/backend.h>
 #include <boot/acpi.h>
 #include <boot/boot_info.h>
+#include <boot/consoles.h>
 #include <boot/memory.h>
 #include <hv/base/log.h>
 #include <hv/base/string.h>
@@ -240,23 +241,27 @@ void boot_main(u32 magic, u64 info);
 
 void boot_main(u32 magic, u64 info)
 {
+	struct pci_uart uart = { 0 };
 	const char *why;
 
-	serial_init();
 	log_line("Aerostat %s", VERSION);
 	if (magic == MULTIBOOT2_MAGIC)
 		boot_parse_multiboot2(plat_ptr(HPA(info)), &bi);
 	else if (magic == MULTIBOOT1_MAGIC)
 		boot_parse_multiboot1(plat_ptr(HPA(info)), &bi);
-	else
+	else {
+		serial_open_com();
 		refuse("not started by a multiboot loader");
-	log_line("boot: %s, command line \"%s\"", bi.loader, bi.cmdline);
+	}
 	acpi_parse(&bi, &acpi);
+	consoles_early(bi.cmdline, &acpi.uart);
+	log_line("boot: %s, command line \"%s\"", bi.loader, bi.cmdline);
 	power_init(&acpi.power);
 	epoch_init();
-	why = memory_init(&bi);
+	why = memory_init(&bi, &uart);
 	if (why)
 		refuse(why);
+	consoles_late(&uart);
 	if (percpu_create(0, 0))
 		refuse("too little memory");
 	percpu_load(cpus[0]);

@@ -114,8 +114,9 @@ static u64 map_table(void)
 
 static struct boot_region part(const struct boot_region *r, u64 from, u64 to)
 {
-	return (struct boot_region){ max(r->start, from << PAGE_SHIFT),
-				     min(r->end, to << PAGE_SHIFT) };
+	u64 start = max(r->start, from << PAGE_SHIFT), end = min(r->end, to << PAGE_SHIFT);
+
+	return (struct boot_region){ start, end };
 }
 
 /* Free RAM from frame @from up to @to. */
@@ -254,7 +255,7 @@ static const char *map_all(u64 *table_bytes)
 	return NULL;
 }
 
-const char *memory_init(struct boot_info *bi)
+const char *memory_init(struct boot_info *bi, struct pci_uart *uart)
 {
 	const char *why;
 	u64 table_bytes;
@@ -274,6 +275,7 @@ const char *memory_init(struct boot_info *bi)
 	if (why)
 		return why;
 	paging_activate();
+	pci_quiet(uart); /* before any memory can become somebody's */
 	paging_early_alloc(NULL);
 	/* What the tables did not need is memory like any other. */
 	boot_add_ram(bi, early_next, early_end - early_next);

@@ -6,14 +6,15 @@
 #ifndef BOOT_MEMORY_H
 #define BOOT_MEMORY_H
 
+#include <arch/x86_64/cpu/pci.h>
 #include <boot/boot_info.h>
 
 /*
  * Builds the final page tables, switches to them, quiets the devices, and
- * gives the allocator its first memory.  Uses up @bi's list of RAM.  NULL, or
- * why it cannot go on.  Boot CPU, once.
+ * gives the allocator its first memory.  Uses up @bi's list of RAM.  @uart is
+ * what pci_quiet() found.  NULL, or why it cannot go on.  Boot CPU, once.
  */
-const char *memory_init(struct boot_info *bi);
+const char *memory_init(struct boot_info *bi, struct pci_uart *uart);
 
 /*
  * The next piece of what memory_init() left for later, so that the first

@@ -36,6 +36,10 @@ test_lapic_SRCS := $(GUEST)
 test_insn_SRCS := $(GUEST)
 test_caps_SRCS := arch/x86_64/vmx/caps.c
 test_mtrr_SRCS := $(FAKE) $(FRAMES) arch/x86_64/cpu/mtrr.c
+test_boot_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_uart.c boot/boot_info.c boot/multiboot.c \
+	boot/consoles.c
+test_pci_SRCS := $(FAKE) $(FRAMES) arch/x86_64/cpu/pci.c
+test_serial_SRCS := $(FAKE) $(FRAMES) arch/x86_64/cpu/serial.c
 test_loader_SRCS := $(GUEST)
 test_sched_SRCS := $(GUEST)
 test_shootdown_SRCS := $(GUEST)
@@ -43,7 +47,7 @@ test_exit_SRCS := $(GUEST)
 test_driver_SRCS := guest-driver/balloon_core.c $(FAKE) $(FRAMES)
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem balloon hypercall policy config \
-	exit lapic insn caps loader sched shootdown driver mtrr
+	exit lapic insn caps loader sched shootdown driver mtrr boot pci serial
 
 # --- how ---
 unit_objs = $(patsubst %.c,$(UNIT)/obj/%.o,tests/unit/test_$(1).c $(test_$(1)_SRCS)) $(test_$(1)_OBJS)

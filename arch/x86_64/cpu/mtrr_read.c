@@ -24,10 +24,12 @@ static bool is_real_amd(void)
 
 void mtrr_read(struct mtrrs *m)
 {
-	u32 bits = cpuid(0x80000000, 0).a >= 0x80000008 ? cpuid(0x80000008, 0).a & 0xff : 36;
+	u32 bits = 36;
 	u64 v;
 
-	*m = (struct mtrrs){ .address_mask = BIT(min(bits, 52u)) - 1 };
+	if (cpuid(0x80000000, 0).a >= 0x80000008)
+		bits = min(cpuid(0x80000008, 0).a & 0xff, 52u);
+	*m = (struct mtrrs){ .address_mask = BIT(bits) - 1 };
 	if (!(cpuid(1, 0).d & BIT(12)))
 		return;
 	v = rdmsr(MSR_IA32_MTRR_DEF_TYPE);
