@@ -116,6 +116,7 @@ static void tick(u64 now)
 {
 	report_boot();
 	report_nmis();
+	sched_event_at(smp_poll(now));
 	if (memory_more()) { /* first things first, but guests run meanwhile */
 		sched_event_at(now + plat_tsc_khz());
 		return;
@@ -227,6 +228,10 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	sched_init();
 	load_config();
 	memory_limit(config->host.memory); /* before other CPUs scrub */
+	if (acpi.cpus_disabled || acpi.cpus_left_out)
+		log_line(
+			"smp: %u CPUs are disabled by the firmware, %u are more than Aerostat takes",
+			acpi.cpus_disabled, acpi.cpus_left_out);
 	smp_start(acpi.apic_ids, acpi.nr_cpus, ap_main);
 	governor_init(&config->host);
 	log_line("memory: %lu MiB for guests", (frames_available() + memory_to_come()) >> 8);
