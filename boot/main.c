@@ -88,14 +88,15 @@ static void start_vms(void)
 			vm_queue_start(vms[i]);
 }
 
-static void report_nmis(void)
+/* The first, and then only when there are twice as many, or at the end. */
+static void report_nmis(bool all)
 {
 	static u32 reported;
 	u32 seen = atomic_load(&nmi_count);
 
-	if (seen != reported)
-		log_line("cpu: %u NMI%s that nobody asked for, ignored", seen - reported,
-			 seen - reported > 1 ? "s" : "");
+	if (seen == reported || (!all && seen < 2 * reported))
+		return;
+	log_line("cpu: %u NMI%s that nobody asked for, ignored", seen, seen > 1 ? "s" : "");
 	reported = seen;
 }
 
@@ -115,7 +116,7 @@ static void report_boot(void)
 static void tick(u64 now)
 {
 	report_boot();
-	report_nmis();
+	report_nmis(false);
 	sched_event_at(smp_poll(now));
 	if (memory_more()) { /* first things first, but guests run meanwhile */
 		sched_event_at(now + plat_tsc_khz());
@@ -124,6 +125,7 @@ static void tick(u64 now)
 	governor_tick(now);
 	if (config->host.stay || !vm_all_ended())
 		return;
+	report_nmis(true);
 	status_print();
 	status_summary();
 	plat_power_off();
@@ -242,6 +244,13 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	sched_loop();
 }
 
+/* The PC's gate for NMIs from outside of the CPU: bit 7 of the RTC's index port. */
+static void cmos_hold_nmi(bool hold)
+{
+	outb(0x70, hold ? 0x8d : 0x0d);
+	inb(0x71); /* a write to 0x70 wants one */
+}
+
 void boot_main(u32 magic, u64 info);
 
 void boot_main(u32 magic, u64 info)
@@ -249,6 +258,7 @@ void boot_main(u32 magic, u64 info)
 	struct pci_uart uart = { 0 };
 	const char *why;
 
+	cmos_hold_nmi(true); /* there is no IDT yet */
 	log_line("Aerostat %s", VERSION);
 	if (magic == MULTIBOOT2_MAGIC)
 		boot_parse_multiboot2(plat_ptr(HPA(info)), &bi);
@@ -270,6 +280,7 @@ void boot_main(u32 magic, u64 info)
 	if (percpu_create(0, 0))
 		refuse("too little memory");
 	percpu_load(cpus[0]);
+	cmos_hold_nmi(false);
 	vga_init(bi.fb.text);
 	asm volatile("mov %0, %%rsp\n"
 		     "xor %%ebp, %%ebp\n"

@@ -161,15 +161,18 @@ static u64 next_piece(void)
 
 bool memory_more(void)
 {
-	u64 from, to;
+	u64 from, to, here;
 
 	if (!mem.to_come)
 		return false;
 	from = next_piece();
 	to = min(from + PIECE, mem.top);
-	mem.to_come -= min(mem.to_come, count_free(from, to));
+	here = count_free(from, to);
 	add(from, to);
 	mem.next = to;
+	if (here > mem.to_come) /* beyond [host] memory */
+		frames_withhold(here - mem.to_come);
+	mem.to_come -= min(mem.to_come, here);
 	return true;
 }
 
@@ -189,10 +192,9 @@ void memory_limit(u64 bytes)
 			 (have + mem.to_come) >> 8);
 		return;
 	}
-	while (want > have && memory_more())
-		have = frames_available();
-	mem.to_come = 0;
-	frames_withhold(have - want);
+	mem.to_come = want > have ? want - have : 0;
+	if (have > want)
+		frames_withhold(have - want);
 }
 
 /* --- putting it together ---------------------------------------------------- */

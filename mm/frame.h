@@ -77,7 +77,7 @@ void frames_init(struct frame *table, u32 nr);
  */
 void frames_add(u32 first, u32 count);
 
-/* Takes @count frames away from the free ones for good (HV). Boot only. */
+/* Takes @count frames away from the free ones, as far as there are any, for good. */
 void frames_withhold(u64 count);
 
 struct frame_stats frames_stats(void);

@@ -119,10 +119,10 @@ static bool has_gib_pages(void)
 
 int paging_map_range(u64 va, hpa_t at, u64 bytes)
 {
-	u64 pa = at.v, end = pa + bytes, size;
+	u64 pa = at.v, end = pa + bytes;
 
-	for (; pa < end; pa += size, va += size) {
-		u64 both = pa | va, *e;
+	while (pa < end) {
+		u64 both = pa | va, size, *e;
 		int level = 1;
 
 		if (!(both & (MIB(2) - 1)) && end - pa >= MIB(2))
@@ -133,7 +133,11 @@ int paging_map_range(u64 va, hpa_t at, u64 bytes)
 		e = entry_for(va, level);
 		if (!e)
 			return HV_ENOMEM;
-		*e = pa | pte_flags(PAGING_W) | (level > 1 ? PTE_PS : 0);
+		do { /* to the end of this table; a larger page cannot begin before it */
+			*e++ = pa | pte_flags(PAGING_W) | (level > 1 ? PTE_PS : 0);
+			pa += size;
+			va += size;
+		} while ((u64)e & PAGE_MASK && end - pa >= size);
 	}
 	return HV_OK;
 }
