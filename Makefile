@@ -33,11 +33,11 @@ HV_OFTEN := arch/x86_64/cpu/guestregs.o arch/x86_64/cpu/platform.o arch/x86_64/c
 	hv/base/string.o
 $(filter-out $(HV_OFTEN:%=$(BUILD)/%),$(filter $(HV_SELDOM:%=$(BUILD)/%),$(HV_OBJS))): HV_CFLAGS += -Os
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HV_CFLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/%.o: %.S
+$(BUILD)/%.o: %.S Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HV_CFLAGS) -MMD -MP -c $< -o $@
 
@@ -56,6 +56,8 @@ $(HV): $(HV_OBJS) boot/link.lds tools/symbols
 
 -include $(HV_OBJS:.o=.d)
 
+include boot/efi/efi.mk
+
 # --- guests ------------------------------------------------------------------------
 
 GUEST_CFLAGS := -std=gnu17 -O2 -g -I. $(WARNINGS) $(FREESTANDING) -Wno-return-type
@@ -64,7 +66,7 @@ GUESTS := $(GUEST_NAMES:%=$(BUILD)/guests/%.elf)
 BARE_SRCS := $(wildcard guest-driver/*.c guest-driver/bare/*.c) guest-driver/bare/crt0.S
 BARE_OBJS := $(addprefix $(BUILD)/guest/,$(addsuffix .o,$(BARE_SRCS)))
 
-$(BUILD)/guest/%.o: %
+$(BUILD)/guest/%.o: % Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_CFLAGS) -MMD -MP -c $< -o $@
 
@@ -85,20 +87,26 @@ hypervisor: $(HV)
 # --- run, test, measure ---------------------------------------------------------------
 
 CONF ?= tests/run/demo.conf
-EMU ?= bochs
 MEM ?= 160
 SMP ?= 2
 TIMEOUT ?= 300
 
-RUN_ARGS := --emu $(EMU) --mem $(MEM) --smp $(SMP) --timeout $(TIMEOUT) \
-	$(if $(CPU),--cpu $(CPU)) $(if $(LOG),--log $(LOG)) $(if $(ARGS),--args "$(ARGS)")
+RUN_ARGS := $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) --timeout $(TIMEOUT) \
+	$(if $(CPU),--cpu $(CPU)) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(LOG),--log $(LOG)) \
+	$(if $(ARGS),--args "$(ARGS)")
 
-.PHONY: run test bench machine-test broken deps clean help
+.PHONY: run test image bench machine-test firmware-test broken deps clean help
 
 run: ## Boot in an emulator and run the demo VMs, or those of CONF
-	$(Q)tools/deps build run
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tools/deps build run $(if $(filter uefi,$(FIRMWARE)),image)
+	$(Q)$(MAKE) --no-print-directory all $(if $(filter uefi,$(FIRMWARE)),$(EFI))
 	$(Q)tools/run --hv $(HV) --conf $(CONF) $(RUN_ARGS)
+
+image: ## build/aerostat.img, for a USB stick, with CONF and its guests
+	$(Q)tools/deps build image
+	$(Q)$(MAKE) --no-print-directory all $(EFI)
+	$(Q)tools/mkimage -o $(BUILD)/aerostat.img -k $(HV) -e $(EFI) -c $(CONF) -a "$(ARGS)"
+	@echo "  IMAGE $(BUILD)/aerostat.img; docs/hardware.md tells how to write it to a stick"
 
 test: ## All tests: on the host, then whole machines
 	$(Q)tools/deps build unit run
@@ -109,15 +117,20 @@ broken: ## Hypervisors with a part left out, whose tests must fail
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/break-shootdown BREAK=shootdown hypervisor
 
 machine-test: all broken ## Whole-machine tests only; TESTS="cpu apic" chooses
-	$(Q)tests/run/run --emu $(EMU) $(TESTS)
+	$(Q)tests/run/run $(if $(EMU),--emu $(EMU) --) $(TESTS)
+
+firmware-test: ## The image, booted by BIOS and by UEFI in QEMU; TESTS="uefi bios" chooses
+	$(Q)tools/deps build run image
+	$(Q)$(MAKE) --no-print-directory image CONF=tests/run/demo.conf ARGS=
+	$(Q)tests/run/firmware --image $(BUILD)/aerostat.img --guests $(BUILD)/guests $(TESTS)
 
 bench: ## What a guest pays, in instructions, and sizes
 	$(Q)tools/deps build run
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)tools/bench --hv $(HV) --emu $(EMU)
+	$(Q)tools/bench --hv $(HV) $(if $(EMU),--emu $(EMU))
 
 deps: ## Install every package that any target needs (NO_INSTALL=1 only names them)
-	$(Q)tools/deps build run unit check
+	$(Q)tools/deps build run image unit check
 
 clean: ## Remove what was built
 	rm -rf $(BUILD)
@@ -127,7 +140,9 @@ help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | sort | expand -t 16
 	@echo "Variables:"
 	@echo "  CONF=FILE     configuration to run [$(CONF)]"
-	@echo "  EMU=NAME      emulator: bochs, qemu or kvm [$(EMU)]"
+	@echo "  EMU=NAME      emulator: bochs (VT-x), qemu (SVM) or kvm [run: the fastest here;"
+	@echo "                tests and bench: bochs and qemu]"
+	@echo "  FIRMWARE=NAME bios, or uefi (not in bochs) [bios]"
 	@echo "  CPU=MODEL     its CPU model [the emulator's best]"
 	@echo "  MEM=MiB       the machine's memory [$(MEM)]"
 	@echo "  SMP=N         its CPUs [$(SMP)]"
@@ -150,7 +165,7 @@ check: ## Formatting, two compilers, walls between folders, static analysis
 	$(Q)tools/check
 
 # All that we compile; CC and BUILD say with what and where.
-objects: $(HV_OBJS) $(BARE_OBJS) $(GUEST_NAMES:%=$(BUILD)/guest/tests/guest/%.c.o)
+objects: $(HV_OBJS) $(EFI_OBJS) $(BARE_OBJS) $(GUEST_NAMES:%=$(BUILD)/guest/tests/guest/%.c.o)
 
 # Each header, first in a file of its own.
 headers: $(ALONE)

@@ -110,6 +110,16 @@ static bool parse_s5(const struct sdt *dsdt, struct power_info *power)
 	return false;
 }
 
+/* 64-bit fields came later, and firmware for UEFI may fill in only those. */
+static u64 late_field(const struct sdt *t, u32 at)
+{
+	u64 value = 0;
+
+	if (t->length >= at + sizeof(value))
+		memcpy(&value, (const u8 *)t + at, sizeof(value));
+	return value;
+}
+
 static void parse_fadt(const struct sdt *t, struct acpi_info *info)
 {
 	const u8 *p = (const u8 *)t;
@@ -118,10 +128,12 @@ static void parse_fadt(const struct sdt *t, struct acpi_info *info)
 	if (t->length < 92)
 		return;
 	info->pm_timer_port = p[91] ? (u16)get32(p + 76) : 0;
-	dsdt = table_at(get32(p + 40));
+	dsdt = table_at(late_field(t, 140));
+	if (!dsdt)
+		dsdt = table_at(get32(p + 40));
 	if (dsdt && parse_s5(dsdt, &info->power)) {
-		info->power.pm1a_control = (u16)get32(p + 64);
-		info->power.pm1b_control = (u16)get32(p + 68);
+		info->power.pm1a_control = (u16)(get32(p + 64) ?: late_field(t, 176));
+		info->power.pm1b_control = (u16)(get32(p + 68) ?: late_field(t, 188));
 	}
 }
 
@@ -158,11 +170,12 @@ static const u8 *search_rsdp(u32 at, u32 end)
 /* ACPI: "Finding the RSDP on IA-PC Systems" */
 static const u8 *find_rsdp(const struct boot_info *bi)
 {
-	u32 ebda = (u32) * (const u16 *)plat_ptr(HPA(0x40e)) << 4;
 	const u8 *p = NULL;
+	u32 ebda;
 
 	if (bi->rsdp_size >= 20)
 		return bi->rsdp;
+	ebda = (u32) * (const u16 *)plat_ptr(HPA(0x40e)) << 4;
 	if (ebda >= KIB(128) && ebda < KIB(640))
 		p = search_rsdp(ebda, ebda + 1024);
 	return p ? p : search_rsdp(0xe0000, 0x100000);

@@ -80,3 +80,16 @@ void boot_exclude(struct boot_info *bi, u64 start, u64 end)
 	}
 	boot_finish_ram(bi);
 }
+
+u64 boot_low_page(const struct boot_info *bi)
+{
+	u64 best = 0;
+
+	for (u32 i = 0; i < bi->nr_ram; i++) {
+		u64 end = min(bi->ram[i].end, KIB(640));
+
+		if (end >= bi->ram[i].start + PAGE_SIZE)
+			best = max(best, end - PAGE_SIZE);
+	}
+	return best;
+}

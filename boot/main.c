@@ -19,6 +19,7 @@
 #include <boot/boot_info.h>
 #include <boot/consoles.h>
 #include <boot/memory.h>
+#include <boot/multiboot2.h>
 #include <hv/base/log.h>
 #include <hv/base/string.h>
 #include <hv/cpuid.h>
@@ -34,7 +35,6 @@
 #endif
 
 #define MULTIBOOT1_MAGIC 0x2badb002
-#define MULTIBOOT2_MAGIC 0x36d76289
 #define CONFIG_NAME "aerostat.conf"
 #define CONFIG_ORDER 5
 
@@ -115,15 +115,18 @@ static void report_boot(void)
 
 static void tick(u64 now)
 {
+	u64 cpus_due = smp_poll(now);
+
 	report_boot();
 	report_nmis(false);
-	sched_event_at(smp_poll(now));
+	sched_event_at(cpus_due);
 	if (memory_more()) { /* first things first, but guests run meanwhile */
 		sched_event_at(now + plat_tsc_khz());
 		return;
 	}
 	governor_tick(now);
-	if (config->host.stay || !vm_all_ended())
+	/* Not while CPUs start: the log is to say how many there are. */
+	if (config->host.stay || !vm_all_ended() || cpus_due != UINT64_MAX)
 		return;
 	report_nmis(true);
 	status_print();
@@ -234,7 +237,7 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 		log_line(
 			"smp: %u CPUs are disabled by the firmware, %u are more than Aerostat takes",
 			acpi.cpus_disabled, acpi.cpus_left_out);
-	smp_start(acpi.apic_ids, acpi.nr_cpus, ap_main);
+	smp_start(acpi.apic_ids, acpi.nr_cpus, memory_low_page(), ap_main);
 	governor_init(&config->host);
 	log_line("memory: %lu MiB for guests", (frames_available() + memory_to_come()) >> 8);
 	crash_if_asked();

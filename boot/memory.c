@@ -27,7 +27,8 @@ static struct {
 	u32 nr;		      /* all RAM, free or not */
 	struct boot_region ram[BOOT_MAX_REGIONS];
 	u64 next, top; /* frames: added up to here; one past the last */
-	u64 to_come;   /* frames of free RAM from next on */
+	hpa_t low_page;
+	u64 to_come; /* frames of free RAM from next on */
 } mem;
 
 static struct frame *const table = (struct frame *)VA_FRAMES;
@@ -176,6 +177,11 @@ bool memory_more(void)
 	return true;
 }
 
+hpa_t memory_low_page(void)
+{
+	return mem.low_page;
+}
+
 u64 memory_to_come(void)
 {
 	return mem.to_come;
@@ -233,10 +239,11 @@ static void all_ram(void)
 
 static void exclude_used(struct boot_info *bi)
 {
-	boot_exclude(bi, 0, MIB(1)); /* the firmware's and the AP trampoline's */
 	boot_exclude(bi, (u64)__image_start - VA_IMAGE, (u64)__image_end - VA_IMAGE);
 	for (u32 i = 0; i < bi->nr_modules; i++)
 		boot_exclude(bi, bi->modules[i].start, bi->modules[i].end);
+	mem.low_page = HPA(boot_low_page(bi)); /* UEFI keeps some of these pages for itself */
+	boot_exclude(bi, 0, MIB(1));	       /* the firmware's and the AP trampoline's */
 }
 
 static const char *map_all(u64 *table_bytes)

@@ -23,6 +23,9 @@ const char *memory_init(struct boot_info *bi, struct pci_uart *uart);
  */
 bool memory_more(void);
 
+/* A page of RAM below 640 KiB that is nobody's, for the other CPUs' start; 0: there is none. */
+hpa_t memory_low_page(void);
+
 /* What memory_more() will still add, in frames. */
 u64 memory_to_come(void);
 

@@ -5,49 +5,9 @@
  * version 0.6.96", section "Boot information format".
  */
 #include <boot/boot_info.h>
+#include <boot/multiboot2.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
-
-struct mb2_tag {
-	u32 type, size;
-};
-
-enum {
-	MB2_END = 0,
-	MB2_CMDLINE = 1,
-	MB2_LOADER = 2,
-	MB2_MODULE = 3,
-	MB2_MMAP = 6,
-	MB2_FRAMEBUFFER = 8,
-	MB2_RSDP_OLD = 14,
-	MB2_RSDP_NEW = 15,
-};
-
-struct mb2_module {
-	struct mb2_tag tag;
-	u32 start, end;
-	char name[];
-};
-
-struct mb2_mmap {
-	struct mb2_tag tag;
-	u32 entry_size, entry_version;
-};
-
-struct mb2_mmap_entry {
-	u64 start, length;
-	u32 type, zero;
-};
-
-struct mb2_framebuffer {
-	struct mb2_tag tag;
-	u64 address;
-	u32 pitch, width, height;
-	u8 bpp, type;
-};
-
-#define MEMORY_AVAILABLE 1
-#define FRAMEBUFFER_TEXT 2
 
 /* Where firmware lists a place twice, the careful word counts. */
 static void exclude(struct boot_info *bi, u64 start, u64 length)
@@ -96,6 +56,10 @@ static void parse_tag(const struct mb2_tag *t, struct boot_info *bi)
 		bi->fb = (struct boot_framebuffer){ fb->address, fb->pitch,
 						    fb->width,	 fb->height,
 						    fb->bpp,	 fb->type == FRAMEBUFFER_TEXT };
+		break;
+	case MB2_EFI64:
+		if (!bi->fb.width)
+			bi->fb.text = false; /* UEFI leaves no text screen behind */
 		break;
 	case MB2_RSDP_OLD:
 	case MB2_RSDP_NEW:

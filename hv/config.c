@@ -334,7 +334,8 @@ bool config_parse(const char *text, size_t len, struct config *c, char error[CON
 	c->host = (struct host_config){
 		.status_ms = 1000, .policy_ms = 100, .sample_ms = 500, .tax = 75, .balloon_max = 90
 	};
-	for (size_t i = 0; i < len;) {
+	/* A byte order mark, as some editors put it before UTF-8. */
+	for (size_t i = len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0; i < len;) {
 		size_t n = 0;
 		char *s;
 

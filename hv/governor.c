@@ -55,12 +55,11 @@ static bool responsive(struct vm *vm, u64 now)
 
 	if (!vm->balloon.started)
 		return false;
-	if (calls != d->calls) {
-		d->calls = calls;
-		d->at = now;
-	}
 	/* One that we keep waiting for memory cannot answer, and is not to blame. */
-	silent = now - d->at >= ms_to_ticks(SILENT_SECONDS * 1000) && !atomic_load(&vm->waiting);
+	if (calls != d->calls || (!d->silent && atomic_load(&vm->waiting)))
+		d->at = now;
+	d->calls = calls;
+	silent = now - d->at >= ms_to_ticks(SILENT_SECONDS * 1000);
 	if (silent != d->silent)
 		log_line(
 			silent ?

@@ -94,6 +94,7 @@ static void everything(void **state)
 	assert_false(c.vm[1].control);
 	assert_true(parse(VM));
 	assert_int_equal(c.host.tax, 75);
+	assert_true(parse("\xef\xbb\xbf" VM)); /* a byte order mark */
 	assert_true(parse(VM "min = 0\n"));
 	assert_int_equal(c.vm[0].min, 0);
 }
@@ -143,6 +144,9 @@ static void errors_name_line_and_remedy(void **state)
 	(void)state;
 	refused("", "no [vm NAME] section");
 	refused("[host]\n", "no [vm NAME] section");
+	refused("\xef\xbb\xbf", "no [vm NAME] section");
+	refused("\xef\xbb", "line 1");
+	refused(VM "\xef\xbb\xbf[host]\n", "line 4"); /* only at the start */
 	refused("memory = 4M\n",
 		"line 1: a key before any section; start with [host] or [vm NAME]");
 	refused("\n\n[guest x]\n", "line 3: unknown section [guest x]; write [host] or [vm NAME]");

@@ -11,9 +11,6 @@
 #include <hv/base/string.h>
 #include <mm/epoch.h>
 
-/* Conventional memory below 640 KiB that is nobody's: we never use the first MiB as RAM. */
-#define TRAMPOLINE 0x8000
-
 #define INIT_US 10000 /* from INIT to the first SIPI */
 #define SIPI_US 1000  /* to the second, for those that are not up */
 #define GIVE_UP_US 500000
@@ -35,6 +32,7 @@ _Static_assert(offsetof(struct cpu, stack_top) == 32, "trampoline.S");
 /* Slots with a record; a CPU that never comes up counts as idle for good. */
 static u32 nr_cpus = 1;
 static void (*ap_entry)(void);
+static hpa_t trampoline;
 
 static struct {
 	enum { SMP_INIT, SMP_SIPI, SMP_WAIT, SMP_DONE } stage;
@@ -48,7 +46,7 @@ u32 plat_nr_cpus(void)
 
 static struct trampoline_args *args(void)
 {
-	return plat_ptr(HPA(TRAMPOLINE + PAGE_SIZE - sizeof(struct trampoline_args)));
+	return plat_ptr(HPA(trampoline.v + PAGE_SIZE - sizeof(struct trampoline_args)));
 }
 
 static u64 us(u64 n)
@@ -92,11 +90,15 @@ static void make_slots(const u32 *apic_ids, u32 count)
 	}
 }
 
-void smp_start(const u32 *apic_ids, u32 count, void (*entry)(void))
+void smp_start(const u32 *apic_ids, u32 count, hpa_t page, void (*entry)(void))
 {
+	if (!page.v) {
+		log_line("smp: no free page below 640 KiB, where other CPUs start: one CPU only");
+		return;
+	}
 	ap_entry = entry;
-	memcpy(plat_ptr(HPA(TRAMPOLINE)), trampoline_start,
-	       (size_t)(trampoline_end - trampoline_start));
+	trampoline = page;
+	memcpy(plat_ptr(page), trampoline_start, (size_t)(trampoline_end - trampoline_start));
 	*args() = (struct trampoline_args){
 		.cr3 = paging_root().v,
 		.entry = (u64)ap_main,
@@ -104,7 +106,7 @@ void smp_start(const u32 *apic_ids, u32 count, void (*entry)(void))
 	};
 	memset(args()->ids, 0xff, sizeof(args()->ids)); /* nobody's */
 	make_slots(apic_ids, count);
-	if (nr_cpus == 1 || paging_map_trampoline(HPA(TRAMPOLINE))) {
+	if (nr_cpus == 1 || paging_map_trampoline(page)) {
 		log_line("smp: 1 CPU online");
 		return;
 	}
@@ -161,12 +163,12 @@ u64 smp_poll(u64 now)
 		return now + us(POLL_US);
 	switch (smp.stage) {
 	case SMP_INIT:
-		apic_startup_others(TRAMPOLINE >> PAGE_SHIFT);
+		apic_startup_others((u8)(trampoline.v >> PAGE_SHIFT));
 		smp.stage = SMP_SIPI;
 		smp.next = now + us(SIPI_US);
 		break;
 	case SMP_SIPI: /* those that have started ignore it */
-		apic_startup_others(TRAMPOLINE >> PAGE_SHIFT);
+		apic_startup_others((u8)(trampoline.v >> PAGE_SHIFT));
 		smp.stage = SMP_WAIT;
 		smp.next = now + us(GIVE_UP_US);
 		break;

@@ -9,8 +9,9 @@
  * the boot CPU goes on, and each calls @entry on its own stack, never to
  * return.  CPUs that are not in the list, which a broadcast wakes as well,
  * stay parked in real mode.
+ * They begin in @page, RAM below 640 KiB that is theirs from now on; 0: there is none.
  */
-void smp_start(const u32 *apic_ids, u32 count, void (*entry)(void));
+void smp_start(const u32 *apic_ids, u32 count, hpa_t page, void (*entry)(void));
 
 /*
  * What is next, if it is time; returns when (TSC) to call again, UINT64_MAX

@@ -5,13 +5,13 @@
  * to take that slot, goes straight to long mode on the final page tables,
  * which map this page 1:1 for a while.  All others stay here for good: the
  * page is never used for anything else, and an NMI finds a table of its own.
- * Arguments are at the end of the page (struct trampoline_args).
+ * It is wherever smp_start() put it; all who come write the same addresses
+ * into it.  Arguments are at its end (struct trampoline_args).
  */
 #include "regs.h"
 
 #define OFF(sym) ((sym) - trampoline_start)
-#define BASE 0x8000
-#define ARGS (BASE + 4096 - 288)
+#define ARGS (4096 - 288)
 #define ARG_CR3 (ARGS + 0)
 #define ARG_ENTRY (ARGS + 8)
 #define ARG_CPUS (ARGS + 16)
@@ -26,9 +26,16 @@
 trampoline_start:
 	cli
 	cld
-	xor %ax, %ax
+	mov %cs, %ax
 	mov %ax, %ds
-	lidtl BASE + OFF(tramp_idt_ptr)
+	mov %ax, OFF(tramp_idt) + 2
+	mov %ax, OFF(tramp_idt) + 6
+	mov %ax, OFF(tramp_idt) + 10
+	movzwl %ax, %edi
+	shl $4, %edi			/* the page */
+	lea OFF(tramp_idt)(%edi), %eax
+	mov %eax, OFF(tramp_idt_ptr) + 2
+	lidtl OFF(tramp_idt_ptr)
 	/* Which CPU is this? Leaf 0xb has all bits, where it has any. */
 	xor %eax, %eax
 	cpuid
@@ -53,7 +60,11 @@ park:	hlt
 	jmp park
 4:	lock btsl %esi, ARG_TAKEN
 	jc park
-	lgdtl BASE + OFF(tramp_gdt_ptr)
+	lea OFF(tramp_gdt)(%edi), %eax
+	mov %eax, OFF(tramp_gdt_ptr) + 2
+	lea OFF(tramp64)(%edi), %eax
+	mov %eax, OFF(tramp64_ptr)
+	lgdtl OFF(tramp_gdt_ptr)
 	mov $CR4_PAE, %eax
 	mov %eax, %cr4
 	mov ARG_CR3, %eax
@@ -64,7 +75,7 @@ park:	hlt
 	wrmsr
 	mov $(CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE), %eax
 	mov %eax, %cr0
-	ljmpl $SEL_CODE, $(BASE + OFF(tramp64))
+	ljmpl *OFF(tramp64_ptr)
 tramp_nmi:
 	iretw
 
@@ -74,11 +85,14 @@ tramp64:
 	mov %eax, %ds
 	mov %eax, %es
 	mov %eax, %ss
-	mov ARG_CPUS, %rdi
+	mov %edi, %edi			/* upper halves are undefined after real mode */
+	mov %esi, %esi
+	mov ARG_ENTRY(%rdi), %rax
+	mov ARG_CPUS(%rdi), %rdi
 	mov (%rdi, %rsi, 8), %rdi
 	mov CPU_STACK_TOP(%rdi), %rsp
 	xor %ebp, %ebp
-	call *ARG_ENTRY
+	call *%rax
 1:	hlt
 	jmp 1b
 
@@ -89,14 +103,17 @@ tramp_gdt:
 	.quad 0x00cf93000000ffff
 tramp_gdt_ptr:
 	.short 23
-	.long BASE + OFF(tramp_gdt)
+	.long 0
+tramp64_ptr:
+	.long 0
+	.short SEL_CODE
 tramp_idt:				/* real mode: vectors 0 to 2 */
 	.rept 3
-	.short BASE + OFF(tramp_nmi), 0
+	.short OFF(tramp_nmi), 0
 	.endr
 tramp_idt_ptr:
 	.short 11
-	.long BASE + OFF(tramp_idt)
+	.long 0
 trampoline_end:
 
 	.section .note.GNU-stack, "", @progbits

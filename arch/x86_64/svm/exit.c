@@ -56,14 +56,8 @@ static void xsetbv_exit(struct vcpu *v, struct vmexit *e)
 		vcpu_inject_gp(v);
 }
 
-void svm_handle_exit(struct vcpu *v, struct vmexit *e)
+void svm_handle_exit(struct vcpu *v, struct vmexit *e, enum svm_action action)
 {
-	struct vmcb *b = vmcb_of(v);
-	enum svm_action action = svm_decode(b, &svm_caps, e);
-
-	b->event_inj = 0;
-	if (unlikely(b->exit_int_info & EVENT_VALID))
-		b->event_inj = svm_event_again(b->exit_int_info);
 	switch (action) {
 	case SVM_PASS_UP:
 		break;

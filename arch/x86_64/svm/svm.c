@@ -302,6 +302,7 @@ static void svm_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 	struct vmcb *b = x->vmcb;
 	struct cpu *cpu = this_cpu();
 	struct svm_cpu *c = cpu->backend;
+	enum svm_action action;
 
 	if (v->advance)
 		retire(v);
@@ -323,8 +324,14 @@ static void svm_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 	b->tlb_control = 0;
 	x->clean = CLEAN_ALL;
 	keep_shadow(x);
-	svm_handle_exit(v, e);
-	if (unlikely(e->kind == EXIT_ENTRY_FAILED))
+	action = svm_decode(b, &svm_caps, e);
+	b->event_inj = 0;
+	if (unlikely(b->exit_int_info & EVENT_VALID))
+		b->event_inj = svm_event_again(b->exit_int_info);
+	if (likely(action == SVM_PASS_UP))
+		return;
+	svm_handle_exit(v, e, action);
+	if (e->kind == EXIT_ENTRY_FAILED)
 		c->last_asid = svm_caps.nr_asids - 1; /* a flush that was due has not happened */
 }
 

@@ -107,8 +107,8 @@ bool svm_decode_cr(const u8 *bytes, size_t len, bool mode64, struct svm_cr_insn 
 /* check.c, pure: the first VMRUN consistency check that @b fails, in words; NULL: none. */
 const char *svm_vmcb_check(const struct vmcb *b, const struct svm_caps *caps);
 
-/* exit.c: after svm_enter() */
-void svm_handle_exit(struct vcpu *v, struct vmexit *e);
+/* exit.c: what svm_decode() left to do */
+void svm_handle_exit(struct vcpu *v, struct vmexit *e, enum svm_action action);
 
 /* cr.c */
 bool svm_set_cr0(struct vcpu *v, u64 value);
