@@ -20,6 +20,20 @@ enum { MADT_LAPIC = 0, MADT_X2APIC = 9 };
 #define MADT_ENABLED 1
 #define TABLE_MAX MIB(4)
 
+/* Fields lie where they like. */
+static u32 get32(const u8 *p)
+{
+	u32 v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static u64 get64(const u8 *p)
+{
+	return get32(p) | (u64)get32(p + 4) << 32;
+}
+
 /* Tables above 4 GiB are not in the boot map; firmware does not put them there. */
 static const struct sdt *table_at(u64 pa)
 {
@@ -49,6 +63,15 @@ static void add_cpu(struct acpi_info *info, u32 id)
 		info->apic_ids[info->nr_cpus++] = id;
 }
 
+/* A processor's entry, of either kind. */
+static void madt_cpu(struct acpi_info *info, u32 id, u32 none, u32 flags)
+{
+	if (flags & MADT_ENABLED && id != none)
+		add_cpu(info, id);
+	else if (id != none)
+		info->cpus_disabled++;
+}
+
 static void parse_madt(const struct sdt *t, struct acpi_info *info)
 {
 	const u8 *p = (const u8 *)t + 44, *end = (const u8 *)t + t->length;
@@ -58,11 +81,10 @@ static void parse_madt(const struct sdt *t, struct acpi_info *info)
 
 		if (e->length < 2 || p + e->length > end)
 			break;
-		if (e->type == MADT_LAPIC && e->length >= 8 && *(const u32 *)(p + 4) & MADT_ENABLED)
-			add_cpu(info, p[3]);
-		if (e->type == MADT_X2APIC && e->length >= 16 &&
-		    *(const u32 *)(p + 8) & MADT_ENABLED)
-			add_cpu(info, *(const u32 *)(p + 4));
+		if (e->type == MADT_LAPIC && e->length >= 8)
+			madt_cpu(info, p[3], 0xff, get32(p + 4));
+		if (e->type == MADT_X2APIC && e->length >= 16)
+			madt_cpu(info, get32(p + 4), 0xffffffff, get32(p + 8));
 		p += e->length;
 	}
 }
@@ -105,13 +127,13 @@ static void parse_fadt(const struct sdt *t, struct acpi_info *info)
 
 	if (t->length < 92)
 		return;
-	info->pm_timer_port = p[91] ? (u16) * (const u32 *)(p + 76) : 0;
+	info->pm_timer_port = p[91] ? (u16)get32(p + 76) : 0;
 	dsdt = table_at(late_field(t, 140));
 	if (!dsdt)
-		dsdt = table_at(*(const u32 *)(p + 40));
+		dsdt = table_at(get32(p + 40));
 	if (dsdt && parse_s5(dsdt, &info->power)) {
-		info->power.pm1a_control = (u16)(*(const u32 *)(p + 64) ?: late_field(t, 176));
-		info->power.pm1b_control = (u16)(*(const u32 *)(p + 68) ?: late_field(t, 188));
+		info->power.pm1a_control = (u16)(get32(p + 64) ?: late_field(t, 176));
+		info->power.pm1b_control = (u16)(get32(p + 68) ?: late_field(t, 188));
 	}
 }
 
@@ -125,18 +147,38 @@ static void parse_table(u64 pa, struct acpi_info *info)
 		parse_madt(t, info);
 	else if (!memcmp(t->signature, "FACP", 4))
 		parse_fadt(t, info);
+	else if (!memcmp(t->signature, "SPCR", 4))
+		acpi_parse_spcr((const u8 *)t, t->length, &info->uart);
+	else if (!memcmp(t->signature, "DBG2", 4))
+		acpi_parse_dbg2((const u8 *)t, t->length, &info->dbg2);
 }
 
+static const u8 *search_rsdp(u32 at, u32 end)
+{
+	for (; at < end; at += 16) {
+		const u8 *p = plat_ptr(HPA(at));
+		u8 sum = 0;
+
+		for (int i = 0; i < 20; i++)
+			sum = (u8)(sum + p[i]);
+		if (!sum && !memcmp(p, "RSD PTR ", 8))
+			return p;
+	}
+	return NULL;
+}
+
+/* ACPI: "Finding the RSDP on IA-PC Systems" */
 static const u8 *find_rsdp(const struct boot_info *bi)
 {
-	const u8 *bios = plat_ptr(HPA(0));
+	const u8 *p = NULL;
+	u32 ebda;
 
-	if (bi->rsdp_size)
+	if (bi->rsdp_size >= 20)
 		return bi->rsdp;
-	for (u32 at = 0xe0000; at < 0x100000; at += 16)
-		if (!memcmp(bios + at, "RSD PTR ", 8))
-			return bios + at;
-	return NULL;
+	ebda = (u32) * (const u16 *)plat_ptr(HPA(0x40e)) << 4;
+	if (ebda >= KIB(128) && ebda < KIB(640))
+		p = search_rsdp(ebda, ebda + 1024);
+	return p ? p : search_rsdp(0xe0000, 0x100000);
 }
 
 void acpi_parse(const struct boot_info *bi, struct acpi_info *info)
@@ -150,12 +192,13 @@ void acpi_parse(const struct boot_info *bi, struct acpi_info *info)
 		log_line("acpi: no tables; one CPU, no power off");
 		return;
 	}
-	xsdt = rsdp[15] >= 2 ? *(const u64 *)(rsdp + 24) : 0;
+	/* Where a loader gave no more than the old part, the rest of the copy is zero. */
+	xsdt = rsdp[15] >= 2 ? get64(rsdp + 24) : 0;
 	root = table_at(xsdt);
 	if (root)
 		width = 8;
 	else
-		root = table_at(*(const u32 *)(rsdp + 16));
+		root = table_at(get32(rsdp + 16));
 	if (!root)
 		return;
 	for (u32 at = sizeof(*root); at + width <= root->length; at += width) {
@@ -164,4 +207,6 @@ void acpi_parse(const struct boot_info *bi, struct acpi_info *info)
 		memcpy(&pa, (const u8 *)root + at, width);
 		parse_table(pa, info);
 	}
+	if (!info->uart.base)
+		info->uart = info->dbg2;
 }

@@ -9,6 +9,13 @@
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
 
+/* Where firmware lists a place twice, the careful word counts. */
+static void exclude(struct boot_info *bi, u64 start, u64 length)
+{
+	if (length)
+		boot_exclude(bi, start, start + length < start ? UINT64_MAX : start + length);
+}
+
 static void parse_mmap2(const struct mb2_mmap *m, struct boot_info *bi)
 {
 	const u8 *p = (const u8 *)(m + 1), *end = (const u8 *)m + m->tag.size;
@@ -22,12 +29,11 @@ static void parse_mmap2(const struct mb2_mmap *m, struct boot_info *bi)
 			boot_add_ram(bi, e->start, e->length);
 	}
 	boot_finish_ram(bi);
-	/* Where firmware lists a place twice, the careful word counts. */
 	for (p = (const u8 *)(m + 1); p + m->entry_size <= end; p += m->entry_size) {
 		const struct mb2_mmap_entry *e = (const void *)p;
 
-		if (e->type != MEMORY_AVAILABLE && e->start + e->length > e->start)
-			boot_exclude(bi, e->start, e->start + e->length);
+		if (e->type != MEMORY_AVAILABLE)
+			exclude(bi, e->start, e->length);
 	}
 }
 
@@ -110,6 +116,21 @@ static const char *module_name(const char *s)
 	return s;
 }
 
+/* Adds what is available, or excludes what is not. */
+static void parse_mmap1(const struct mb1_info *mb, struct boot_info *bi, bool available)
+{
+	const u8 *p = plat_ptr(HPA(mb->mmap_addr)), *end = p + mb->mmap_length;
+
+	for (; p + sizeof(struct mb1_mmap_entry) <= end; p += ((const u32 *)p)[0] + 4) {
+		const struct mb1_mmap_entry *e = (const void *)p;
+
+		if (e->type != MEMORY_AVAILABLE && !available)
+			exclude(bi, e->start, e->length);
+		else if (e->type == MEMORY_AVAILABLE && available)
+			boot_add_ram(bi, e->start, e->length);
+	}
+}
+
 void boot_parse_multiboot1(const void *info, struct boot_info *bi)
 {
 	const struct mb1_info *mb = info;
@@ -125,18 +146,11 @@ void boot_parse_multiboot1(const void *info, struct boot_info *bi)
 			boot_add_module(bi, m[i].start, m[i].end,
 					module_name(plat_ptr(HPA(m[i].name))));
 	}
-	if (mb->flags & MB1_MMAP) {
-		const u8 *p = plat_ptr(HPA(mb->mmap_addr)), *end = p + mb->mmap_length;
-
-		while (p + sizeof(struct mb1_mmap_entry) <= end) {
-			const struct mb1_mmap_entry *e = (const void *)p;
-
-			if (e->type == MEMORY_AVAILABLE)
-				boot_add_ram(bi, e->start, e->length);
-			p += e->size + 4;
-		}
-	} else {
+	if (!(mb->flags & MB1_MMAP)) {
 		bi->error = "the boot loader gave no memory map";
+		return;
 	}
+	parse_mmap1(mb, bi, true);
 	boot_finish_ram(bi);
+	parse_mmap1(mb, bi, false);
 }

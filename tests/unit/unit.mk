@@ -37,17 +37,22 @@ test_insn_SRCS := $(GUEST)
 test_caps_SRCS := arch/x86_64/vmx/caps.c
 test_svm_SRCS := arch/x86_64/svm/caps.c arch/x86_64/svm/check.c arch/x86_64/svm/decode.c
 test_vulns_SRCS := arch/x86_64/cpu/vulns.c
+test_mtrr_SRCS := $(FAKE) $(FRAMES) arch/x86_64/cpu/mtrr.c
+test_boot_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_uart.c boot/boot_info.c boot/multiboot.c \
+	boot/consoles.c
+test_pci_SRCS := $(FAKE) $(FRAMES) arch/x86_64/cpu/pci.c
+test_serial_SRCS := $(FAKE) $(FRAMES) arch/x86_64/cpu/serial.c
 test_loader_SRCS := $(GUEST)
 test_sched_SRCS := $(GUEST)
 test_shootdown_SRCS := $(GUEST)
 test_exit_SRCS := $(GUEST)
 test_driver_SRCS := guest-driver/balloon_core.c $(FAKE) $(FRAMES)
 test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave.c boot/multiboot.c \
-	boot/boot_info.c boot/acpi.c
+	boot/boot_info.c boot/acpi.c boot/acpi_uart.c
 $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem balloon hypercall policy config \
-	exit lapic insn caps svm vulns loader sched shootdown driver efi
+	exit lapic insn caps svm vulns loader sched shootdown driver efi mtrr boot pci serial
 
 # --- how ---
 unit_objs = $(patsubst %.c,$(UNIT)/obj/%.o,tests/unit/test_$(1).c $(test_$(1)_SRCS)) $(test_$(1)_OBJS)

@@ -121,14 +121,19 @@ void apic_send_ipi(u32 dest, u8 vector)
 	icr_write(dest, vector | ICR_ASSERT);
 }
 
-void apic_send_init(u32 dest)
+void apic_init_others(void)
 {
-	icr_write(dest, ICR_INIT | ICR_ASSERT);
+	icr_write(0, ICR_INIT | ICR_ASSERT | ICR_ALL_BUT_SELF);
 }
 
-void apic_send_startup(u32 dest, u8 page)
+void apic_startup_others(u8 page)
 {
-	icr_write(dest, ICR_STARTUP | ICR_ASSERT | page);
+	icr_write(0, ICR_STARTUP | ICR_ASSERT | ICR_ALL_BUT_SELF | page);
+}
+
+u32 apic_id_max(void)
+{
+	return apic.x2 ? UINT32_MAX - 1 : 254;
 }
 
 void apic_nmi_others(void)

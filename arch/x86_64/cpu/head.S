@@ -49,6 +49,9 @@ _start:
 	mov $PHYS(boot_stack_top), %esp
 	mov %eax, %ebp			/* loader's magic */
 	mov %ebx, %esi			/* loader's information */
+	rdtsc
+	mov %eax, PHYS(boot_tsc)
+	mov %edx, PHYS(boot_tsc) + 4
 
 	/* Long mode and NX are not negotiable. */
 	mov $0x80000000, %eax
@@ -159,6 +162,9 @@ msg_no_nx:
 
 	.section .data
 	.align 8
+	.globl boot_tsc
+boot_tsc:
+	.quad 0
 	.globl boot_gdt
 boot_gdt:
 	.quad 0
@@ -177,11 +183,11 @@ boot_pml4:
 	.quad PHYS(boot_direct_pdpt) + PTE_P + PTE_W
 	.fill 254, 8, 0
 	.quad PHYS(boot_high_pdpt) + PTE_P + PTE_W
+	/* One table for both ends: entry 0 is for the bottom, 510 for the top. */
 boot_low_pdpt:
-	.quad PHYS(boot_image_pd) + PTE_P + PTE_W
-	.fill 511, 8, 0
 boot_high_pdpt:
-	.fill 510, 8, 0
+	.quad PHYS(boot_image_pd) + PTE_P + PTE_W
+	.fill 509, 8, 0
 	.quad PHYS(boot_image_pd) + PTE_P + PTE_W
 	.quad 0
 boot_image_pd:
