@@ -11,8 +11,8 @@
 #include <hv/base/string.h>
 #include <mm/epoch.h>
 
-#define INIT_US 10000 /* from INIT to the first SIPI */
-#define SIPI_US 1000  /* to the second, for those that are not up */
+#define INIT_US 10000	   /* from INIT to the first SIPI */
+#define SIPI_US 1000	   /* to the second, for those that are not up */
 #define GIVE_UP_US 1000000 /* emulated CPUs are threads, and on a busy machine some are slow */
 #define POLL_US 1000
 
