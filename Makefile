@@ -13,7 +13,7 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 	-Wold-style-definition -Wpointer-arith -Wvla -Wno-missing-field-initializers
 FREESTANDING := -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
 	-fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer \
-	-fno-strict-aliasing -fcf-protection=none -falign-functions=8 -falign-jumps=1 \
+	-fno-strict-aliasing -fdata-sections -fcf-protection=none -falign-functions=8 -falign-jumps=1 \
 	-falign-loops=1 -falign-labels=1
 
 # --- the hypervisor ------------------------------------------------------------------
@@ -22,12 +22,12 @@ HV_CFLAGS := -std=gnu17 -O2 -g -I. $(WARNINGS) $(FREESTANDING) -mcmodel=kernel \
 	-DVERSION='"$(VERSION)"' $(if $(BREAK),-DBREAK_$(BREAK))
 HV_SRCS := $(wildcard boot/*.c hv/*.c hv/base/*.c hv/dev/*.c mm/*.c arch/x86_64/*/*.c)
 HV_ASM := $(wildcard arch/x86_64/*/*.S)
-HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASM:%.S=$(BUILD)/%.o)
+HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASM:%.S=$(BUILD)/%.o) $(BUILD)/font.o
 HV := $(BUILD)/aerostat.elf
 
 # What runs seldom is built small: the image has a bar, and the caches are the guests'.
-HV_SELDOM := boot/% hv/config.o hv/governor.o hv/images.o hv/loader.o hv/manage.o hv/policy.o \
-	hv/status.o hv/vm.o hv/base/% mm/audit.o arch/x86_64/cpu/% arch/x86_64/vmx/caps.o \
+HV_SELDOM := boot/% hv/config.o hv/governor.o hv/images.o hv/keys.o hv/loader.o hv/manage.o \
+	hv/pages.o hv/policy.o hv/screen.o hv/status.o hv/vm.o hv/base/% mm/audit.o arch/x86_64/cpu/% arch/x86_64/vmx/caps.o \
 	arch/x86_64/svm/caps.o arch/x86_64/svm/check.o
 HV_OFTEN := arch/x86_64/cpu/guestregs.o arch/x86_64/cpu/platform.o arch/x86_64/cpu/apic.o \
 	hv/base/string.o
@@ -40,6 +40,19 @@ $(BUILD)/%.o: %.c
 $(BUILD)/%.o: %.S
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HV_CFLAGS) -MMD -MP -c $< -o $@
+
+# The letters of the screen: docs/debugging.md says why this font.
+FONT := /usr/share/consolefonts/Lat15-Fixed16.psf.gz
+
+$(BUILD)/font.S: $(FONT) tools/font
+	@mkdir -p $(@D)
+	$(Q)tools/font $< > $@.new && mv $@.new $@
+
+$(FONT):
+	@tools/deps build
+
+$(BUILD)/font.o: $(BUILD)/font.S
+	$(Q)$(CC) $(HV_CFLAGS) -c $< -o $@
 
 LINK = $(CC) -nostdlib -static -no-pie -Wl,-T,boot/link.lds -Wl,--build-id=none \
 	-Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments

@@ -6,6 +6,7 @@
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/console.h>
+#include <arch/x86_64/cpu/fb.h>
 #include <arch/x86_64/cpu/guestregs.h>
 #include <arch/x86_64/cpu/paging.h>
 #include <arch/x86_64/cpu/percpu.h>
@@ -22,7 +23,10 @@
 #include <hv/cpuid.h>
 #include <hv/governor.h>
 #include <hv/images.h>
+#include <hv/keys.h>
+#include <hv/manage.h>
 #include <hv/sched.h>
+#include <hv/screen.h>
 #include <hv/status.h>
 #include <hv/vm.h>
 #include <mm/epoch.h>
@@ -101,7 +105,7 @@ static void map_all(const struct boot_region *ram, u32 n)
 
 static void memory_init(void)
 {
-	static struct boot_region ram[BOOT_MAX_REGIONS];
+	struct boot_region ram[BOOT_MAX_REGIONS];
 	u32 nr_ram = bi.nr_ram, top;
 	u64 tables, table_bytes;
 	struct frame *table;
@@ -199,15 +203,72 @@ static void report_nmis(void)
 	reported = seen;
 }
 
+#define KEYS_MAX 16 /* codes in one tick */
+
+static void poll_keyboard(void)
+{
+	static struct key_decoder decoder;
+	int code;
+
+	for (int i = 0; i < KEYS_MAX && (code = i8042_read()) >= 0; i++)
+		screen_key(key_decode(&decoder, (u8)code));
+}
+
+static void __attribute__((noreturn)) end_host(void)
+{
+	screen_stop();
+	status_print();
+	status_summary();
+	if (manage_host_end() == HOST_REBOOT)
+		plat_reboot();
+	plat_power_off();
+}
+
 static void tick(u64 now)
 {
 	report_nmis();
 	governor_tick(now);
-	if (config->host.stay || !vm_all_ended())
+	poll_keyboard();
+	manage_tick();
+	if (vm_all_ended() && (!config->host.stay || manage_host_end() != HOST_STAYS))
+		end_host();
+	screen_tick(now);
+}
+
+/* --- the screen ---------------------------------------------------------------- */
+
+static bool is_ram(u64 start, u64 bytes)
+{
+	for (u32 i = 0; i < bi.nr_ram; i++)
+		if (start < bi.ram[i].end && start + bytes > bi.ram[i].start)
+			return true;
+	return false;
+}
+
+/* A machine without a screen runs as well. */
+static void open_screen(void)
+{
+	const struct boot_framebuffer *b = &bi.fb;
+	const struct screen_face *face = NULL;
+
+	if (b->text)
+		face = vga_init();
+	else if (b->address && is_ram(b->address, (u64)b->pitch * b->height))
+		log_line("screen: not used, the loader says that it is in memory");
+	else if (b->address)
+		face = fb_init((struct fb_mode){ b->address,
+						 b->pitch,
+						 b->width,
+						 b->height,
+						 b->bpp,
+						 { b->red_at, b->red_bits },
+						 { b->green_at, b->green_bits },
+						 { b->blue_at, b->blue_bits } });
+	if (!face || screen_init(face, VERSION))
 		return;
-	status_print();
-	status_summary();
-	plat_power_off();
+	log_line("screen: %u columns, %u rows of %s", face->columns, face->rows,
+		 b->text ? "text" : "pixels");
+	i8042_init(acpi.power.no_i8042);
 }
 
 /* --- CPUs -------------------------------------------------------------------------- */
@@ -317,6 +378,7 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	log_line("memory: %lu MiB for guests", (s.free_dirty + s.free_clean) >> 8);
 	crash_if_asked();
 	start_vms();
+	screen_start(config->host.pages_ms, i8042_present());
 	sched_set_tick(tick);
 	sched_event_at(plat_tsc());
 	sched_loop();
@@ -342,7 +404,8 @@ void boot_main(u32 magic, u64 info)
 	if (percpu_create(0, 0))
 		refuse("too little memory");
 	percpu_load(cpus[0]);
-	vga_init(bi.fb.text);
+	power_map();
+	open_screen();
 	asm volatile("mov %0, %%rsp\n"
 		     "xor %%ebp, %%ebp\n"
 		     "call *%1\n"

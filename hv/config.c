@@ -331,9 +331,12 @@ bool config_parse(const char *text, size_t len, struct config *c, char error[CON
 	char line[512];
 
 	memset(c, 0, sizeof(*c)); /* too large for a literal on the stack */
-	c->host = (struct host_config){
-		.status_ms = 1000, .policy_ms = 100, .sample_ms = 500, .tax = 75, .balloon_max = 90
-	};
+	c->host = (struct host_config){ .pages_ms = 10000,
+					.status_ms = 1000,
+					.policy_ms = 100,
+					.sample_ms = 500,
+					.tax = 75,
+					.balloon_max = 90 };
 	for (size_t i = 0; i < len;) {
 		size_t n = 0;
 		char *s;

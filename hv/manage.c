@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
 #include <hv/governor.h>
 #include <hv/manage.h>
+#include <hv/sched.h>
 #include <hv/vm.h>
 #include <mm/guestmem.h>
 
@@ -172,4 +174,31 @@ void manage_restart(struct vcpu *v)
 	if (!vm)
 		return;
 	done(v, vm_queue_start(vm) ? AERO_ERR_STATE : AERO_OK, 0);
+}
+
+/* --- the host --- */
+
+static u32 host_end; /* (a) enum host_end */
+
+void manage_end_host(bool reboot, const char *who)
+{
+	if (!atomic_cas(&host_end, (u32)HOST_STAYS, (u32)(reboot ? HOST_REBOOT : HOST_POWER_OFF)))
+		return;
+	log_line("host: %s, asked for by %s", reboot ? "reboot" : "power off", who);
+	sched_event_at(plat_tsc());
+}
+
+enum host_end manage_host_end(void)
+{
+	return (enum host_end)atomic_load(&host_end);
+}
+
+void manage_tick(void)
+{
+	if (manage_host_end() == HOST_STAYS)
+		return;
+	/* One that is being built is ended the next time. */
+	for (u32 i = 0; i < nr_vms; i++)
+		vm_end(vms[i], 0, "the host %s",
+		       manage_host_end() == HOST_REBOOT ? "reboots" : "powers off");
 }
