@@ -28,6 +28,7 @@
 #include <hv/sched.h>
 #include <hv/screen.h>
 #include <hv/status.h>
+#include <hv/timed.h>
 #include <hv/vm.h>
 #include <mm/epoch.h>
 
@@ -230,7 +231,9 @@ static void tick(u64 now)
 	governor_tick(now);
 	poll_keyboard();
 	manage_tick();
-	if (vm_all_ended() && (!config->host.stay || manage_host_end() != HOST_STAYS))
+	timed_tick(now);
+	if (vm_all_ended() &&
+	    (manage_host_end() != HOST_STAYS || (!config->host.stay && !timed_start_pending())))
 		end_host();
 	screen_tick(now);
 }
@@ -378,6 +381,7 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	log_line("memory: %lu MiB for guests", (s.free_dirty + s.free_clean) >> 8);
 	crash_if_asked();
 	start_vms();
+	timed_init(config);
 	screen_start(config->host.pages_ms, i8042_present());
 	sched_set_tick(tick);
 	sched_event_at(plat_tsc());

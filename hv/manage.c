@@ -102,21 +102,22 @@ void manage_vm_info(struct vcpu *v)
 	give(v, v->gpr[GPR_RCX], &info, sizeof(info));
 }
 
-void manage_set_target(struct vcpu *v)
+int manage_target(struct vm *vm, u64 pages)
 {
-	struct vm *vm = target_vm(v);
-	u64 pages = v->gpr[GPR_RCX];
-
-	if (!vm)
-		return;
-	if (pages != BALLOON_BY_POLICY && pages > vm->pages) {
-		done(v, AERO_ERR_INVALID, 0);
-		return;
-	}
+	if (pages != BALLOON_BY_POLICY && pages > vm->pages)
+		return HV_EINVAL;
 	atomic_store(&vm->balloon.manual, pages);
 	if (pages != BALLOON_BY_POLICY)
 		balloon_set_target(vm, pages);
-	done(v, AERO_OK, 0);
+	return HV_OK;
+}
+
+void manage_set_target(struct vcpu *v)
+{
+	struct vm *vm = target_vm(v);
+
+	if (vm)
+		done(v, manage_target(vm, v->gpr[GPR_RCX]) ? AERO_ERR_INVALID : AERO_OK, 0);
 }
 
 void manage_audit(struct vcpu *v)
@@ -174,6 +175,34 @@ void manage_restart(struct vcpu *v)
 	if (!vm)
 		return;
 	done(v, vm_queue_start(vm) ? AERO_ERR_STATE : AERO_OK, 0);
+}
+
+int manage_min(struct vm *vm, u64 pages)
+{
+	if (pages > vm->cfg->max >> PAGE_SHIFT)
+		return HV_EINVAL;
+	if (vm_alive(vm) && !vm_can_promise(vm, pages))
+		return HV_ENOMEM;
+	atomic_store(&vm->cfg->min, pages << PAGE_SHIFT);
+	if (vm_alive(vm)) {
+		atomic_store(&vm->p2m.acct.min, pages);
+		frame_reserve_fill(&vm->p2m.acct);
+	}
+	return HV_OK;
+}
+
+int manage_max(struct vm *vm, u64 pages)
+{
+	if (pages > vm->pages || pages < vm->cfg->min >> PAGE_SHIFT || pages << PAGE_SHIFT < MIB(1))
+		return HV_EINVAL;
+	atomic_store(&vm->cfg->max, pages << PAGE_SHIFT);
+	return HV_OK;
+}
+
+int manage_shares(struct vm *vm, u32 shares)
+{
+	atomic_store(&vm->cfg->shares, shares);
+	return HV_OK;
 }
 
 /* --- the host --- */

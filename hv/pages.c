@@ -13,10 +13,13 @@ static void blank_from(struct screen_grid *g, u32 row)
 		screen_put(g, row, SCREEN_NORMAL, "", 0);
 }
 
-/* @pages as MiB with one decimal, in @text. */
+/* @pages as MiB, with one decimal if it is not much, in @text. */
 static const char *mib(u64 pages, char text[16])
 {
-	str_format(text, 16, "%lu.%lu", pages >> 8, (pages & 255) * 10 >> 8);
+	if (pages >= 1000UL << 8)
+		str_format(text, 16, "%lu", pages >> 8);
+	else
+		str_format(text, 16, "%lu.%lu", pages >> 8, (pages & 255) * 10 >> 8);
 	return text;
 }
 
@@ -42,7 +45,7 @@ static void vm_row(struct screen_grid *g, u32 row, const struct vm *vm)
 {
 	char memory[16], resident[16], balloon[16], target[16];
 
-	screen_print(g, row, vm_colour(vm), "%-12.12s %-7s %9s %9s %9s %9s %7u  %s", vm->cfg->name,
+	screen_print(g, row, vm_colour(vm), "%-12.12s %-7s %7s %8s %7s %7s %7u %s", vm->cfg->name,
 		     status_vm_state(vm), mib(vm->pages, memory),
 		     mib(vm->p2m.acct.resident, resident), mib(vm->p2m.ballooned, balloon),
 		     mib(atomic_load(&vm->balloon.target), target), atomic_load(&vm->cfg->shares),
@@ -54,8 +57,8 @@ bool page_vms(struct screen_grid *g, u32 first)
 	u32 row = 3;
 
 	head(g);
-	screen_print(g, 2, SCREEN_BRIGHT, "%-12s %-7s %9s %9s %9s %9s %7s  %s", "VM", "state",
-		     "MiB", "resident", "balloon", "target", "shares", "why");
+	screen_print(g, 2, SCREEN_BRIGHT, "%-12s %-7s %7s %8s %7s %7s %7s %s", "VM", "state", "MiB",
+		     "resident", "balloon", "target", "shares", "why");
 	for (; first < nr_vms && row < g->rows; first++)
 		vm_row(g, row++, vms[first]);
 	blank_from(g, row);
