@@ -105,7 +105,7 @@ void manage_vm_info(struct vcpu *v)
 int manage_target(struct vm *vm, u64 pages)
 {
 	if (pages != BALLOON_BY_POLICY && pages > vm->pages)
-		return HV_EINVAL;
+		return HV_ERANGE;
 	atomic_store(&vm->balloon.manual, pages);
 	if (pages != BALLOON_BY_POLICY)
 		balloon_set_target(vm, pages);
@@ -180,7 +180,7 @@ void manage_restart(struct vcpu *v)
 int manage_min(struct vm *vm, u64 pages)
 {
 	if (pages > vm->cfg->max >> PAGE_SHIFT)
-		return HV_EINVAL;
+		return HV_ERANGE;
 	if (vm_alive(vm) && !vm_can_promise(vm, pages))
 		return HV_ENOMEM;
 	atomic_store(&vm->cfg->min, pages << PAGE_SHIFT);
@@ -194,7 +194,7 @@ int manage_min(struct vm *vm, u64 pages)
 int manage_max(struct vm *vm, u64 pages)
 {
 	if (pages > vm->pages || pages < vm->cfg->min >> PAGE_SHIFT || pages << PAGE_SHIFT < MIB(1))
-		return HV_EINVAL;
+		return HV_ERANGE;
 	atomic_store(&vm->cfg->max, pages << PAGE_SHIFT);
 	return HV_OK;
 }

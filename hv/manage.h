@@ -17,7 +17,7 @@ void manage_restart(struct vcpu *v);
 /* --- what does not come from a guest: the keyboard, aerostat.conf --- */
 
 /*
- * As the calls do, and what they cannot do yet; in pages.  HV_EINVAL: it does
+ * As the calls do, and what they cannot do yet; in pages.  HV_ERANGE: it does
  * not fit the VM's other limits; HV_ENOMEM: @min cannot be promised.  They
  * hold until the host ends.  From the scheduler's tick: one at a time.
  */

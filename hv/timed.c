@@ -93,14 +93,16 @@ static int perform(struct timed_action *a)
 		return manage_max(vm, a->value >> PAGE_SHIFT);
 	case AT_SHARES:
 		return manage_shares(vm, (u32)a->value);
-	case AT_TARGET:
-		return manage_target(vm, a->by_policy ? BALLOON_BY_POLICY : a->value >> PAGE_SHIFT);
 	default:
 		break;
 	}
 	if (settled(vm))
 		return HV_EAGAIN;
 	switch (a->kind) {
+	case AT_TARGET: /* one that starts begins without */
+		if (!vm_alive(vm))
+			return HV_ESTATE;
+		return manage_target(vm, a->by_policy ? BALLOON_BY_POLICY : a->value >> PAGE_SHIFT);
 	case AT_START:
 		return vm_queue_start(vm);
 	case AT_STOP:
