@@ -107,7 +107,7 @@ TIMEOUT ?= 300
 RUN_ARGS := --emu $(EMU) --mem $(MEM) --smp $(SMP) --timeout $(TIMEOUT) \
 	$(if $(CPU),--cpu $(CPU)) $(if $(LOG),--log $(LOG)) $(if $(ARGS),--args "$(ARGS)")
 
-.PHONY: run test bench machine-test broken deps clean help
+.PHONY: run test bench machine-test screen-test broken deps clean help
 
 run: ## Boot in an emulator and run the demo VMs, or those of CONF
 	$(Q)tools/deps build run
@@ -124,6 +124,9 @@ broken: ## Hypervisors with a part left out, whose tests must fail
 
 machine-test: all broken ## Whole-machine tests only; TESTS="cpu apic" chooses
 	$(Q)tests/run/run --emu $(EMU) $(TESTS)
+
+screen-test: all ## What the host's screen shows, in QEMU; CASES="32 text" chooses
+	$(Q)tests/run/screen --keep $(BUILD)/test/screen $(CASES)
 
 bench: ## What a guest pays, in instructions, and sizes
 	$(Q)tools/deps build run

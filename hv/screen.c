@@ -21,7 +21,7 @@
 
 enum page { PAGE_LOG, PAGE_VMS, PAGE_HOST, PAGE_HELP };
 
-static struct {
+static struct screen {
 	const struct screen_face *face;
 	const char *version;
 	struct screen_grid want;
@@ -338,6 +338,8 @@ int screen_init(const struct screen_face *face, const char *version)
 	static struct log_sink sink = { .write = line_logged };
 	u32 cells = face->columns * face->rows;
 	unsigned int order = 0;
+	bool again;
+	u16 *grid;
 
 	if (face->columns < SCREEN_MIN_COLUMNS || face->columns > SCREEN_MAX_COLUMNS ||
 	    face->rows < SCREEN_MIN_ROWS || face->rows > SCREEN_MAX_ROWS)
@@ -345,17 +347,18 @@ int screen_init(const struct screen_face *face, const char *version)
 				 face->columns, face->rows);
 	while (PAGE_SIZE << order < cells * 2 * sizeof(u16))
 		order++;
-	screen.want.cells = frame_alloc_pages(order);
-	if (!screen.want.cells)
+	grid = frame_alloc_pages(order);
+	if (!grid)
 		return log_error(HV_ENOMEM, "screen: no memory for its cells");
-	screen.want.columns = face->columns;
-	screen.want.rows = face->rows;
-	screen.shown = screen.want.cells + cells;
-	screen.cells = cells;
-	screen.version = version;
-	screen.log_end = FOLLOW;
-	screen.face = face;
-	log_add_sink(&sink);
+	again = screen.face;
+	screen = (struct screen){ .want = { grid, face->columns, face->rows },
+				  .shown = grid + cells,
+				  .cells = cells,
+				  .version = version,
+				  .log_end = FOLLOW,
+				  .face = face };
+	if (!again)
+		log_add_sink(&sink);
 	line_logged(NULL, 0);
 	return HV_OK;
 }

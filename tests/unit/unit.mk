@@ -39,10 +39,14 @@ test_loader_SRCS := $(GUEST)
 test_sched_SRCS := $(GUEST)
 test_shootdown_SRCS := $(GUEST)
 test_exit_SRCS := $(GUEST)
+test_fb_SRCS := arch/x86_64/cpu/fb.c
+test_fb_OBJS := $(BUILD)/font.o
+test_screen_SRCS := $(GUEST)
+test_timed_SRCS := $(GUEST)
 test_driver_SRCS := guest-driver/balloon_core.c $(FAKE) $(FRAMES)
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem balloon hypercall policy config \
-	exit lapic insn caps loader sched shootdown driver
+	exit lapic insn caps loader sched shootdown driver fb screen timed
 
 # --- how ---
 unit_objs = $(patsubst %.c,$(UNIT)/obj/%.o,tests/unit/test_$(1).c $(test_$(1)_SRCS)) $(test_$(1)_OBJS)
