@@ -13,8 +13,8 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 	-Wold-style-definition -Wpointer-arith -Wvla -Wno-missing-field-initializers
 FREESTANDING := -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
 	-fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer \
-	-fno-strict-aliasing -fdata-sections -fcf-protection=none -falign-functions=8 -falign-jumps=1 \
-	-falign-loops=1 -falign-labels=1
+	-fno-strict-aliasing -fdata-sections -fcf-protection=none -falign-functions=8 \
+	-falign-loops=1 $(if $(findstring clang,$(CC)),,-falign-jumps=1 -falign-labels=1)
 
 # --- the hypervisor ------------------------------------------------------------------
 

@@ -74,10 +74,10 @@ void screen_print(struct screen_grid *g, u32 row, u8 colour, const char *fmt, ..
 /* Draws at most @max cells that differ; the last row, with what the keys do, comes first. */
 static void draw(u32 max)
 {
-	u32 columns = screen.want.columns, bar = screen.cells - columns;
+	u32 columns = screen.want.columns, last_row = screen.cells - columns;
 
 	for (; screen.drawn < screen.cells && max; screen.drawn++) {
-		u32 i = (screen.drawn + bar) % screen.cells;
+		u32 i = (screen.drawn + last_row) % screen.cells;
 
 		if (screen.want.cells[i] == screen.shown[i])
 			continue;

@@ -132,10 +132,8 @@ const struct screen_face *fb_init(struct fb_mode m)
 	for (u32 i = 0; i < 16; i++)
 		fb.palette[i] = colour(i, &m);
 	fb.scale = max(min(m.width / SCALE_WIDTH, m.height / SCALE_HEIGHT), 1u);
-	fb.face = (struct screen_face){
-		.columns = min(m.width / (GLYPH_WIDTH * fb.scale), (u32)SCREEN_MAX_COLUMNS),
-		.rows = min(m.height / (GLYPH_HEIGHT * fb.scale), (u32)SCREEN_MAX_ROWS),
-		.draw = fb_draw,
-	};
+	fb.face.columns = min(m.width / (GLYPH_WIDTH * fb.scale), (u32)SCREEN_MAX_COLUMNS);
+	fb.face.rows = min(m.height / (GLYPH_HEIGHT * fb.scale), (u32)SCREEN_MAX_ROWS);
+	fb.face.draw = fb_draw;
 	return &fb.face;
 }
