@@ -49,11 +49,27 @@ static struct boot_info bi;
 static struct acpi_info acpi;
 static struct config *config; /* too large for the image */
 
+#define READ_SECONDS 60
+
+/* Who sits at real hardware must see why before the screen goes dark. */
+static void let_read(void)
+{
+	u64 end = plat_tsc() + READ_SECONDS * 1000 * plat_tsc_khz();
+
+	if (!screen_present() || cpuid(1, 0).c & BIT(31))
+		return;
+	power_end_bochs(); /* an emulator that looks like hardware */
+	log_line("power off in %u seconds, or with a key", READ_SECONDS);
+	for (int code = -1; plat_tsc() < end && (code < 0 || code >= 0x80); cpu_pause())
+		code = i8042_read(); /* a release is none */
+}
+
 /* Before anything else works: a message and the end, honestly reported. */
 static void __attribute__((noreturn)) refuse(const char *why)
 {
 	log_line("cannot go on: %s", why);
 	log_raw("@halt status=2");
+	let_read();
 	plat_power_off();
 }
 
