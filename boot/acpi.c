@@ -75,15 +75,16 @@ static void find_s5(const struct sdt *dsdt, struct power_info *power)
 
 	if (!dsdt || power->has_s5)
 		return;
-	for (u32 i = sizeof(*dsdt); i + 12 < dsdt->length; i++) {
+	for (u32 i = sizeof(*dsdt); i + 7 < dsdt->length; i++) {
 		u32 at = i + 4;
 
 		if (memcmp(p + i, "_S5_", 4) || p[at] != 0x12)
 			continue;
 		at += 2 + (p[at + 1] >> 6) + 1; /* PkgLength's lead byte, its followers, count */
-		for (int v = 0; v < 2 && at + 1 < dsdt->length; v++) {
-			at += p[at] == 0x0a;
-			*out[v] = p[at++] & 7;
+		for (int v = 0; v < 2; v++) {
+			at += at < dsdt->length && p[at] == 0x0a;
+			if (at < dsdt->length)
+				*out[v] = p[at++] & 7;
 		}
 		power->has_s5 = true;
 		return;

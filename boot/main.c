@@ -224,11 +224,10 @@ static void report_nmis(void)
 
 static void poll_keyboard(void)
 {
-	static struct key_decoder decoder;
 	int code;
 
 	for (int i = 0; i < KEYS_MAX && (code = i8042_read()) >= 0; i++)
-		screen_key(key_decode(&decoder, (u8)code));
+		screen_key(key_decode((u8)code));
 }
 
 static void __attribute__((noreturn)) end_host(void)

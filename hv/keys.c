@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Scan codes name places, not letters: only keys that are at the same place on
- * every usual layout are used, but for ? (also h and F1).
+ * every usual layout are used, but for ? (also h and F1).  Releases and the prefix
+ * 0xe0 have bit 7 and are no keys: with the prefix come twins of other keys.
  */
 #include <hv/keys.h>
 
-#define CODE_PAUSE 0xe1 /* and two more */
-#define CODE_RELEASE 0x80
-
-enum key key_decode(struct key_decoder *d, u8 code)
+enum key key_decode(u8 code)
 {
 	static const struct {
 		u8 code, key;
@@ -19,14 +17,6 @@ enum key key_decode(struct key_decoder *d, u8 code)
 		{ 0x13, KEY_REBOOT },
 	};
 
-	if (d->skip) {
-		d->skip--;
-		return KEY_NONE;
-	}
-	if (code == CODE_PAUSE)
-		d->skip = 2;
-	if (code >= CODE_RELEASE) /* a release, or a prefix: with it the keys are twins of others */
-		return KEY_NONE;
 	for (u32 i = 0; i < ARRAY_SIZE(keys); i++)
 		if (keys[i].code == code)
 			return (enum key)keys[i].key;

@@ -19,12 +19,7 @@ enum key {
 	KEY_REBOOT,
 };
 
-/* Zeroed before the first code. */
-struct key_decoder {
-	u8 skip; /* codes of a sequence that are still to come and mean nothing */
-};
-
 /* One code of set 1 (what an i8042 makes of any keyboard); a release is no key. */
-enum key key_decode(struct key_decoder *d, u8 code);
+enum key key_decode(u8 code);
 
 #endif

@@ -197,8 +197,17 @@ static void s5_in_all_forms(void **state)
 	assert_true(parse(116, 1)->has_s5);
 	assert_int_equal(info.power.s5_type_b, 6);
 	put(ROOT + 40, 0, 4);
+	/* The last bytes of its table; and cut there. */
+	memset(at(SSDT + 36), 0, 164);
+	memcpy(at(DSDT + 189), forms[1].bytes, 11);
+	assert_true(parse(116, 1)->has_s5);
+	memset(at(DSDT + 36), 0, 164);
 	memcpy(at(DSDT + 190), forms[0].bytes, 10);
-	parse(116, 1);
+	assert_true(parse(116, 1)->has_s5);
+	assert_int_equal(info.power.s5_type_a, 5);
+	memset(at(DSDT + 190), 0, 10);
+	memcpy(at(DSDT + 195), forms[0].bytes, 5);
+	assert_false(parse(116, 1)->has_s5);
 }
 
 static void dsdt_by_the_long_address(void **state)
