@@ -13,13 +13,13 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 	-Wold-style-definition -Wpointer-arith -Wvla -Wno-missing-field-initializers
 FREESTANDING := -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
 	-fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer \
-	-fno-strict-aliasing -fdata-sections -fcf-protection=none -falign-functions=8 \
+	-fno-strict-aliasing -fcf-protection=none -falign-functions=8 \
 	-falign-loops=1 $(if $(findstring clang,$(CC)),,-falign-jumps=1 -falign-labels=1)
 
 # --- the hypervisor ------------------------------------------------------------------
 
 HV_CFLAGS := -std=gnu17 -O2 -g -I. $(WARNINGS) $(FREESTANDING) -mcmodel=kernel \
-	-DVERSION='"$(VERSION)"' $(if $(BREAK),-DBREAK_$(BREAK))
+	-fdata-sections -DVERSION='"$(VERSION)"' $(if $(BREAK),-DBREAK_$(BREAK))
 HV_SRCS := $(wildcard boot/*.c hv/*.c hv/base/*.c hv/dev/*.c mm/*.c arch/x86_64/*/*.c)
 HV_ASM := $(wildcard arch/x86_64/*/*.S)
 HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASM:%.S=$(BUILD)/%.o) $(BUILD)/font.o
