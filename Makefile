@@ -22,15 +22,16 @@ FREESTANDING := -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-on
 THUNKS := $(if $(findstring clang,$(CC)),-mretpoline-external-thunk, \
 	-mindirect-branch=thunk-extern -mindirect-branch-register)
 HV_CFLAGS := -std=gnu17 -O2 -g -I. $(WARNINGS) $(FREESTANDING) -mcmodel=kernel \
-	$(THUNKS) -DVERSION='"$(VERSION)"' $(if $(BREAK),-DBREAK_$(BREAK))
+	$(THUNKS) -fdata-sections -DVERSION='"$(VERSION)"' $(if $(BREAK),-DBREAK_$(BREAK))
 HV_SRCS := $(wildcard boot/*.c hv/*.c hv/base/*.c hv/dev/*.c mm/*.c arch/x86_64/*/*.c)
 HV_ASM := $(wildcard arch/x86_64/*/*.S)
-HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASM:%.S=$(BUILD)/%.o)
+HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASM:%.S=$(BUILD)/%.o) $(BUILD)/font.o
 HV := $(BUILD)/aerostat.elf
 
 # What runs seldom is built small: the image has a bar, and the caches are the guests'.
-HV_SELDOM := boot/% hv/config.o hv/governor.o hv/images.o hv/loader.o hv/manage.o hv/policy.o \
-	hv/status.o hv/vm.o hv/base/% mm/audit.o arch/x86_64/cpu/% arch/x86_64/vmx/caps.o \
+HV_SELDOM := boot/% hv/config.o hv/governor.o hv/images.o hv/keys.o hv/loader.o hv/manage.o \
+	hv/pages.o hv/policy.o hv/screen.o hv/status.o hv/timed.o \
+	hv/timed_parse.o hv/vm.o hv/base/% mm/audit.o arch/x86_64/cpu/% arch/x86_64/vmx/caps.o \
 	arch/x86_64/svm/caps.o arch/x86_64/svm/check.o
 HV_OFTEN := arch/x86_64/cpu/guestregs.o arch/x86_64/cpu/platform.o arch/x86_64/cpu/apic.o \
 	hv/base/string.o
@@ -43,6 +44,19 @@ $(BUILD)/%.o: %.c Makefile
 $(BUILD)/%.o: %.S Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HV_CFLAGS) -MMD -MP -c $< -o $@
+
+# The letters of the screen: docs/debugging.md says why this font.
+FONT := /usr/share/consolefonts/Lat15-Fixed16.psf.gz
+
+$(BUILD)/font.S: $(FONT) tools/font
+	@mkdir -p $(@D)
+	$(Q)tools/font $< > $@.new && mv $@.new $@
+
+$(FONT):
+	@tools/deps build
+
+$(BUILD)/font.o: $(BUILD)/font.S
+	$(Q)$(CC) $(HV_CFLAGS) -c $< -o $@
 
 LINK = $(CC) -nostdlib -static -no-pie -Wl,-T,boot/link.lds -Wl,--build-id=none \
 	-Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
@@ -98,7 +112,7 @@ RUN_ARGS := $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) --timeout $(TIME
 	$(if $(CPU),--cpu $(CPU)) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(LOG),--log $(LOG)) \
 	$(if $(ARGS),--args "$(ARGS)")
 
-.PHONY: run test image bench machine-test firmware-test soak broken deps clean help
+.PHONY: run test image bench machine-test firmware-test screen-test soak broken deps clean help
 
 run: ## Boot in an emulator and run the demo VMs, or those of CONF
 	$(Q)tools/deps build run $(if $(filter uefi,$(FIRMWARE)),image)
@@ -133,6 +147,9 @@ soak: ## Eight VMs, a million random lock and unlock entries, every byte verifie
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/run/soak --hv $(HV) $(if $(SEED),--seed $(SEED)) $(if $(ENTRIES),--entries $(ENTRIES)) \
 		$(if $(EMU),--emu $(EMU))
+
+screen-test: all ## What the host's screen shows, in QEMU; CASES="32 text" chooses
+	$(Q)tests/run/screen --keep $(BUILD)/test/screen $(CASES)
 
 bench: ## What a guest pays, in instructions, and sizes
 	$(Q)tools/deps build run

@@ -6,6 +6,7 @@
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/console.h>
+#include <arch/x86_64/cpu/fb.h>
 #include <arch/x86_64/cpu/guestregs.h>
 #include <arch/x86_64/cpu/mitigate.h>
 #include <arch/x86_64/cpu/paging.h>
@@ -26,8 +27,12 @@
 #include <hv/cpuid.h>
 #include <hv/governor.h>
 #include <hv/images.h>
+#include <hv/keys.h>
+#include <hv/manage.h>
 #include <hv/sched.h>
+#include <hv/screen.h>
 #include <hv/status.h>
+#include <hv/timed.h>
 #include <hv/vm.h>
 #include <mm/epoch.h>
 
@@ -47,11 +52,27 @@ static struct boot_info bi;
 static struct acpi_info acpi;
 static struct config *config; /* too large for the image */
 
+#define READ_SECONDS 60
+
+/* Who sits at real hardware must see why before the screen goes dark. */
+static void let_read(void)
+{
+	u64 end = plat_tsc() + READ_SECONDS * 1000 * plat_tsc_khz();
+
+	if (!screen_present() || cpuid(1, 0).c & BIT(31))
+		return;
+	power_end_bochs(); /* an emulator that looks like hardware */
+	log_line("power off in %u seconds, or with a key", READ_SECONDS);
+	for (int code = -1; plat_tsc() < end && (code < 0 || code >= 0x80); cpu_pause())
+		code = i8042_read(); /* a release is none */
+}
+
 /* Before anything else works: a message and the end, honestly reported. */
 static void __attribute__((noreturn)) refuse(const char *why)
 {
 	log_line("cannot go on: %s", why);
 	log_raw("@halt status=2");
+	let_read();
 	plat_power_off();
 }
 
@@ -114,6 +135,27 @@ static void report_boot(void)
 		 first - boot_tsc - tsc_calibration, tsc_calibration);
 }
 
+#define KEYS_MAX 16 /* codes in one tick */
+
+static void poll_keyboard(void)
+{
+	int code;
+
+	for (int i = 0; i < KEYS_MAX && (code = i8042_read()) >= 0; i++)
+		screen_key(key_decode((u8)code));
+}
+
+static void __attribute__((noreturn)) end_host(void)
+{
+	report_nmis(true);
+	screen_stop();
+	status_print();
+	status_summary();
+	if (manage_host_end() == HOST_REBOOT)
+		plat_reboot();
+	plat_power_off();
+}
+
 static void tick(u64 now)
 {
 	u64 cpus_due = smp_poll(now);
@@ -126,13 +168,50 @@ static void tick(u64 now)
 		return;
 	}
 	governor_tick(now);
+	poll_keyboard();
+	manage_tick();
+	timed_tick(now);
 	/* Not while CPUs start: the log is to say how many there are. */
-	if (config->host.stay || !vm_all_ended() || cpus_due != UINT64_MAX)
+	if (cpus_due == UINT64_MAX && vm_all_ended() &&
+	    (manage_host_end() != HOST_STAYS || (!config->host.stay && !timed_start_pending())))
+		end_host();
+	screen_tick(now);
+}
+
+/* --- the screen ---------------------------------------------------------------- */
+
+static bool is_ram(u64 start, u64 bytes)
+{
+	for (u32 i = 0; i < bi.nr_ram; i++)
+		if (start < bi.ram[i].end && start + bytes > bi.ram[i].start)
+			return true;
+	return false;
+}
+
+/* A machine without a screen runs as well. */
+static void open_screen(void)
+{
+	const struct boot_framebuffer *b = &bi.fb;
+	const struct screen_face *face = NULL;
+
+	if (b->text)
+		face = vga_init();
+	else if (b->address && is_ram(b->address, (u64)b->pitch * b->height))
+		log_line("screen: not used, the loader says that it is in memory");
+	else if (b->address)
+		face = fb_init((struct fb_mode){ b->address,
+						 b->pitch,
+						 b->width,
+						 b->height,
+						 b->bpp,
+						 { b->red_at, b->red_bits },
+						 { b->green_at, b->green_bits },
+						 { b->blue_at, b->blue_bits } });
+	if (!face || screen_init(face, VERSION))
 		return;
-	report_nmis(true);
-	status_print();
-	status_summary();
-	plat_power_off();
+	log_line("screen: %u columns, %u rows of %s", face->columns, face->rows,
+		 b->text ? "text" : "pixels");
+	i8042_init(acpi.power.no_i8042);
 }
 
 /* --- CPUs -------------------------------------------------------------------------- */
@@ -290,6 +369,8 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	log_line("memory: %lu MiB for guests", (frames_available() + memory_to_come()) >> 8);
 	crash_if_asked();
 	start_vms();
+	timed_init(config);
+	screen_start(config->host.pages_ms, i8042_present());
 	sched_set_tick(tick);
 	sched_event_at(plat_tsc());
 	sched_loop();
@@ -332,7 +413,8 @@ void boot_main(u32 magic, u64 info)
 		refuse("too little memory");
 	percpu_load(cpus[0]);
 	cmos_hold_nmi(false);
-	vga_init(bi.fb.text);
+	power_map();
+	open_screen();
 	asm volatile("mov %0, %%rsp\n"
 		     "xor %%ebp, %%ebp\n"
 		     "call *%1\n"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The host's own consoles: serial port and VGA text. */
+/* The host's own consoles: serial port, VGA text, keyboard. Pixels are in fb.h. */
 #ifndef ARCH_CPU_CONSOLE_H
 #define ARCH_CPU_CONSOLE_H
 
-#include <hv/base/types.h>
+#include <hv/screen.h>
 
 /* A 16550 and the like. */
 struct serial_port {
@@ -25,7 +25,17 @@ bool serial_open(const struct serial_port *port, const char *from);
 /* The first of COM1 to COM4 that answers. */
 bool serial_open_com(void);
 
-/* 80x25 text at 0xb8000; @in_text_mode is what the loader said of the screen. */
-void vga_init(bool in_text_mode);
+/* 80x25 text at 0xb8000, for a machine that is in that mode; NULL without memory. */
+const struct screen_face *vga_init(void);
+
+/*
+ * Looks for the keyboard controller; without one, a line in the log says why.
+ * @absent: the firmware says that there is none.
+ */
+void i8042_init(bool absent);
+bool i8042_present(void);
+
+/* The next scan code of set 1, or -1. Never waits. */
+int i8042_read(void);
 
 #endif
