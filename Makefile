@@ -93,7 +93,10 @@ TIMEOUT ?= 300
 RUN_ARGS := --emu $(EMU) --mem $(MEM) --smp $(SMP) --timeout $(TIMEOUT) \
 	$(if $(CPU),--cpu $(CPU)) $(if $(LOG),--log $(LOG)) $(if $(ARGS),--args "$(ARGS)")
 
-.PHONY: run test bench machine-test broken deps clean help
+# What runs nested: under KVM on an emulated CPU an exit is slow, and so is time.
+NESTED_TESTS ?= nested balloon cpu
+
+.PHONY: run test bench machine-test test-nested test-nested-intel broken deps clean help
 
 run: ## Boot in an emulator and run the demo VMs, or those of CONF
 	$(Q)tools/deps build run
@@ -111,6 +114,16 @@ broken: ## Hypervisors with a part left out, whose tests must fail
 machine-test: all broken ## Whole-machine tests only; TESTS="cpu apic" chooses
 	$(Q)tests/run/run --emu $(EMU) $(TESTS)
 
+test-nested: ## In KVM, on Linux, on an emulated AMD CPU: no special hardware, some 3 minutes
+	$(Q)tools/deps build run
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/run/run --emu nested -j 1 $(NESTED_TESTS)
+
+test-nested-intel: ## The same on an emulated Intel CPU, which takes very long
+	$(Q)tools/deps build run
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/run/run --emu nested-intel -j 1 nested-intel
+
 bench: ## What a guest pays, in instructions, and sizes
 	$(Q)tools/deps build run
 	$(Q)$(MAKE) --no-print-directory all
@@ -127,7 +140,7 @@ help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | sort | expand -t 16
 	@echo "Variables:"
 	@echo "  CONF=FILE     configuration to run [$(CONF)]"
-	@echo "  EMU=NAME      emulator: bochs, qemu or kvm [$(EMU)]"
+	@echo "  EMU=NAME      emulator: bochs, qemu, kvm, nested or nested-intel [$(EMU)]"
 	@echo "  CPU=MODEL     its CPU model [the emulator's best]"
 	@echo "  MEM=MiB       the machine's memory [$(MEM)]"
 	@echo "  SMP=N         its CPUs [$(SMP)]"
