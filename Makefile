@@ -14,7 +14,7 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 FREESTANDING := -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
 	-fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer \
 	-fno-strict-aliasing -fcf-protection=none -falign-functions=8 -falign-jumps=1 \
-	-falign-loops=1 -falign-labels=1
+	-falign-loops=1 -falign-labels=1 -Wno-ignored-optimization-argument # clang's, of -falign
 
 # --- the hypervisor ------------------------------------------------------------------
 
