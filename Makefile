@@ -95,6 +95,7 @@ RUN_ARGS := --emu $(EMU) --mem $(MEM) --smp $(SMP) --timeout $(TIMEOUT) \
 
 # What runs nested: under KVM on an emulated CPU an exit is slow, and so is time.
 NESTED_TESTS ?= nested balloon cpu
+NESTED_INTEL_TESTS ?= nested-intel balloon cpu
 
 .PHONY: run test bench machine-test test-nested test-nested-intel broken deps clean help
 
@@ -122,7 +123,7 @@ test-nested: ## In KVM, on Linux, on an emulated AMD CPU: no special hardware, s
 test-nested-intel: ## The same on an emulated Intel CPU, which takes very long
 	$(Q)tools/deps build run
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)tests/run/run --emu nested-intel -j 1 nested-intel
+	$(Q)tests/run/run --emu nested-intel -j 1 $(NESTED_INTEL_TESTS)
 
 bench: ## What a guest pays, in instructions, and sizes
 	$(Q)tools/deps build run
