@@ -112,7 +112,11 @@ RUN_ARGS := $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) --timeout $(TIME
 	$(if $(CPU),--cpu $(CPU)) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(LOG),--log $(LOG)) \
 	$(if $(ARGS),--args "$(ARGS)")
 
-.PHONY: run test image bench machine-test firmware-test screen-test soak broken deps clean help
+# What runs nested: under KVM on an emulated CPU an exit is slow, and so is time.
+NESTED_TESTS ?= nested balloon cpu
+NESTED_INTEL_TESTS ?= nested-intel
+
+.PHONY: run test image bench machine-test firmware-test screen-test test-nested test-nested-intel soak broken deps clean help
 
 run: ## Boot in an emulator and run the demo VMs, or those of CONF
 	$(Q)tools/deps build run $(if $(filter uefi,$(FIRMWARE)),image)
@@ -151,6 +155,16 @@ soak: ## Eight VMs, a million random lock and unlock entries, every byte verifie
 screen-test: all ## What the host's screen shows, in QEMU; CASES="32 text" chooses
 	$(Q)tests/run/screen --keep $(BUILD)/test/screen $(CASES)
 
+test-nested: ## In KVM, on Linux, on an emulated AMD CPU: no special hardware, some 3 minutes
+	$(Q)tools/deps build run
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/run/run --emu nested -j 1 $(NESTED_TESTS)
+
+test-nested-intel: ## The same on an emulated Intel CPU: one guest, some 3 minutes
+	$(Q)tools/deps build run
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/run/run --emu nested-intel -j 1 $(NESTED_INTEL_TESTS)
+
 bench: ## What a guest pays, in instructions, and sizes
 	$(Q)tools/deps build run
 	$(Q)$(MAKE) --no-print-directory all
@@ -168,8 +182,8 @@ help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | sort | expand -t 16
 	@echo "Variables:"
 	@echo "  CONF=FILE     configuration to run [$(CONF)]"
-	@echo "  EMU=NAME      emulator: bochs (VT-x), qemu (SVM) or kvm [run: the fastest here;"
-	@echo "                tests and bench: bochs and qemu]"
+	@echo "  EMU=NAME      emulator: bochs (VT-x), qemu (SVM), kvm, nested or nested-intel"
+	@echo "                [run: the fastest here; tests and bench: bochs and qemu]"
 	@echo "  FIRMWARE=NAME bios, or uefi (not in bochs) [bios]"
 	@echo "  CPU=MODEL     its CPU model [the emulator's best]"
 	@echo "  MEM=MiB       the machine's memory [$(MEM)]"

@@ -62,6 +62,11 @@ static void apic_write(u32 reg, u32 v)
 static void icr_write(u32 dest, u32 low)
 {
 	if (apic.x2) {
+		/*
+		 * SDM: "MSR Access in x2APIC Mode". This WRMSR does not wait for stores,
+		 * and the other CPU is to see what we kick it for.
+		 */
+		asm volatile("mfence; lfence" ::: "memory");
 		wrmsr(MSR_X2APIC_BASE + (APIC_ICR >> 4), (u64)dest << 32 | low);
 		return;
 	}
