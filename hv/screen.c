@@ -77,8 +77,10 @@ static void draw(u32 max)
 	u32 columns = screen.want.columns, last_row = screen.cells - columns;
 
 	for (; screen.drawn < screen.cells && max; screen.drawn++) {
-		u32 i = (screen.drawn + last_row) % screen.cells;
+		u32 i = screen.drawn + last_row;
 
+		if (i >= screen.cells)
+			i -= screen.cells;
 		if (screen.want.cells[i] == screen.shown[i])
 			continue;
 		screen.face->draw(i % columns, i / columns, screen.want.cells[i]);
@@ -314,11 +316,11 @@ void screen_key(enum key key)
 
 /* --- when ------------------------------------------------------------------------------- */
 
-/* A log sink: @s is in the ring already. */
+/* A log sink: @s is in the ring already; what was there before comes byte by byte. */
 static void line_logged(const char *s, size_t len)
 {
-	(void)s;
-	(void)len;
+	if (len && s[len - 1] != '\n')
+		return;
 	if (log_is_busted() && !screen.panicked) {
 		/* Whoever drew last may have been stopped in the middle of it. */
 		screen.panicked = true;
