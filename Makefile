@@ -22,16 +22,17 @@ FREESTANDING := -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-on
 THUNKS := $(if $(findstring clang,$(CC)),-mretpoline-external-thunk, \
 	-mindirect-branch=thunk-extern -mindirect-branch-register)
 HV_CFLAGS := -std=gnu17 -O2 -g -I. $(WARNINGS) $(FREESTANDING) -mcmodel=kernel \
-	$(THUNKS) -DVERSION='"$(VERSION)"' $(if $(BREAK),-DBREAK_$(BREAK))
+	$(THUNKS) -fdata-sections -DVERSION='"$(VERSION)"' $(if $(BREAK),-DBREAK_$(BREAK))
 HV_SRCS := $(wildcard boot/*.c hv/*.c hv/base/*.c hv/dev/*.c hv/load/*.c mm/*.c arch/x86_64/*/*.c)
 HV_ASM := $(wildcard arch/x86_64/*/*.S)
-HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASM:%.S=$(BUILD)/%.o)
+HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASM:%.S=$(BUILD)/%.o) $(BUILD)/font.o
 HV := $(BUILD)/aerostat.elf
 
 # What runs seldom is built small: the image has a bar, and the caches are the guests'.
-HV_SELDOM := boot/% hv/alu.o hv/config.o hv/emulate.o hv/governor.o hv/images.o hv/insn.o hv/load/% \
-	hv/manage.o hv/mmio.o hv/policy.o hv/pvclock.o \
-	hv/status.o hv/vm.o hv/base/% mm/audit.o arch/x86_64/cpu/% arch/x86_64/vmx/caps.o \
+HV_SELDOM := boot/% hv/alu.o hv/config.o hv/emulate.o hv/governor.o hv/images.o hv/insn.o \
+	hv/keys.o hv/load/% hv/manage.o hv/mmio.o hv/pages.o hv/policy.o hv/pvclock.o hv/screen.o \
+	hv/status.o hv/timed.o hv/timed_parse.o hv/vm.o hv/base/% mm/audit.o arch/x86_64/cpu/% \
+	arch/x86_64/vmx/caps.o \
 	arch/x86_64/svm/caps.o arch/x86_64/svm/check.o
 HV_OFTEN := arch/x86_64/cpu/guestregs.o arch/x86_64/cpu/platform.o arch/x86_64/cpu/apic.o \
 	hv/base/string.o
@@ -53,6 +54,19 @@ HV_OBJS += $(BUILD)/hv/load/dsdt.o
 $(BUILD)/%.o: %.S Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HV_CFLAGS) -MMD -MP -c $< -o $@
+
+# The letters of the screen: docs/debugging.md says why this font.
+FONT := /usr/share/consolefonts/Lat15-Fixed16.psf.gz
+
+$(BUILD)/font.S: $(FONT) tools/font
+	@mkdir -p $(@D)
+	$(Q)tools/font $< > $@.new && mv $@.new $@
+
+$(FONT):
+	@tools/deps build
+
+$(BUILD)/font.o: $(BUILD)/font.S
+	$(Q)$(CC) $(HV_CFLAGS) -c $< -o $@
 
 LINK = $(CC) -nostdlib -static -no-pie -Wl,-T,boot/link.lds -Wl,--build-id=none \
 	-Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
@@ -108,7 +122,11 @@ RUN_ARGS := $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) --timeout $(TIME
 	$(if $(CPU),--cpu $(CPU)) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(LOG),--log $(LOG)) \
 	$(if $(ARGS),--args "$(ARGS)")
 
-.PHONY: run test image bench machine-test firmware-test soak broken deps clean help
+# What runs nested: under KVM on an emulated CPU an exit is slow, and so is time.
+NESTED_TESTS ?= nested balloon cpu
+NESTED_INTEL_TESTS ?= nested-intel
+
+.PHONY: run test image bench machine-test firmware-test screen-test test-nested test-nested-intel soak broken deps clean help
 
 run: ## Boot in an emulator and run the demo VMs, or those of CONF
 	$(Q)tools/deps build run $(if $(filter uefi,$(FIRMWARE)),image)
@@ -144,6 +162,19 @@ soak: ## Eight VMs, a million random lock and unlock entries, every byte verifie
 	$(Q)tests/run/soak --hv $(HV) $(if $(SEED),--seed $(SEED)) $(if $(ENTRIES),--entries $(ENTRIES)) \
 		$(if $(EMU),--emu $(EMU))
 
+screen-test: all ## What the host's screen shows, in QEMU; CASES="32 text" chooses
+	$(Q)tests/run/screen --keep $(BUILD)/test/screen $(CASES)
+
+test-nested: ## In KVM, on Linux, on an emulated AMD CPU: no special hardware, some 3 minutes
+	$(Q)tools/deps build run
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/run/run --emu nested -j 1 $(NESTED_TESTS)
+
+test-nested-intel: ## The same on an emulated Intel CPU: one guest, some 3 minutes
+	$(Q)tools/deps build run
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/run/run --emu nested-intel -j 1 $(NESTED_INTEL_TESTS)
+
 bench: ## What a guest pays, in instructions, and sizes
 	$(Q)tools/deps build run
 	$(Q)$(MAKE) --no-print-directory all
@@ -161,8 +192,8 @@ help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | sort | expand -t 16
 	@echo "Variables:"
 	@echo "  CONF=FILE     configuration to run [$(CONF)]"
-	@echo "  EMU=NAME      emulator: bochs (VT-x), qemu (SVM) or kvm [run: the fastest here;"
-	@echo "                tests and bench: bochs and qemu]"
+	@echo "  EMU=NAME      emulator: bochs (VT-x), qemu (SVM), kvm, nested or nested-intel"
+	@echo "                [run: the fastest here; tests and bench: bochs and qemu]"
 	@echo "  FIRMWARE=NAME bios, or uefi (not in bochs) [bios]"
 	@echo "  CPU=MODEL     its CPU model [the emulator's best]"
 	@echo "  MEM=MiB       the machine's memory [$(MEM)]"

@@ -26,6 +26,8 @@ struct boot_framebuffer {
 	u32 pitch, width, height;
 	u8 bpp;
 	bool text; /* 80x25 characters */
+	/* Where each colour is in a pixel, lowest bit first; all sizes 0: as is usual for bpp. */
+	u8 red_at, red_bits, green_at, green_bits, blue_at, blue_bits;
 };
 
 struct boot_info {

@@ -15,6 +15,7 @@ static struct {
 	struct policy_in in;
 	struct policy_out out;
 	u64 last_resident[MAX_VMS];
+	u8 reason[MAX_VMS]; /* enum policy_reason */
 	struct {
 		u32 calls; /* when last looked at */
 		u64 at;	   /* TSC of the last change seen */
@@ -39,6 +40,11 @@ void governor_init(const struct host_config *cfg)
 enum policy_state governor_state(void)
 {
 	return gov.out.state;
+}
+
+const char *governor_why(const struct vm *vm)
+{
+	return policy_reason_text((enum policy_reason)gov.reason[vm->id]);
 }
 
 void governor_hurry(void)
@@ -111,6 +117,7 @@ static void apply(struct vm *vm, const struct policy_vm *in, const struct policy
 	u64 moved;
 
 	atomic_store(&vm->balloon.hint, gov.out.hint);
+	gov.reason[vm->id] = (u8)out->reason;
 	if (out->target == in->target)
 		return;
 	balloon_set_target(vm, out->target);

@@ -29,8 +29,8 @@ enum vm_state {
 
 struct vm {
 	u16 id;
-	u32 state; /* (a) enum vm_state */
-	const struct vm_config *cfg;
+	u32 state;	       /* (a) enum vm_state */
+	struct vm_config *cfg; /* min, max and shares may change: hv/manage.h */
 	struct p2m p2m;
 	struct balloon balloon;
 	struct sampler sampler;
@@ -64,7 +64,10 @@ extern u32 nr_vms;
 struct p2m *vm_p2m_of(u16 owner);
 
 /* Makes the record of a configured VM. HV_ENOMEM. */
-int vm_create(u16 id, const struct vm_config *cfg);
+int vm_create(u16 id, struct vm_config *cfg);
+
+/* Do @min frames and the overhead of @vm fit beside what is promised to others? */
+bool vm_can_promise(const struct vm *vm, u64 min);
 
 /*
  * Asks for a start, from anywhere: vm_background() loads the images and lets

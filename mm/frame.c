@@ -31,9 +31,11 @@ void frames_init(struct frame *table, u32 nr)
 
 void frames_add(u32 first, u32 count)
 {
-	frames.stats.total += count;
 	for (u32 i = first; i < first + count; i++)
 		frames.buddy.table[i].state = FRAME_TAIL;
+	spin_lock(&frames.lock);
+	frames.stats.total += count;
+	atomic_store(&frames.buddy.nr, max(frames.buddy.nr, first + count));
 	while (count) {
 		unsigned int order = first ? (unsigned int)__builtin_ctz(first) : FRAME_MAX_ORDER;
 
@@ -43,6 +45,7 @@ void frames_add(u32 first, u32 count)
 		first += 1u << order;
 		count -= 1u << order;
 	}
+	spin_unlock(&frames.lock);
 }
 
 void frames_withhold(u64 count)

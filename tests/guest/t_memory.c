@@ -55,9 +55,18 @@ static bool wait_state(u32 vm, u32 state, u32 or_state)
 
 /* --- exhaustion ---------------------------------------------------------- */
 
+#define GO 77 /* pages; a balloon target that only the giver sets */
+
 /* Everybody touches all it has; whoever finds nothing left is paused, loses nothing. */
 static int toucher(void)
 {
+	struct aero_result r;
+
+	CHECK(bare_balloon_start());
+	do {
+		bare_sleep_us(1000);
+		bare_hypercall(AERO_CALL_POLL, 0, 0, 0, &r);
+	} while (r.target != GO);
 	CHECK(fill(8192, 3));
 	CHECK(verify(3));
 	bare_printf("touched %lu pages, all right\n", nr_owned);
@@ -73,6 +82,11 @@ static int giver(void)
 	CHECK(fill(3600, 1));
 	CHECK_EQ(bare_manage(AERO_CALL_RESTART, 1, 0, NULL), 0);
 	CHECK_EQ(bare_manage(AERO_CALL_RESTART, 2, 0, NULL), 0);
+	/* Both are there before either begins to eat what the other starts with. */
+	CHECK(wait_state(1, AERO_VM_RUNNING, AERO_VM_RUNNING));
+	CHECK(wait_state(2, AERO_VM_RUNNING, AERO_VM_RUNNING));
+	CHECK_EQ(bare_manage(AERO_CALL_SET_TARGET, 1, GO, NULL), 0);
+	CHECK_EQ(bare_manage(AERO_CALL_SET_TARGET, 2, GO, NULL), 0);
 	CHECK(wait_state(1, AERO_VM_WAITING, AERO_VM_WAITING));
 	CHECK(wait_state(2, AERO_VM_WAITING, AERO_VM_WAITING));
 	CHECK(verify(1));
@@ -299,6 +313,9 @@ static int code(void)
 {
 	u64 block[CODE_BLOCKS];
 
+	/* Large pages are made of memory that idle CPUs have scrubbed. */
+	for (int i = 0; i < 5000 && host_info().clean < 2 * CODE_BLOCKS * 512; i++)
+		bare_sleep_us(2000);
 	for (u32 i = 0; i < CODE_BLOCKS; i++) {
 		block[i] = bare_page_alloc(9);
 		CHECK(block[i]);

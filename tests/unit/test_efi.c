@@ -240,6 +240,7 @@ static void acpi_of(u32 length, u32 dsdt, u64 x_dsdt, u32 port, u64 x_port)
 	set32(fadt, 40, dsdt);
 	set32(fadt, 64, port);
 	set64(fadt, 140, x_dsdt);
+	fadt[172] = POWER_PORT;
 	set64(fadt, 176, x_port);
 	for (u8 i = 0; i < 2; i++) {
 		t = table(0x2000 + i * 0x1000u, "DSDT", 80);
@@ -260,17 +261,17 @@ static void newer_fadt(void **state)
 	(void)state;
 	fake_machine_at(TABLES >> PAGE_SHIFT, 16, 1);
 	acpi_of(276, old, 0, 0x604, 0);
-	assert_true(acpi.power.pm1a_control == 0x604 && acpi.power.s5_type_a == 5);
+	assert_true(acpi.power.pm1a_control.address == 0x604 && acpi.power.s5_type_a == 5);
 	acpi_of(276, 0, new, 0, 0x1804);
-	assert_true(acpi.power.pm1a_control == 0x1804 && acpi.power.s5_type_a == 6);
-	acpi_of(276, old, new, 0x604, 0x1804); /* the newer DSDT; the ports are the same one */
-	assert_true(acpi.power.pm1a_control == 0x604 && acpi.power.s5_type_a == 6);
+	assert_true(acpi.power.pm1a_control.address == 0x1804 && acpi.power.s5_type_a == 6);
+	acpi_of(276, old, new, 0x604, 0x1804); /* what is newer counts */
+	assert_true(acpi.power.pm1a_control.address == 0x1804 && acpi.power.s5_type_a == 6);
 	acpi_of(276, old, GIB(8), 0x604, 0); /* out of reach: the older one will do */
-	assert_true(acpi.power.pm1a_control == 0x604 && acpi.power.s5_type_a == 5);
+	assert_true(acpi.power.pm1a_control.address == 0x604 && acpi.power.s5_type_a == 5);
 	acpi_of(116, old, new, 0x604, 0x1804); /* ACPI 1.0 has none of the newer fields */
-	assert_true(acpi.power.pm1a_control == 0x604 && acpi.power.s5_type_a == 5);
+	assert_true(acpi.power.pm1a_control.address == 0x604 && acpi.power.s5_type_a == 5);
 	acpi_of(116, 0, new, 0, 0x1804);
-	assert_int_equal(acpi.power.pm1a_control, 0);
+	assert_int_equal(acpi.power.pm1a_control.address, 0);
 	fake_machine_off();
 }
 

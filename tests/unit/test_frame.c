@@ -465,6 +465,39 @@ static void random_traffic(void **state)
 	assert_int_equal(frame_get(0)->order, 13);
 }
 
+/* A large machine's memory comes in pieces, with holes, while frames are in use. */
+static void pieces_that_come_later(void **state)
+{
+	u32 a, b;
+
+	(void)state;
+	fake_machine_at(0, 4096, 1);
+	memset(fake.table, 0, 4096 * sizeof(*fake.table));
+	frames_init(fake.table, 0);
+	assert_int_equal(frames_nr(), 0);
+	assert_null(frame_get(0));
+	frames_add(256, 256);
+	assert_int_equal(frames_nr(), 512);
+	assert_int_equal(frames_stats().total, 256);
+	assert_int_equal(frame_alloc_hv(8, &a), HV_OK);
+	assert_int_equal(a, 256);
+	/* Its neighbours are records now, but not memory, and then memory. */
+	frames_add(1024, 1024);
+	assert_int_equal(frames_nr(), 2048);
+	assert_int_equal(frame_get(600)->state, FRAME_ABSENT);
+	assert_int_equal(frame_free_hv(a), HV_OK);
+	assert_int_equal(frame_get(256)->order, 8);
+	frames_add(0, 256);
+	frames_add(512, 512);
+	frames_add(2048, 2048);
+	assert_int_equal(frame_get(0)->order, 12); /* all of it one block */
+	assert_int_equal(frames_stats().free_dirty, 4096);
+	assert_int_equal(frames_nr(), 4096);
+	assert_int_equal(frame_alloc_hv(12, &b), HV_OK);
+	assert_int_equal(b, 0);
+	assert_int_equal(frames_check(0, 4096), HV_OK);
+}
+
 #define T(f) cmocka_unit_test_teardown(f, teardown)
 
 int main(void)
@@ -488,6 +521,7 @@ int main(void)
 		T(pages_are_zero_and_come_back),
 		T(poisoned_frames_stay_out),
 		T(random_traffic),
+		T(pieces_that_come_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

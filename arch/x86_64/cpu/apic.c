@@ -62,6 +62,11 @@ static void apic_write(u32 reg, u32 v)
 static void icr_write(u32 dest, u32 low)
 {
 	if (apic.x2) {
+		/*
+		 * SDM: "MSR Access in x2APIC Mode". This WRMSR does not wait for stores,
+		 * and the other CPU is to see what we kick it for.
+		 */
+		asm volatile("mfence; lfence" ::: "memory");
 		wrmsr(MSR_X2APIC_BASE + (APIC_ICR >> 4), (u64)dest << 32 | low);
 		return;
 	}
@@ -121,14 +126,19 @@ void apic_send_ipi(u32 dest, u8 vector)
 	icr_write(dest, vector | ICR_ASSERT);
 }
 
-void apic_send_init(u32 dest)
+void apic_init_others(void)
 {
-	icr_write(dest, ICR_INIT | ICR_ASSERT);
+	icr_write(0, ICR_INIT | ICR_ASSERT | ICR_ALL_BUT_SELF);
 }
 
-void apic_send_startup(u32 dest, u8 page)
+void apic_startup_others(u8 page)
 {
-	icr_write(dest, ICR_STARTUP | ICR_ASSERT | page);
+	icr_write(0, ICR_STARTUP | ICR_ASSERT | ICR_ALL_BUT_SELF | page);
+}
+
+u32 apic_id_max(void)
+{
+	return apic.x2 ? UINT32_MAX - 1 : 254;
 }
 
 void apic_nmi_others(void)

@@ -89,6 +89,7 @@
 #define VA_DIRECT 0xffff800000000000
 #define VA_MMIO 0xffffc00000000000
 #define VA_STACKS 0xffffd00000000000
+#define VA_FRAMES 0xffffe00000000000
 #define VA_IMAGE 0xffffffff80000000
 
 #endif
