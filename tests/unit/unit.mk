@@ -36,6 +36,7 @@ test_lapic_SRCS := $(GUEST)
 test_insn_SRCS := $(FAKE) $(FRAMES) hv/insn.c
 test_insn_zydis_SRCS := $(FAKE) $(FRAMES) hv/insn.c
 test_insn_zydis_LIBS := -lZydis
+test_insn_cpu_SRCS := $(filter-out hv/mmio.c,$(GUEST))
 test_gwalk_SRCS := $(GUEST)
 test_caps_SRCS := arch/x86_64/vmx/caps.c
 test_loader_SRCS := $(GUEST)
@@ -45,7 +46,7 @@ test_exit_SRCS := $(GUEST)
 test_driver_SRCS := guest-driver/balloon_core.c $(FAKE) $(FRAMES)
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem balloon hypercall policy config \
-	exit lapic insn insn_zydis gwalk caps loader sched shootdown driver
+	exit lapic insn insn_zydis insn_cpu gwalk caps loader sched shootdown driver
 
 # --- how ---
 unit_objs = $(patsubst %.c,$(UNIT)/obj/%.o,tests/unit/test_$(1).c $(test_$(1)_SRCS)) $(test_$(1)_OBJS)
