@@ -37,6 +37,8 @@ test_insn_SRCS := $(FAKE) $(FRAMES) hv/insn.c
 test_insn_zydis_SRCS := $(FAKE) $(FRAMES) hv/insn.c
 test_insn_zydis_LIBS := -lZydis
 test_insn_cpu_SRCS := $(filter-out hv/mmio.c,$(GUEST))
+test_emulate_SRCS := $(GUEST) tests/fake/record.c
+test_emulate_LDFLAGS := $(WRAP)
 test_gwalk_SRCS := $(GUEST)
 test_caps_SRCS := arch/x86_64/vmx/caps.c
 test_loader_SRCS := $(GUEST)
@@ -46,7 +48,7 @@ test_exit_SRCS := $(GUEST)
 test_driver_SRCS := guest-driver/balloon_core.c $(FAKE) $(FRAMES)
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem balloon hypercall policy config \
-	exit lapic insn insn_zydis insn_cpu gwalk caps loader sched shootdown driver
+	exit lapic insn insn_zydis insn_cpu emulate gwalk caps loader sched shootdown driver
 
 # --- how ---
 unit_objs = $(patsubst %.c,$(UNIT)/obj/%.o,tests/unit/test_$(1).c $(test_$(1)_SRCS)) $(test_$(1)_OBJS)
