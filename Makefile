@@ -26,9 +26,9 @@ HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASM:%.S=$(BUILD)/%.o)
 HV := $(BUILD)/aerostat.elf
 
 # What runs seldom is built small: the image has a bar, and the caches are the guests'.
-HV_SELDOM := boot/% hv/alu.o hv/config.o hv/emulate.o hv/governor.o hv/images.o hv/insn.o hv/loader.o hv/manage.o hv/mmio.o hv/policy.o \
-	hv/status.o hv/vm.o hv/base/% mm/audit.o arch/x86_64/cpu/% arch/x86_64/vmx/caps.o \
-	arch/x86_64/svm/caps.o arch/x86_64/svm/check.o
+HV_SELDOM := boot/% hv/alu.o hv/config.o hv/emulate.o hv/governor.o hv/images.o hv/insn.o \
+	hv/loader.o hv/manage.o hv/mmio.o hv/policy.o hv/status.o hv/vm.o hv/base/% mm/audit.o \
+	arch/x86_64/cpu/% arch/x86_64/vmx/caps.o arch/x86_64/svm/caps.o arch/x86_64/svm/check.o
 HV_OFTEN := arch/x86_64/cpu/guestregs.o arch/x86_64/cpu/platform.o arch/x86_64/cpu/apic.o \
 	hv/base/string.o
 $(filter-out $(HV_OFTEN:%=$(BUILD)/%),$(filter $(HV_SELDOM:%=$(BUILD)/%),$(HV_OBJS))): HV_CFLAGS += -Os

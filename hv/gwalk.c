@@ -36,14 +36,13 @@ struct shape {
 
 void gwalk_init(struct gwalk *w, struct vcpu *v)
 {
-	*w = (struct gwalk){
-		.v = v,
-		.cr0 = backend->get_reg(v, GREG_CR0),
-		.cr3 = backend->get_reg(v, GREG_CR3),
-		.cr4 = backend->get_reg(v, GREG_CR4),
-		.efer = backend->get_reg(v, GREG_EFER),
-		.user = backend->get_reg(v, GREG_CPL) == 3,
-	};
+	w->v = v;
+	w->cr0 = backend->get_reg(v, GREG_CR0);
+	w->cr3 = backend->get_reg(v, GREG_CR3);
+	w->cr4 = backend->get_reg(v, GREG_CR4);
+	w->efer = backend->get_reg(v, GREG_EFER);
+	w->user = backend->get_reg(v, GREG_CPL) == 3;
+	w->err = HV_OK;
 }
 
 /* The three-level format has a short root, whose entries know no rights. */

@@ -147,10 +147,10 @@ static u8 read_prefixes(struct cursor *c, enum insn_mode mode, struct prefixes *
 			p->repeat = true;
 			break;
 		case 0x40 ... 0x4f:
+			if (mode != INSN_64)
+				return b;
 			rex = b;
-			if (mode == INSN_64)
-				break;
-			return b;
+			break;
 		default:
 			return b;
 		}
@@ -274,7 +274,8 @@ static void read_direction(struct insn *i, const struct row *r, u8 op)
 
 int insn_decode(const u8 *bytes, size_t len, enum insn_mode mode, struct insn *i)
 {
-	struct cursor c = { bytes, min(len, (size_t)INSN_MAX), false };
+	size_t most = min(len, (size_t)INSN_MAX);
+	struct cursor c = { bytes, most, false };
 	struct prefixes p = { .segment = NO_SEGMENT };
 	u8 op = read_prefixes(&c, mode, &p);
 	const struct row *r = read_opcode(&c, mode, &op);
