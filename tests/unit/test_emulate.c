@@ -614,6 +614,7 @@ static void hostile(void **state)
 
 	for (int round = 0; round < 60000; round++) {
 		u64 r = fake_random(&seed), near[4] = { APIC, APIC + 0xff8, DATA, CODE + 0xff0 };
+		u64 at = 0, was = 0;
 		char bytes[16];
 
 		for (int i = 0; i < 16; i++)
@@ -630,16 +631,23 @@ static void hostile(void **state)
 		s->seg[SEG_CS].limit = r >> 5 & 1 ? UINT32_MAX : (u32)fake_random(&seed);
 		s->seg[SEG_SS].attr = r >> 24 & 15 ? 0 : 0x60;
 		s->cr4 = 0x20 | (fake_random(&seed) & 0x300010);
-		if (!(r >> 32 & 63)) /* a table of its own */
-			poke(0x300000 + (fake_random(&seed) & 0x5ff8), fake_random(&seed), 8);
+		if (!(r >> 32 & 63)) { /* an entry of the tables, for a while */
+			at = 0x300000 + (fake_random(&seed) & 0x5ff8);
+			was = peek(at, 8);
+			poke(at, fake_random(&seed), 8);
+		}
 		code_at(CODE + (r >> 16 & 3 ? 0 : 0xff4), bytes, 12);
 		AGAIN(APIC + (fake_random(&seed) & (r >> 17 & 1 ? 0 : 0xfff)), r >> 18 & 1);
+		if (at)
+			poke(at, was, 8);
 		emulated += v->advance != 0;
 		faults += fake_of(v)->exception >= 0;
 		assert_true(v->advance <= 15);
 		assert_true(!v->advance || fake_of(v)->exception < 0);
-		if (vm->state != VM_RUNNING || !(round % 512)) {
-			ended += vm->state != VM_RUNNING;
+		ended += vm->state != VM_RUNNING;
+		if (vm->state != VM_RUNNING)
+			vm->state = VM_RUNNING; /* revived, for the next round */
+		if (!(round % 4096)) {
 			teardown(state);
 			setup(state);
 		}
