@@ -20,23 +20,31 @@ static u8 next(struct cursor *c)
 	return *c->p++;
 }
 
-/* A signed number of @bytes bytes, 0 to 8. */
+/* A signed number of 0, 1, 2, 4 or 8 bytes. */
 static u64 next_number(struct cursor *c, u32 bytes)
 {
-	u64 v = 0;
+	const u8 *p = c->p;
+	s64 wide = 0;
+	s32 n = 0;
 
-	for (u32 i = 0; i < bytes; i++)
-		v |= (u64)next(c) << (i * 8);
+	if (c->left < bytes) {
+		c->overrun = true;
+		return 0;
+	}
+	c->left -= bytes;
+	c->p += bytes;
 	switch (bytes) {
 	case 1:
-		return (u64)(s64)(int8_t)v;
+		return (u64)(s64)(int8_t)*p;
 	case 2:
-		return (u64)(s64)(int16_t)v;
+		return (u64)(s64)(int16_t)(p[0] | p[1] << 8);
 	case 4:
-		return (u64)(s64)(s32)v;
-	default:
-		return v;
+		__builtin_memcpy(&n, p, 4);
+		return (u64)(s64)n;
+	case 8:
+		__builtin_memcpy(&wide, p, 8);
 	}
+	return (u64)wide;
 }
 
 enum {
