@@ -48,14 +48,6 @@ static u32 piece(gpa_t gpa, u32 size)
 	return n;
 }
 
-/* The device that has all @n bytes at @gpa. */
-static const struct mmio_range *owner(const struct vcpu *v, gpa_t gpa, u32 n)
-{
-	const struct mmio_range *r = mmio_find(v, gpa);
-
-	return r && r->size - (gpa.v - r->base) >= n ? r : NULL;
-}
-
 u64 mmio_read(struct vcpu *v, gpa_t gpa, u32 size)
 {
 	u64 value = 0;
@@ -65,7 +57,7 @@ u64 mmio_read(struct vcpu *v, gpa_t gpa, u32 size)
 		const struct mmio_range *r;
 
 		n = piece(at, size - done);
-		r = owner(v, at, n);
+		r = mmio_find(v, at);
 		value |= (r ? r->read(v, at.v - r->base, n) & ones(n) : ones(n)) << (done * 8);
 	}
 	return value;
@@ -78,7 +70,7 @@ void mmio_write(struct vcpu *v, gpa_t gpa, u32 size, u64 value)
 		const struct mmio_range *r;
 
 		n = piece(at, size - done);
-		r = owner(v, at, n);
+		r = mmio_find(v, at);
 		if (r)
 			r->write(v, at.v - r->base, n, value >> (done * 8) & ones(n));
 	}
