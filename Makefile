@@ -13,22 +13,27 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 	-Wold-style-definition -Wpointer-arith -Wvla -Wno-missing-field-initializers
 FREESTANDING := -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
 	-fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer \
-	-fno-strict-aliasing -fcf-protection=none -falign-functions=8 -falign-jumps=1 \
-	-falign-loops=1 -falign-labels=1
+	-fno-strict-aliasing -fcf-protection=none -falign-functions=8 -falign-loops=1 \
+	$(if $(findstring clang,$(CC)),,-falign-jumps=1 -falign-labels=1)
 
 # --- the hypervisor ------------------------------------------------------------------
 
+# gcc's and clang's words for retpolines whose thunks are ours (arch/x86_64/cpu/thunks.S).
+THUNKS := $(if $(findstring clang,$(CC)),-mretpoline-external-thunk, \
+	-mindirect-branch=thunk-extern -mindirect-branch-register)
 HV_CFLAGS := -std=gnu17 -O2 -g -I. $(WARNINGS) $(FREESTANDING) -mcmodel=kernel \
-	-DVERSION='"$(VERSION)"' $(if $(BREAK),-DBREAK_$(BREAK))
+	$(THUNKS) -fdata-sections -DVERSION='"$(VERSION)"' $(if $(BREAK),-DBREAK_$(BREAK))
 HV_SRCS := $(wildcard boot/*.c hv/*.c hv/base/*.c hv/dev/*.c mm/*.c arch/x86_64/*/*.c)
 HV_ASM := $(wildcard arch/x86_64/*/*.S)
-HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASM:%.S=$(BUILD)/%.o)
+HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASM:%.S=$(BUILD)/%.o) $(BUILD)/font.o
 HV := $(BUILD)/aerostat.elf
 
 # What runs seldom is built small: the image has a bar, and the caches are the guests'.
-HV_SELDOM := boot/% hv/alu.o hv/config.o hv/emulate.o hv/governor.o hv/images.o hv/insn.o \
-	hv/loader.o hv/manage.o hv/mmio.o hv/policy.o hv/status.o hv/vm.o hv/base/% mm/audit.o \
-	arch/x86_64/cpu/% arch/x86_64/vmx/caps.o arch/x86_64/svm/caps.o arch/x86_64/svm/check.o
+HV_SELDOM := boot/% hv/alu.o hv/config.o hv/emulate.o hv/governor.o hv/gwalk.o hv/images.o \
+	hv/insn.o hv/keys.o hv/loader.o hv/manage.o hv/mmio.o hv/pages.o hv/policy.o \
+	hv/screen.o hv/status.o hv/timed.o hv/timed_parse.o hv/vm.o hv/base/% mm/audit.o \
+	arch/x86_64/cpu/% arch/x86_64/vmx/caps.o arch/x86_64/svm/caps.o \
+	arch/x86_64/vmx/vmcs.o arch/x86_64/svm/check.o
 HV_OFTEN := arch/x86_64/cpu/guestregs.o arch/x86_64/cpu/platform.o arch/x86_64/cpu/apic.o \
 	hv/base/string.o
 $(filter-out $(HV_OFTEN:%=$(BUILD)/%),$(filter $(HV_SELDOM:%=$(BUILD)/%),$(HV_OBJS))): HV_CFLAGS += -Os
@@ -40,6 +45,19 @@ $(BUILD)/%.o: %.c Makefile
 $(BUILD)/%.o: %.S Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HV_CFLAGS) -MMD -MP -c $< -o $@
+
+# The letters of the screen: docs/debugging.md says why this font.
+FONT := /usr/share/consolefonts/Lat15-Fixed16.psf.gz
+
+$(BUILD)/font.S: $(FONT) tools/font
+	@mkdir -p $(@D)
+	$(Q)tools/font $< > $@.new && mv $@.new $@
+
+$(FONT):
+	@tools/deps build
+
+$(BUILD)/font.o: $(BUILD)/font.S
+	$(Q)$(CC) $(HV_CFLAGS) -c $< -o $@
 
 LINK = $(CC) -nostdlib -static -no-pie -Wl,-T,boot/link.lds -Wl,--build-id=none \
 	-Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
@@ -55,6 +73,8 @@ $(HV): $(HV_OBJS) boot/link.lds tools/symbols
 	$(Q)$(LINK) $(HV_OBJS) $(BUILD)/symbols.o -o $@
 
 -include $(HV_OBJS:.o=.d)
+
+include boot/efi/efi.mk
 
 # --- guests ------------------------------------------------------------------------
 
@@ -90,14 +110,21 @@ SMP ?= 2
 TIMEOUT ?= 300
 
 RUN_ARGS := $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) --timeout $(TIMEOUT) \
-	$(if $(CPU),--cpu $(CPU)) $(if $(LOG),--log $(LOG)) $(if $(ARGS),--args "$(ARGS)")
+	$(if $(CPU),--cpu $(CPU)) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(LOG),--log $(LOG)) \
+	$(if $(ARGS),--args "$(ARGS)")
 
-.PHONY: run test bench machine-test broken deps clean help
+.PHONY: run test image bench machine-test firmware-test screen-test soak broken deps clean help
 
 run: ## Boot in an emulator and run the demo VMs, or those of CONF
-	$(Q)tools/deps build run
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tools/deps build run $(if $(filter uefi,$(FIRMWARE)),image)
+	$(Q)$(MAKE) --no-print-directory all $(if $(filter uefi,$(FIRMWARE)),$(EFI))
 	$(Q)tools/run --hv $(HV) --conf $(CONF) $(RUN_ARGS)
+
+image: ## build/aerostat.img, for a USB stick, with CONF and its guests
+	$(Q)tools/deps build image
+	$(Q)$(MAKE) --no-print-directory all $(EFI)
+	$(Q)tools/mkimage -o $(BUILD)/aerostat.img -k $(HV) -e $(EFI) -c $(CONF) -a "$(ARGS)"
+	@echo "  IMAGE $(BUILD)/aerostat.img; docs/hardware.md tells how to write it to a stick"
 
 test: ## All tests: on the host, then whole machines
 	$(Q)tools/deps build unit run
@@ -110,13 +137,29 @@ broken: ## Hypervisors with a part left out, whose tests must fail
 machine-test: all broken ## Whole-machine tests only; TESTS="cpu apic" chooses
 	$(Q)tests/run/run $(if $(EMU),--emu $(EMU) --) $(TESTS)
 
+firmware-test: ## The image, booted by BIOS and by UEFI in QEMU; TESTS="uefi bios" chooses
+	$(Q)tools/deps build run image
+	$(Q)$(MAKE) --no-print-directory image CONF=tests/run/demo.conf ARGS=
+	$(Q)tests/run/firmware --image $(BUILD)/aerostat.img --guests $(BUILD)/guests $(TESTS)
+
+# A million entries take minutes; QEMU's SVM unless another emulator is asked for.
+soak: ## Eight VMs, a million random lock and unlock entries, every byte verified
+	$(Q)tools/deps build run
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/run/soak --hv $(HV) $(if $(SEED),--seed $(SEED)) $(if $(ENTRIES),--entries $(ENTRIES)) \
+		$(if $(EMU),--emu $(EMU))
+
+screen-test: all ## What the host's screen shows, in QEMU; CASES="32 text" chooses
+	$(Q)tests/run/screen --keep $(BUILD)/test/screen $(CASES)
+
 bench: ## What a guest pays, in instructions, and sizes
 	$(Q)tools/deps build run
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)tools/bench --hv $(HV) $(if $(EMU),--emu $(EMU))
+	$(Q)tools/bench --hv $(HV) $(if $(EMU),--emu $(EMU)) \
+		$(if $(MITIGATIONS),--mitigations $(MITIGATIONS))
 
 deps: ## Install every package that any target needs (NO_INSTALL=1 only names them)
-	$(Q)tools/deps build run unit check
+	$(Q)tools/deps build run image unit check
 
 clean: ## Remove what was built
 	rm -rf $(BUILD)
@@ -128,12 +171,16 @@ help: ## This list
 	@echo "  CONF=FILE     configuration to run [$(CONF)]"
 	@echo "  EMU=NAME      emulator: bochs (VT-x), qemu (SVM) or kvm [run: the fastest here;"
 	@echo "                tests and bench: bochs and qemu]"
+	@echo "  FIRMWARE=NAME bios, or uefi (not in bochs) [bios]"
 	@echo "  CPU=MODEL     its CPU model [the emulator's best]"
 	@echo "  MEM=MiB       the machine's memory [$(MEM)]"
 	@echo "  SMP=N         its CPUs [$(SMP)]"
 	@echo "  TIMEOUT=s     end a run after so many seconds [$(TIMEOUT)]"
 	@echo "  LOG=DIR       keep one file per VM and one for the host there"
 	@echo "  TESTS=NAMES   for machine-test: tests/run/NAME.conf"
+	@echo "  MITIGATIONS=M for bench: off, auto or force [off]"
+	@echo "  SEED=N        for soak: repeats a run's decisions [from the clock]"
+	@echo "  ENTRIES=N     for soak: how many entries [1000000]"
 	@echo "  NO_INSTALL=1  do not install packages, only name what is missing"
 	@echo "  BUILD=DIR     where things are built [$(BUILD)]"
 	@echo "  V=1           show commands"
@@ -150,7 +197,7 @@ check: ## Formatting, two compilers, walls between folders, static analysis
 	$(Q)tools/check
 
 # All that we compile; CC and BUILD say with what and where.
-objects: $(HV_OBJS) $(BARE_OBJS) $(GUEST_NAMES:%=$(BUILD)/guest/tests/guest/%.c.o)
+objects: $(HV_OBJS) $(EFI_OBJS) $(BARE_OBJS) $(GUEST_NAMES:%=$(BUILD)/guest/tests/guest/%.c.o)
 
 # Each header, first in a file of its own.
 headers: $(ALONE)

@@ -3,6 +3,7 @@
 #ifndef BOOT_ACPI_H
 #define BOOT_ACPI_H
 
+#include <arch/x86_64/cpu/console.h>
 #include <arch/x86_64/cpu/power.h>
 #include <boot/boot_info.h>
 #include <hv/base/platform.h>
@@ -10,12 +11,19 @@
 struct acpi_info {
 	u32 nr_cpus;
 	u32 apic_ids[MAX_CPUS];
-	u32 cpus_left_out; /* beyond MAX_CPUS */
+	u32 cpus_left_out;	 /* beyond MAX_CPUS */
+	u32 cpus_disabled;	 /* there, or could be plugged in, but not to be started */
+	struct serial_port uart; /* of SPCR or else DBG2; base 0: none */
+	struct serial_port dbg2;
 	u16 pm_timer_port; /* 0: none */
 	struct power_info power;
 };
 
 /* Works without tables too: then there is one CPU and no ACPI power off. */
 void acpi_parse(const struct boot_info *bi, struct acpi_info *info);
+
+/* acpi_uart.c: from a table of @length bytes; leaves @port alone if it names none for us. */
+void acpi_parse_spcr(const u8 *t, u32 length, struct serial_port *port);
+void acpi_parse_dbg2(const u8 *t, u32 length, struct serial_port *port);
 
 #endif

@@ -2,6 +2,13 @@
 #include <boot/boot_info.h>
 #include <hv/base/string.h>
 
+/* Without room it is left out: less memory than there is, but a machine that runs. */
+static void append(struct boot_info *bi, u64 start, u64 end)
+{
+	if (bi->nr_ram < BOOT_MAX_REGIONS)
+		bi->ram[bi->nr_ram++] = (struct boot_region){ start, end };
+}
+
 void boot_add_ram(struct boot_info *bi, u64 start, u64 length)
 {
 	u64 end = start + length;
@@ -12,11 +19,9 @@ void boot_add_ram(struct boot_info *bi, u64 start, u64 length)
 	end = ALIGN_DOWN(end, PAGE_SIZE);
 	if (start >= end)
 		return;
-	if (bi->nr_ram == BOOT_MAX_REGIONS) {
-		bi->error = "the memory map has more regions than Aerostat can take";
-		return;
-	}
-	bi->ram[bi->nr_ram++] = (struct boot_region){ start, end };
+	if (bi->nr_ram == BOOT_MAX_REGIONS)
+		boot_finish_ram(bi); /* those that touch become one */
+	append(bi, start, end);
 }
 
 void boot_add_module(struct boot_info *bi, u64 start, u64 end, const char *name)
@@ -47,6 +52,8 @@ void boot_finish_ram(struct boot_info *bi)
 			r[j - 1] = t;
 		}
 	for (u32 i = 0; i < bi->nr_ram; i++) {
+		if (r[i].start >= r[i].end)
+			continue;
 		if (n && r[i].start <= r[n - 1].end)
 			r[n - 1].end = max(r[n - 1].end, r[i].end);
 		else
@@ -58,18 +65,31 @@ void boot_finish_ram(struct boot_info *bi)
 void boot_exclude(struct boot_info *bi, u64 start, u64 end)
 {
 	start = ALIGN_DOWN(start, PAGE_SIZE);
-	end = ALIGN_UP(end, PAGE_SIZE);
+	end = ALIGN_UP(min(end, ALIGN_DOWN(UINT64_MAX, PAGE_SIZE)), PAGE_SIZE);
 	for (u32 i = 0; i < bi->nr_ram; i++) {
 		struct boot_region *r = &bi->ram[i];
 
 		if (end <= r->start || start >= r->end)
 			continue;
 		if (start > r->start && end < r->end)
-			boot_add_ram(bi, end, r->end - end);
+			append(bi, end, r->end);
 		if (start > r->start)
 			r->end = start;
 		else
 			r->start = min(end, r->end);
 	}
 	boot_finish_ram(bi);
+}
+
+u64 boot_low_page(const struct boot_info *bi)
+{
+	u64 best = 0;
+
+	for (u32 i = 0; i < bi->nr_ram; i++) {
+		u64 end = min(bi->ram[i].end, KIB(640));
+
+		if (end >= bi->ram[i].start + PAGE_SIZE)
+			best = max(best, end - PAGE_SIZE);
+	}
+	return best;
 }

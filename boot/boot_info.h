@@ -26,6 +26,8 @@ struct boot_framebuffer {
 	u32 pitch, width, height;
 	u8 bpp;
 	bool text; /* 80x25 characters */
+	/* Where each colour is in a pixel, lowest bit first; all sizes 0: as is usual for bpp. */
+	u8 red_at, red_bits, green_at, green_bits, blue_at, blue_bits;
 };
 
 struct boot_info {
@@ -50,6 +52,8 @@ void boot_add_ram(struct boot_info *bi, u64 start, u64 length);
 void boot_add_module(struct boot_info *bi, u64 start, u64 end, const char *name);
 /* Sorts, merges overlaps, aligns inwards. */
 void boot_finish_ram(struct boot_info *bi);
+/* The highest page of the RAM list below 640 KiB; 0 if there is none. */
+u64 boot_low_page(const struct boot_info *bi);
 /* Removes [start, end) from the RAM list. */
 void boot_exclude(struct boot_info *bi, u64 start, u64 end);
 

@@ -6,7 +6,9 @@
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/console.h>
+#include <arch/x86_64/cpu/fb.h>
 #include <arch/x86_64/cpu/guestregs.h>
+#include <arch/x86_64/cpu/mitigate.h>
 #include <arch/x86_64/cpu/paging.h>
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
@@ -17,13 +19,20 @@
 #include <arch/x86_64/vmx/backend.h>
 #include <boot/acpi.h>
 #include <boot/boot_info.h>
+#include <boot/consoles.h>
+#include <boot/memory.h>
+#include <boot/multiboot2.h>
 #include <hv/base/log.h>
 #include <hv/base/string.h>
 #include <hv/cpuid.h>
 #include <hv/governor.h>
 #include <hv/images.h>
+#include <hv/keys.h>
+#include <hv/manage.h>
 #include <hv/sched.h>
+#include <hv/screen.h>
 #include <hv/status.h>
+#include <hv/timed.h>
 #include <hv/vm.h>
 #include <mm/epoch.h>
 
@@ -32,11 +41,10 @@
 #endif
 
 #define MULTIBOOT1_MAGIC 0x2badb002
-#define MULTIBOOT2_MAGIC 0x36d76289
 #define CONFIG_NAME "aerostat.conf"
 #define CONFIG_ORDER 5
 
-extern u8 __image_start[], __image_end[];
+extern u8 __image_start[];
 
 const struct cpu_backend *backend;
 
@@ -44,99 +52,28 @@ static struct boot_info bi;
 static struct acpi_info acpi;
 static struct config *config; /* too large for the image */
 
+#define READ_SECONDS 60
+
+/* Who sits at real hardware must see why before the screen goes dark. */
+static void let_read(void)
+{
+	u64 end = plat_tsc() + READ_SECONDS * 1000 * plat_tsc_khz();
+
+	if (!screen_present() || cpuid(1, 0).c & BIT(31))
+		return;
+	power_end_bochs(); /* an emulator that looks like hardware */
+	log_line("power off in %u seconds, or with a key", READ_SECONDS);
+	for (int code = -1; plat_tsc() < end && (code < 0 || code >= 0x80); cpu_pause())
+		code = i8042_read(); /* a release is none */
+}
+
 /* Before anything else works: a message and the end, honestly reported. */
 static void __attribute__((noreturn)) refuse(const char *why)
 {
 	log_line("cannot go on: %s", why);
 	log_raw("@halt status=2");
+	let_read();
 	plat_power_off();
-}
-
-/* --- memory ------------------------------------------------------------- */
-
-/* Where paging tables come from until the frame table exists. */
-static u64 early_next, early_end;
-
-static hpa_t early_page(void)
-{
-	hpa_t pa = HPA(early_next);
-
-	if (early_next == early_end)
-		refuse("too little memory for the page tables");
-	early_next += PAGE_SIZE;
-	zero_qwords(plat_ptr(pa), PAGE_SIZE);
-	return pa;
-}
-
-/* Takes @bytes from the end of the highest region below 4 GiB (the boot map's reach). */
-static u64 early_take(u64 bytes)
-{
-	for (u32 i = bi.nr_ram; i--;) {
-		u64 end = min(bi.ram[i].end, GIB(4));
-
-		if (bi.ram[i].start < end && end - bi.ram[i].start >= bytes) {
-			boot_exclude(&bi, end - bytes, end);
-			return end - bytes;
-		}
-	}
-	refuse("too little memory");
-}
-
-/* Tables for the direct map: one per GiB and per odd 2 MiB, and some for mappings. */
-static u64 early_tables_bytes(void)
-{
-	u64 pages = 64;
-
-	for (u32 i = 0; i < bi.nr_ram; i++)
-		pages += (bi.ram[i].end - bi.ram[i].start) / GIB(1) + 6;
-	return pages * PAGE_SIZE;
-}
-
-static void map_all(const struct boot_region *ram, u32 n)
-{
-	for (u32 i = 0; i < n; i++)
-		if (paging_map_direct(HPA(ram[i].start), HPA(ram[i].end)))
-			refuse("too little memory for the direct map");
-}
-
-static void memory_init(void)
-{
-	static struct boot_region ram[BOOT_MAX_REGIONS];
-	u32 nr_ram = bi.nr_ram, top;
-	u64 tables, table_bytes;
-	struct frame *table;
-
-	memcpy(ram, bi.ram, sizeof(ram)); /* all of it is mapped, not all of it is free */
-	boot_exclude(&bi, 0, MIB(1));	  /* the firmware's and the AP trampoline's */
-	boot_exclude(&bi, (u64)__image_start - VA_IMAGE, (u64)__image_end - VA_IMAGE);
-	for (u32 i = 0; i < bi.nr_modules; i++)
-		boot_exclude(&bi, bi.modules[i].start, bi.modules[i].end);
-	if (bi.error)
-		refuse(bi.error);
-	if (!bi.nr_ram)
-		refuse("the memory map names no memory above 1 MiB");
-	top = (u32)(bi.ram[bi.nr_ram - 1].end >> PAGE_SHIFT);
-	table_bytes = ALIGN_UP((u64)top * sizeof(struct frame), PAGE_SIZE);
-	tables = early_tables_bytes();
-	early_next = early_take(tables);
-	early_end = early_next + tables;
-	table = plat_ptr(HPA(early_take(table_bytes)));
-	zero_qwords(table, table_bytes);
-
-	paging_early_alloc(early_page);
-	paging_init();
-	map_all(ram, nr_ram);
-	paging_early_alloc(NULL);
-	paging_activate();
-
-	frames_init(table, top);
-	for (u32 i = 0; i < bi.nr_ram; i++)
-		frames_add((u32)(bi.ram[i].start >> PAGE_SHIFT),
-			   (u32)((bi.ram[i].end - bi.ram[i].start) >> PAGE_SHIFT));
-	/* What the tables did not need is memory like any other. */
-	frames_add((u32)(early_next >> PAGE_SHIFT), (u32)((early_end - early_next) >> PAGE_SHIFT));
-	log_line("memory: %lu MiB in %u regions, frame table %lu KiB, %zu bytes a frame",
-		 frames_stats().total >> 8, bi.nr_ram, table_bytes >> 10, sizeof(struct frame));
 }
 
 /* --- configuration and VMs --------------------------------------------------- */
@@ -163,21 +100,6 @@ static void load_config(void)
 		refuse(error);
 }
 
-/* [host] memory: the guests get that much, the rest stays out of reach. */
-static void limit_memory(void)
-{
-	u64 want = config->host.memory >> PAGE_SHIFT, have = frames_available();
-
-	if (!want)
-		return;
-	if (want > have) {
-		log_line("memory: [host] memory asks for %lu MiB, only %lu are there", want >> 8,
-			 have >> 8);
-		return;
-	}
-	frames_withhold(have - want);
-}
-
 static void start_vms(void)
 {
 	for (u32 i = 0; i < config->nr_vms; i++)
@@ -188,26 +110,108 @@ static void start_vms(void)
 			vm_queue_start(vms[i]);
 }
 
-static void report_nmis(void)
+/* The first, and then only when there are twice as many, or at the end. */
+static void report_nmis(bool all)
 {
 	static u32 reported;
 	u32 seen = atomic_load(&nmi_count);
 
-	if (seen != reported)
-		log_line("cpu: %u NMI%s that nobody asked for, ignored", seen - reported,
-			 seen - reported > 1 ? "s" : "");
+	if (seen == reported || (!all && seen < 2 * reported))
+		return;
+	log_line("cpu: %u NMI%s that nobody asked for, ignored", seen, seen > 1 ? "s" : "");
 	reported = seen;
+}
+
+/* Once; tools/bench reads this line. The APIC timer's calibration counts as ours. */
+static void report_boot(void)
+{
+	static bool reported;
+	u64 first = atomic_load(&sched_first_run);
+
+	if (reported || !first)
+		return;
+	reported = true;
+	log_line("boot: first guest entered after %lu cycles, besides %lu of TSC calibration",
+		 first - boot_tsc - tsc_calibration, tsc_calibration);
+}
+
+#define KEYS_MAX 16 /* codes in one tick */
+
+static void poll_keyboard(void)
+{
+	int code;
+
+	for (int i = 0; i < KEYS_MAX && (code = i8042_read()) >= 0; i++)
+		screen_key(key_decode((u8)code));
+}
+
+static void __attribute__((noreturn)) end_host(void)
+{
+	report_nmis(true);
+	screen_stop();
+	status_print();
+	status_summary();
+	if (manage_host_end() == HOST_REBOOT)
+		plat_reboot();
+	plat_power_off();
 }
 
 static void tick(u64 now)
 {
-	report_nmis();
-	governor_tick(now);
-	if (config->host.stay || !vm_all_ended())
+	u64 cpus_due = smp_poll(now);
+
+	report_boot();
+	report_nmis(false);
+	sched_event_at(cpus_due);
+	if (memory_more()) { /* first things first, but guests run meanwhile */
+		sched_event_at(now + plat_tsc_khz());
 		return;
-	status_print();
-	status_summary();
-	plat_power_off();
+	}
+	governor_tick(now);
+	poll_keyboard();
+	manage_tick();
+	timed_tick(now);
+	/* Not while CPUs start: the log is to say how many there are. */
+	if (cpus_due == UINT64_MAX && vm_all_ended() &&
+	    (manage_host_end() != HOST_STAYS || (!config->host.stay && !timed_start_pending())))
+		end_host();
+	screen_tick(now);
+}
+
+/* --- the screen ---------------------------------------------------------------- */
+
+static bool is_ram(u64 start, u64 bytes)
+{
+	for (u32 i = 0; i < bi.nr_ram; i++)
+		if (start < bi.ram[i].end && start + bytes > bi.ram[i].start)
+			return true;
+	return false;
+}
+
+/* A machine without a screen runs as well. */
+static void open_screen(void)
+{
+	const struct boot_framebuffer *b = &bi.fb;
+	const struct screen_face *face = NULL;
+
+	if (b->text)
+		face = vga_init();
+	else if (b->address && is_ram(b->address, (u64)b->pitch * b->height))
+		log_line("screen: not used, the loader says that it is in memory");
+	else if (b->address)
+		face = fb_init((struct fb_mode){ b->address,
+						 b->pitch,
+						 b->width,
+						 b->height,
+						 b->bpp,
+						 { b->red_at, b->red_bits },
+						 { b->green_at, b->green_bits },
+						 { b->blue_at, b->blue_bits } });
+	if (!face || screen_init(face, VERSION))
+		return;
+	log_line("screen: %u columns, %u rows of %s", face->columns, face->rows,
+		 b->text ? "text" : "pixels");
+	i8042_init(acpi.power.no_i8042);
 }
 
 /* --- CPUs -------------------------------------------------------------------------- */
@@ -233,10 +237,44 @@ static void choose_backend(void)
 	log_line("cpu: %s", backend->name);
 }
 
+/* --- words of the command line ----------------------------------------------------- */
+
+/* The value of @key (with its "=") on the command line, up to a blank; NULL: it is not there. */
+static const char *option(const char *key)
+{
+	for (const char *s = bi.cmdline; *s; s++)
+		if ((s == bi.cmdline || s[-1] == ' ') && !strncmp(s, key, strlen(key)))
+			return s + strlen(key);
+	return NULL;
+}
+
+static bool option_is(const char *value, const char *word)
+{
+	size_t n = strlen(word);
+
+	return !strncmp(value, word, n) && (!value[n] || value[n] == ' ');
+}
+
+/* firmware=WHAT on the command line: leaves this CPU as some firmware does, for tests. */
+static void play_firmware(void)
+{
+	const char *what = option("firmware=");
+
+	if (!what)
+		return;
+	if (option_is(what, "x2apic"))
+		wrmsr_safe(MSR_IA32_APIC_BASE, rdmsr(MSR_IA32_APIC_BASE) | APIC_BASE_EXTD);
+	else if (option_is(what, "vtx-off")) /* if nobody has locked it yet */
+		wrmsr_safe(MSR_IA32_FEATURE_CONTROL, FEATURE_CONTROL_LOCKED);
+	else
+		refuse("firmware= on the command line must be x2apic or vtx-off");
+}
+
 static void ap_main(void)
 {
 	guestregs_cpu_init();
-	if (backend->cpu_enable() == HV_OK && balloon_cpu_init() == HV_OK)
+	if (mitigate_cpu_init() == HV_OK && backend->cpu_enable() == HV_OK &&
+	    balloon_cpu_init() == HV_OK)
 		sched_loop();
 	epoch_idle_enter(plat_cpu()); /* nobody waits for this CPU */
 	for (;;)
@@ -269,11 +307,8 @@ static u64 __attribute__((noinline)) overflow_stack(volatile u64 depth)
 
 static void crash_if_asked(void)
 {
-	const char *what = NULL;
+	const char *what = option("crash=");
 
-	for (const char *s = bi.cmdline; *s; s++)
-		if (!strncmp(s, "crash=", 6))
-			what = s + 6;
 	if (!what)
 		return;
 	if (!strncmp(what, "write", 5))
@@ -288,12 +323,24 @@ static void crash_if_asked(void)
 		asm volatile("int $2"); /* survived */
 }
 
+static enum mitigate_mode mitigate_mode(void)
+{
+	const char *mode = option("mitigations=");
+
+	if (!mode || option_is(mode, "auto"))
+		return MITIGATE_AUTO;
+	if (option_is(mode, "off"))
+		return MITIGATE_OFF;
+	if (!option_is(mode, "force"))
+		refuse("mitigations= on the command line must be auto, off or force");
+	return MITIGATE_FORCE;
+}
+
 /* On the boot CPU's own guarded stack. */
 static void __attribute__((noreturn)) boot_on_stack(void)
 {
-	struct frame_stats s;
-
 	print_cpu();
+	play_firmware();
 	tsc_init(acpi.pm_timer_port);
 	pic_mask();
 	if (apic_init())
@@ -303,46 +350,71 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	cpus[0]->apic_id = apic_id();
 	cpus[0]->online = 1;
 	epoch_cpu_online(0);
+	if (mitigate_init(mitigate_mode(), acpi.apic_ids, acpi.nr_cpus))
+		refuse("too little memory");
 	guestregs_probe();
 	choose_backend();
-	if (backend->cpu_enable() || balloon_cpu_init())
+	if (mitigate_cpu_init() || backend->cpu_enable() || balloon_cpu_init())
 		refuse("virtualization cannot be switched on");
 	cpuid_init();
 	sched_init();
 	load_config();
-	limit_memory(); /* before other CPUs scrub */
-	smp_start(acpi.apic_ids, acpi.nr_cpus, ap_main);
+	memory_limit(config->host.memory); /* before other CPUs scrub */
+	if (acpi.cpus_disabled || acpi.cpus_left_out)
+		log_line(
+			"smp: %u CPUs are disabled by the firmware, %u are more than Aerostat takes",
+			acpi.cpus_disabled, acpi.cpus_left_out);
+	smp_start(acpi.apic_ids, acpi.nr_cpus, memory_low_page(), ap_main);
 	governor_init(&config->host);
-	s = frames_stats();
-	log_line("memory: %lu MiB for guests", (s.free_dirty + s.free_clean) >> 8);
+	log_line("memory: %lu MiB for guests", (frames_available() + memory_to_come()) >> 8);
 	crash_if_asked();
 	start_vms();
+	timed_init(config);
+	screen_start(config->host.pages_ms, i8042_present());
 	sched_set_tick(tick);
 	sched_event_at(plat_tsc());
 	sched_loop();
+}
+
+/* The PC's gate for NMIs from outside of the CPU: bit 7 of the RTC's index port. */
+static void cmos_hold_nmi(bool hold)
+{
+	outb(0x70, hold ? 0x8d : 0x0d);
+	inb(0x71); /* a write to 0x70 wants one */
 }
 
 void boot_main(u32 magic, u64 info);
 
 void boot_main(u32 magic, u64 info)
 {
-	serial_init();
+	struct pci_uart uart = { 0 };
+	const char *why;
+
+	cmos_hold_nmi(true); /* there is no IDT yet */
 	log_line("Aerostat %s", VERSION);
 	if (magic == MULTIBOOT2_MAGIC)
 		boot_parse_multiboot2(plat_ptr(HPA(info)), &bi);
 	else if (magic == MULTIBOOT1_MAGIC)
 		boot_parse_multiboot1(plat_ptr(HPA(info)), &bi);
-	else
+	else {
+		serial_open_com();
 		refuse("not started by a multiboot loader");
-	log_line("boot: %s, command line \"%s\"", bi.loader, bi.cmdline);
+	}
 	acpi_parse(&bi, &acpi);
+	consoles_early(bi.cmdline, &acpi.uart);
+	log_line("boot: %s, command line \"%s\"", bi.loader, bi.cmdline);
 	power_init(&acpi.power);
 	epoch_init();
-	memory_init();
+	why = memory_init(&bi, &uart);
+	if (why)
+		refuse(why);
+	consoles_late(&uart);
 	if (percpu_create(0, 0))
 		refuse("too little memory");
 	percpu_load(cpus[0]);
-	vga_init(bi.fb.text);
+	cmos_hold_nmi(false);
+	power_map();
+	open_screen();
 	asm volatile("mov %0, %%rsp\n"
 		     "xor %%ebp, %%ebp\n"
 		     "call *%1\n"

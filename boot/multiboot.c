@@ -5,49 +5,37 @@
  * version 0.6.96", section "Boot information format".
  */
 #include <boot/boot_info.h>
+#include <boot/multiboot2.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
 
-struct mb2_tag {
-	u32 type, size;
-};
+/* Where firmware lists a place twice, the careful word counts. */
+static void exclude(struct boot_info *bi, u64 start, u64 length)
+{
+	if (length)
+		boot_exclude(bi, start, start + length < start ? UINT64_MAX : start + length);
+}
 
-enum {
-	MB2_END = 0,
-	MB2_CMDLINE = 1,
-	MB2_LOADER = 2,
-	MB2_MODULE = 3,
-	MB2_MMAP = 6,
-	MB2_FRAMEBUFFER = 8,
-	MB2_RSDP_OLD = 14,
-	MB2_RSDP_NEW = 15,
-};
-
-struct mb2_module {
-	struct mb2_tag tag;
-	u32 start, end;
-	char name[];
-};
-
-struct mb2_mmap {
-	struct mb2_tag tag;
-	u32 entry_size, entry_version;
-};
-
-struct mb2_mmap_entry {
-	u64 start, length;
-	u32 type, zero;
-};
-
-struct mb2_framebuffer {
-	struct mb2_tag tag;
-	u64 address;
-	u32 pitch, width, height;
-	u8 bpp, type;
-};
-
-#define MEMORY_AVAILABLE 1
-#define FRAMEBUFFER_TEXT 2
+static void set_framebuffer(struct boot_info *bi, u64 address, u32 pitch, u32 width, u32 height,
+			    u8 bpp, u8 type, const u8 *fields)
+{
+	bi->fb = (struct boot_framebuffer){ .text = type == FRAMEBUFFER_TEXT };
+	if (type != FRAMEBUFFER_RGB)
+		return;
+	bi->fb = (struct boot_framebuffer){
+		.address = address,
+		.pitch = pitch,
+		.width = width,
+		.height = height,
+		.bpp = bpp,
+		.red_at = fields[0],
+		.red_bits = fields[1],
+		.green_at = fields[2],
+		.green_bits = fields[3],
+		.blue_at = fields[4],
+		.blue_bits = fields[5],
+	};
+}
 
 static void parse_mmap2(const struct mb2_mmap *m, struct boot_info *bi)
 {
@@ -62,12 +50,11 @@ static void parse_mmap2(const struct mb2_mmap *m, struct boot_info *bi)
 			boot_add_ram(bi, e->start, e->length);
 	}
 	boot_finish_ram(bi);
-	/* Where firmware lists a place twice, the careful word counts. */
 	for (p = (const u8 *)(m + 1); p + m->entry_size <= end; p += m->entry_size) {
 		const struct mb2_mmap_entry *e = (const void *)p;
 
-		if (e->type != MEMORY_AVAILABLE && e->start + e->length > e->start)
-			boot_exclude(bi, e->start, e->start + e->length);
+		if (e->type != MEMORY_AVAILABLE)
+			exclude(bi, e->start, e->length);
 	}
 }
 
@@ -87,9 +74,13 @@ static void parse_tag(const struct mb2_tag *t, struct boot_info *bi)
 		parse_mmap2((const void *)t, bi);
 		break;
 	case MB2_FRAMEBUFFER:
-		bi->fb = (struct boot_framebuffer){ fb->address, fb->pitch,
-						    fb->width,	 fb->height,
-						    fb->bpp,	 fb->type == FRAMEBUFFER_TEXT };
+		if (t->size >= offsetof(struct mb2_framebuffer, red_at))
+			set_framebuffer(bi, fb->address, fb->pitch, fb->width, fb->height, fb->bpp,
+					fb->type, &fb->red_at);
+		break;
+	case MB2_EFI64:
+		if (!bi->fb.width)
+			bi->fb.text = false; /* UEFI leaves no text screen behind */
 		break;
 	case MB2_RSDP_OLD:
 	case MB2_RSDP_NEW:
@@ -121,7 +112,11 @@ void boot_parse_multiboot2(const void *info, struct boot_info *bi)
 struct mb1_info {
 	u32 flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4];
 	u32 mmap_length, mmap_addr;
-};
+	u32 drives[2], config_table, boot_loader, apm, vbe[4];
+	u64 fb_address;
+	u32 fb_pitch, fb_width, fb_height;
+	u8 fb_bpp, fb_type, fb_fields[6];
+} __packed;
 
 struct mb1_module {
 	u32 start, end, name, reserved;
@@ -136,6 +131,7 @@ struct mb1_mmap_entry {
 #define MB1_CMDLINE BIT(2)
 #define MB1_MODULES BIT(3)
 #define MB1_MMAP BIT(6)
+#define MB1_FRAMEBUFFER BIT(12)
 
 /* The string is the loader's path, a blank, then what the user wrote: that is the name. */
 static const char *module_name(const char *s)
@@ -144,6 +140,21 @@ static const char *module_name(const char *s)
 		if (*c == ' ')
 			return c + 1;
 	return s;
+}
+
+/* Adds what is available, or excludes what is not. */
+static void parse_mmap1(const struct mb1_info *mb, struct boot_info *bi, bool available)
+{
+	const u8 *p = plat_ptr(HPA(mb->mmap_addr)), *end = p + mb->mmap_length;
+
+	for (; p + sizeof(struct mb1_mmap_entry) <= end; p += ((const u32 *)p)[0] + 4) {
+		const struct mb1_mmap_entry *e = (const void *)p;
+
+		if (e->type != MEMORY_AVAILABLE && !available)
+			exclude(bi, e->start, e->length);
+		else if (e->type == MEMORY_AVAILABLE && available)
+			boot_add_ram(bi, e->start, e->length);
+	}
 }
 
 void boot_parse_multiboot1(const void *info, struct boot_info *bi)
@@ -161,18 +172,14 @@ void boot_parse_multiboot1(const void *info, struct boot_info *bi)
 			boot_add_module(bi, m[i].start, m[i].end,
 					module_name(plat_ptr(HPA(m[i].name))));
 	}
-	if (mb->flags & MB1_MMAP) {
-		const u8 *p = plat_ptr(HPA(mb->mmap_addr)), *end = p + mb->mmap_length;
-
-		while (p + sizeof(struct mb1_mmap_entry) <= end) {
-			const struct mb1_mmap_entry *e = (const void *)p;
-
-			if (e->type == MEMORY_AVAILABLE)
-				boot_add_ram(bi, e->start, e->length);
-			p += e->size + 4;
-		}
-	} else {
+	if (mb->flags & MB1_FRAMEBUFFER)
+		set_framebuffer(bi, mb->fb_address, mb->fb_pitch, mb->fb_width, mb->fb_height,
+				mb->fb_bpp, mb->fb_type, mb->fb_fields);
+	if (!(mb->flags & MB1_MMAP)) {
 		bi->error = "the boot loader gave no memory map";
+		return;
 	}
+	parse_mmap1(mb, bi, true);
 	boot_finish_ram(bi);
+	parse_mmap1(mb, bi, false);
 }

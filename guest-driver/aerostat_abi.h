@@ -131,7 +131,8 @@ struct aero_vm_info {
 	aero_u64 faults, popped, locked, unlocked, refused;
 	aero_u64 tables, flushes, exits;
 	aero_u64 run_us; /* of all its vCPUs */
-	aero_u64 reserved[7];
+	aero_u64 starts; /* since the host booted, with the present one */
+	aero_u64 reserved[6];
 };
 
 _Static_assert(sizeof(struct aero_batch) == 4096, "a batch is one page");

@@ -41,9 +41,16 @@ static void stack_push(struct aero_stack *s, aero_u64 page)
 	s->top->entry[s->used++] = page;
 }
 
+/* Goes back without our addresses in it. */
 static void chunk_free(struct aero_balloon *b, struct aero_chunk *c)
 {
-	b->os->release(b->os->ctx, ORDER_4K, c->page);
+	aero_u64 page = c->page;
+
+	for (unsigned int i = 0; i < AERO_CHUNK_ENTRIES; i++)
+		c->entry[i] = 0;
+	c->next = 0;
+	c->page = 0;
+	b->os->release(b->os->ctx, ORDER_4K, page);
 }
 
 /* 0 if the stack is empty. */

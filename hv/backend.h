@@ -147,8 +147,12 @@ struct cpu_backend {
 	u64 (*get_reg)(struct vcpu *v, enum guest_reg r);
 	void (*set_reg)(struct vcpu *v, enum guest_reg r, u64 value);
 
-	/* The host's own CPUID, for the policy; XCR0 bits that guests may set. */
+	/*
+	 * The host's own CPUID, for the policy; IA32_ARCH_CAPABILITIES for guests (0: no
+	 * such MSR); XCR0 bits that guests may set.
+	 */
 	void (*host_cpuid)(u32 leaf, u32 sub, u32 regs[4]);
+	u64 (*arch_capabilities)(void);
 	u64 (*xcr0_mask)(void);
 };
 

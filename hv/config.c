@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/string.h>
 #include <hv/config.h>
+#include <hv/timed.h>
 
 #define MIN_MEMORY MIB(1)
 #define MAX_MEMORY GIB(4096)
 #define MIN_DEFAULT UINT64_MAX
+#define MAX_TIME (365UL * 86400 * 1000) /* milliseconds */
 
 struct parser {
 	struct config *c;
@@ -79,14 +81,36 @@ bool config_parse_size(const char *s, u64 *bytes)
 	return true;
 }
 
+bool config_parse_time(const char *s, u64 *ms)
+{
+	static const struct {
+		char unit[3];
+		u32 ms;
+	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 } };
+	const char *end;
+	u64 n;
+
+	if (!parse_number(s, &n, &end))
+		return false;
+	*ms = n;
+	if (!n && !*end)
+		return true;
+	for (u32 i = 0; i < ARRAY_SIZE(units); i++)
+		if (!strcmp(units[i].unit, end)) {
+			*ms = n * units[i].ms;
+			return n <= MAX_TIME / units[i].ms;
+		}
+	return false;
+}
+
 /* What a key sets and how it is written. */
-enum value_kind { V_SIZE, V_NUMBER, V_YES_NO, V_TEXT, V_INITRD, V_MODULE };
+enum value_kind { V_SIZE, V_NUMBER, V_TIME, V_YES_NO, V_TEXT, V_INITRD, V_MODULE, V_AT };
 
 struct key {
 	const char *name;
 	enum value_kind kind;
 	size_t offset;
-	u64 min, max; /* numbers: themselves; sizes: bytes */
+	u64 min, max; /* numbers: themselves; sizes: bytes; times: milliseconds */
 };
 
 #define HOST(field) offsetof(struct host_config, field)
@@ -96,6 +120,8 @@ static const struct key host_keys[] = {
 	{ "memory", V_SIZE, HOST(memory), MIB(4), MAX_MEMORY },
 	{ "stay", V_YES_NO, HOST(stay), 0, 0 },
 	{ "status", V_NUMBER, HOST(status_ms), 0, 3600000 },
+	{ "pages", V_TIME, HOST(pages_ms), 0, 3600000 },
+	{ "at", V_AT, 0, 0, 0 },
 	{ "policy", V_NUMBER, HOST(policy_ms), 1, 60000 },
 	{ "sample", V_NUMBER, HOST(sample_ms), 1, 600000 },
 	{ "tax", V_NUMBER, HOST(tax), 0, 99 },
@@ -153,6 +179,19 @@ static bool set_module(struct parser *p, const char *value)
 	return true;
 }
 
+static bool add_timed(struct parser *p, const char *value)
+{
+	struct config *c = p->c;
+	char error[CONFIG_ERROR_MAX];
+
+	if (c->nr_timed == MAX_TIMED)
+		return fail(p, "too many lines \"at\"; %d are the most", MAX_TIMED);
+	if (!timed_parse(value, &c->timed[c->nr_timed], error))
+		return fail(p, "%s", error);
+	c->timed[c->nr_timed++].line = p->line;
+	return true;
+}
+
 static bool set_value(struct parser *p, const struct key *k, void *base, const char *value)
 {
 	void *at = (char *)base + k->offset;
@@ -180,6 +219,15 @@ static bool set_value(struct parser *p, const struct key *k, void *base, const c
 				    k->name, value, k->min, k->max);
 		*(u32 *)at = (u32)n;
 		return true;
+	case V_TIME:
+		if (!config_parse_time(value, &n))
+			return fail(p, "\"%s\" is not a time; write for example %s = 10s", value,
+				    k->name);
+		if (n < k->min || n > k->max)
+			return fail(p, "%s = %s is out of range; up to %lus is possible", k->name,
+				    value, k->max / 1000);
+		*(u32 *)at = (u32)n;
+		return true;
 	case V_YES_NO:
 		if (strcmp(value, "yes") && strcmp(value, "no"))
 			return fail(p, "%s takes yes or no, not \"%s\"", k->name, value);
@@ -200,6 +248,8 @@ static bool set_value(struct parser *p, const struct key *k, void *base, const c
 		return set_module(p, value);
 	case V_MODULE:
 		return set_module(p, value);
+	case V_AT:
+		return add_timed(p, value);
 	}
 	return false;
 }
@@ -325,16 +375,29 @@ static bool finish_vm(struct parser *p, struct vm_config *vm)
 	return true;
 }
 
+/* VMs may be named before their sections come. */
+static bool finish_timed(struct parser *p, struct timed_action *a)
+{
+	char error[CONFIG_ERROR_MAX];
+
+	p->line = a->line;
+	return timed_resolve(a, p->c, error) || fail(p, "%s", error);
+}
+
 bool config_parse(const char *text, size_t len, struct config *c, char error[CONFIG_ERROR_MAX])
 {
 	struct parser p = { .c = c, .error = error };
 	char line[512];
 
 	memset(c, 0, sizeof(*c)); /* too large for a literal on the stack */
-	c->host = (struct host_config){
-		.status_ms = 1000, .policy_ms = 100, .sample_ms = 500, .tax = 75, .balloon_max = 90
-	};
-	for (size_t i = 0; i < len;) {
+	c->host = (struct host_config){ .pages_ms = 10000,
+					.status_ms = 1000,
+					.policy_ms = 100,
+					.sample_ms = 500,
+					.tax = 75,
+					.balloon_max = 90 };
+	/* A byte order mark, as some editors put it before UTF-8. */
+	for (size_t i = len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0; i < len;) {
 		size_t n = 0;
 		char *s;
 
@@ -357,6 +420,9 @@ bool config_parse(const char *text, size_t len, struct config *c, char error[CON
 		return fail(&p, "no [vm NAME] section: there is nothing to run");
 	for (u32 i = 0; i < c->nr_vms; i++)
 		if (!finish_vm(&p, &c->vm[i]))
+			return false;
+	for (u32 i = 0; i < c->nr_timed; i++)
+		if (!finish_timed(&p, &c->timed[i]))
 			return false;
 	return true;
 }

@@ -31,14 +31,46 @@ struct host_config {
 	u64 memory;	 /* bytes for guests; 0: all there is */
 	bool stay;	 /* do not power off when all VMs have ended */
 	u32 status_ms;	 /* between two tables on the console; 0: none */
+	u32 pages_ms;	 /* between two pages of the screen; 0: the log only */
 	u32 policy_ms;	 /* between two decisions */
 	u32 sample_ms;	 /* a period of the working-set sampling */
 	u32 tax;	 /* idle memory tax, percent */
 	u32 balloon_max; /* percent of a VM's memory */
 };
 
+#define MAX_TIMED 32
+
+enum timed_kind {
+	AT_STATUS,
+	AT_AUDIT,
+	AT_POWEROFF,
+	AT_REBOOT,
+	AT_START,
+	AT_STOP,
+	AT_PAUSE,
+	AT_RESUME,
+	AT_TARGET,
+	AT_MIN,
+	AT_MAX,
+	AT_SHARES,
+};
+
+/* One line "at = TIME ACTION [VM] [VALUE]": hv/timed.h. */
+struct timed_action {
+	u64 at_ms; /* after the VMs of boot were started */
+	enum timed_kind kind;
+	u32 vm_id;
+	char vm[CONFIG_NAME_MAX]; /* empty: the action is not about one */
+	u64 value;		  /* bytes, shares or a status */
+	bool by_policy;		  /* target: the policy's again */
+	bool done;
+	int line;
+};
+
 struct config {
 	struct host_config host;
+	u32 nr_timed;
+	struct timed_action timed[MAX_TIMED]; /* in the order of the file */
 	u32 nr_vms;
 	struct vm_config vm[MAX_VMS];
 };
@@ -48,6 +80,9 @@ struct config {
  * "line N: ..." and @c is not to be used.
  */
 bool config_parse(const char *text, size_t len, struct config *c, char error[CONFIG_ERROR_MAX]);
+
+/* "90s", "500ms", "5m", "2h", "0" -> milliseconds, at most a year. false: not a time. */
+bool config_parse_time(const char *s, u64 *ms);
 
 /* "64M" -> bytes. false: not a size. */
 bool config_parse_size(const char *s, u64 *bytes);

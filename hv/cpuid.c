@@ -36,6 +36,16 @@ enum { EAX, EBX, ECX, EDX };
 #define LEAF7_ECX                                                                             \
 	(BIT(1) | BIT(2) | BIT(6) | BIT(8) | BIT(9) | BIT(10) | BIT(11) | BIT(12) | BIT(14) | \
 	 BIT(22))
+/*
+ * Leaf 7 EDX: MD_CLEAR IBRS+IBPB STIBP L1D_FLUSH ARCH_CAPABILITIES SSBD.  IA32_SPEC_CTRL
+ * is emulated, the two commands reach the CPU.
+ */
+#define LEAF7_EDX_ARCH_CAPS BIT(29)
+#define LEAF7_EDX (BIT(10) | BIT(26) | BIT(27) | BIT(28) | LEAF7_EDX_ARCH_CAPS | BIT(31))
+/* Leaf 0x80000008 EBX: IBPB IBRS STIBP, which of them to leave on, SSBD, SSB_NO, BTC_NO */
+#define EXT8_EBX                                                                                   \
+	(BIT(12) | BIT(14) | BIT(15) | BIT(16) | BIT(17) | BIT(18) | BIT(19) | BIT(24) | BIT(26) | \
+	 BIT(29))
 /* Leaf 0x80000001 ECX: LAHF LZCNT PREFETCHW; EDX: SYSCALL NX 1G RDTSCP LM and leaf 1's copies */
 #define EXT1_ECX (BIT(0) | BIT(5) | BIT(8))
 #define EXT1_EDX (BIT(11) | BIT(20) | BIT(26) | BIT(27) | BIT(29) | 0x0183a37fu)
@@ -45,7 +55,7 @@ static struct {
 	u32 extended[EXTENDED_MAX - EXTENDED_BASE + 1][4];
 	u32 features7[4];
 	u32 xsave_size; /* of all that guests may enable */
-	u64 xcr0, cr4;
+	u64 xcr0, cr4, spec_ctrl, arch_capabilities;
 } policy;
 
 static void host(u32 leaf, u32 sub, u32 r[4])
@@ -98,7 +108,8 @@ static void init_basic(void)
 	r[EAX] = 0;
 	r[EBX] &= LEAF7_EBX;
 	r[ECX] &= LEAF7_ECX;
-	r[EDX] = 0;
+	policy.arch_capabilities = backend->arch_capabilities();
+	r[EDX] &= LEAF7_EDX & (policy.arch_capabilities ? ~0u : ~LEAF7_EDX_ARCH_CAPS);
 	if (!(policy.xcr0 & BIT(2)))
 		r[EBX] &= ~(u32)BIT(5);
 	if (!(policy.xcr0 & BIT(5))) {
@@ -122,7 +133,20 @@ static void init_extended(void)
 	r[EDX] &= BIT(8); /* invariant TSC */
 	r = policy.extended[8];
 	r[EAX] &= 0xffff;
-	r[EBX] = r[ECX] = r[EDX] = 0;
+	r[EBX] &= EXT8_EBX;
+	r[ECX] = r[EDX] = 0;
+}
+
+/* Each control has a bit of Intel's and one of AMD's. */
+static u64 allowed_spec_ctrl(void)
+{
+	u32 intel = policy.features7[EDX], amd = policy.extended[8][EBX];
+	u64 bits = 0;
+
+	bits |= intel & BIT(26) || amd & BIT(14) ? BIT(0) : 0; /* IBRS */
+	bits |= intel & BIT(27) || amd & BIT(15) ? BIT(1) : 0; /* STIBP */
+	bits |= intel & BIT(31) || amd & BIT(24) ? BIT(2) : 0; /* SSBD */
+	return bits;
 }
 
 void cpuid_init(void)
@@ -141,6 +165,7 @@ void cpuid_init(void)
 			}
 	}
 	policy.cr4 = allowed_cr4();
+	policy.spec_ctrl = allowed_spec_ctrl();
 }
 
 u64 cpuid_cr4_mask(void)
@@ -153,6 +178,16 @@ unsigned int cpuid_phys_bits(void)
 	unsigned int bits = policy.extended[8][EAX] & 0xff;
 
 	return bits ? bits : 36; /* "CPUID Leaf 80000008H": where there is none */
+}
+
+u64 cpuid_spec_ctrl_mask(void)
+{
+	return policy.spec_ctrl;
+}
+
+u64 cpuid_arch_capabilities(void)
+{
+	return policy.arch_capabilities;
 }
 
 static void answer_topology(struct vcpu *v, u32 sub, u32 r[4])

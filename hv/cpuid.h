@@ -15,6 +15,12 @@ u64 cpuid_cr4_mask(void);
 /* Bits of a physical address, as guests are told. */
 unsigned int cpuid_phys_bits(void);
 
+/* Bits of IA32_SPEC_CTRL that a guest may set; 0: it has no such MSR. */
+u64 cpuid_spec_ctrl_mask(void);
+
+/* IA32_ARCH_CAPABILITIES of guests; 0: no such MSR. */
+u64 cpuid_arch_capabilities(void);
+
 /* The answer for @v; every leaf has one. */
 void cpuid_answer(struct vcpu *v, u32 leaf, u32 sub, u32 regs[4]);
 

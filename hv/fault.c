@@ -83,9 +83,32 @@ static void wait_for_memory(struct vcpu *v, int err)
 	governor_hurry();
 }
 
-/* Mapped, and yet a fault: another vCPU was faster, or it is read-only. */
+/* HV_OK: whatever there was to do is done. */
+static int make_executable(struct vm *vm, u64 gfn)
+{
+	int err;
+
+	spin_lock(&vm->p2m.lock);
+	if (p2m_make_executable(&vm->p2m, gfn, &err)) {
+		p2m_flush(&vm->p2m);
+		if (!vm->exec_splits++)
+			log_line(
+				"vm %s: runs code in a large page (gfn %lx): split, and further ones are only counted",
+				vm->cfg->name, gfn);
+	}
+	spin_unlock(&vm->p2m.lock);
+	return err;
+}
+
+/* Mapped, and yet a fault: another vCPU was faster, or it is read-only or not executable. */
 static void mapped_fault(struct vcpu *v, const struct vmexit *e)
 {
+	int err = e->fault.exec ? make_executable(v->vm, e->fault.gpa.v >> PAGE_SHIFT) : HV_OK;
+
+	if (err) {
+		wait_for_memory(v, err);
+		return;
+	}
 	if (!e->fault.write || p2m_lookup(&v->vm->p2m, e->fault.gpa.v >> PAGE_SHIFT).writable)
 		return;
 	vcpu_dump(v);

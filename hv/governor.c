@@ -15,6 +15,7 @@ static struct {
 	struct policy_in in;
 	struct policy_out out;
 	u64 last_resident[MAX_VMS];
+	u8 reason[MAX_VMS]; /* enum policy_reason */
 	struct {
 		u32 calls; /* when last looked at */
 		u64 at;	   /* TSC of the last change seen */
@@ -39,6 +40,11 @@ void governor_init(const struct host_config *cfg)
 enum policy_state governor_state(void)
 {
 	return gov.out.state;
+}
+
+const char *governor_why(const struct vm *vm)
+{
+	return policy_reason_text((enum policy_reason)gov.reason[vm->id]);
 }
 
 void governor_hurry(void)
@@ -111,6 +117,7 @@ static void apply(struct vm *vm, const struct policy_vm *in, const struct policy
 	u64 moved;
 
 	atomic_store(&vm->balloon.hint, gov.out.hint);
+	gov.reason[vm->id] = (u8)out->reason;
 	if (out->target == in->target)
 		return;
 	balloon_set_target(vm, out->target);
@@ -123,6 +130,26 @@ static void apply(struct vm *vm, const struct policy_vm *in, const struct policy
 			policy_reason_text(out->reason), out->entitlement >> 8, out->rho,
 			in->active_permille / 10, in->active_permille % 10,
 			policy_state_name(gov.out.state));
+}
+
+/*
+ * A VM that waits although it is below its target has used up its reserve, and
+ * can no longer give what everybody waits for.  The reserves of those that are
+ * asked for nothing lie idle meanwhile: it gets half of the largest.
+ */
+static void lend_reserve(struct vm *vm)
+{
+	struct vm *lender = vm;
+
+	if (!atomic_load(&vm->waiting) || !balloon_below_target(vm) ||
+	    vm->p2m.acct.reserve > P2M_POOL)
+		return;
+	for (u32 i = 0; i < nr_vms; i++)
+		if (vm_alive(vms[i]) && !balloon_below_target(vms[i]) &&
+		    vms[i]->p2m.acct.reserve > lender->p2m.acct.reserve)
+			lender = vms[i];
+	if (lender != vm && frame_reserve_lend(&lender->p2m.acct, &vm->p2m.acct))
+		sched_wake_memory_waiters();
 }
 
 static void decide(u64 now)
@@ -155,6 +182,8 @@ static void decide(u64 now)
 			 gov.in.free * 4, gov.in.total * 4);
 	for (u32 i = 0; i < gov.in.nr_vms; i++)
 		apply(of[i], &gov.in.vm[i], &gov.out.vm[i]);
+	for (u32 i = 0; i < gov.in.nr_vms; i++)
+		lend_reserve(of[i]);
 }
 
 void governor_tick(u64 now)

@@ -9,6 +9,8 @@
 #include <hv/config.h>
 #include <hv/policy.h>
 
+struct vm;
+
 void governor_init(const struct host_config *cfg);
 
 /* The periodic work of the host, at TSC @now. */
@@ -18,5 +20,8 @@ void governor_tick(u64 now);
 void governor_hurry(void);
 
 enum policy_state governor_state(void);
+
+/* Why @vm's target is what it is, in words. */
+const char *governor_why(const struct vm *vm);
 
 #endif

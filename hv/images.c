@@ -13,10 +13,26 @@ void image_add(const char *name, const void *data, size_t size)
 		images[count++] = (struct image){ name, data, size };
 }
 
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+static bool same_but_case(const char *a, const char *b)
+{
+	for (; *a && lower(*a) == lower(*b); a++, b++)
+		;
+	return lower(*a) == lower(*b);
+}
+
+/* FAT has names without case, and who reads them from it invents one. */
 const struct image *image_find(const char *name)
 {
 	for (u32 i = 0; i < count; i++)
 		if (!strcmp(images[i].name, name))
+			return &images[i];
+	for (u32 i = 0; i < count; i++)
+		if (same_but_case(images[i].name, name))
 			return &images[i];
 	return NULL;
 }

@@ -14,7 +14,7 @@ struct image {
 /* Registers a file; boot only. */
 void image_add(const char *name, const void *data, size_t size);
 
-/* NULL if there is none of that name. */
+/* The one of that name, or else one that differs in case only; NULL if there is none. */
 const struct image *image_find(const char *name);
 
 #endif

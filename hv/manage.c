@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
 #include <hv/governor.h>
 #include <hv/manage.h>
+#include <hv/sched.h>
 #include <hv/vm.h>
 #include <mm/guestmem.h>
 
@@ -91,6 +93,7 @@ void manage_vm_info(struct vcpu *v)
 		.refused = vm->balloon.refused,
 		.tables = vm->p2m.acct.tables,
 		.flushes = vm->p2m.flushes,
+		.starts = vm->starts,
 	};
 	for (u32 i = 0; i < vm->nr_vcpus; i++) {
 		info.exits += vm->vcpus[i]->exits;
@@ -100,21 +103,22 @@ void manage_vm_info(struct vcpu *v)
 	give(v, v->gpr[GPR_RCX], &info, sizeof(info));
 }
 
-void manage_set_target(struct vcpu *v)
+int manage_target(struct vm *vm, u64 pages)
 {
-	struct vm *vm = target_vm(v);
-	u64 pages = v->gpr[GPR_RCX];
-
-	if (!vm)
-		return;
-	if (pages != BALLOON_BY_POLICY && pages > vm->pages) {
-		done(v, AERO_ERR_INVALID, 0);
-		return;
-	}
+	if (pages != BALLOON_BY_POLICY && pages > vm->pages)
+		return HV_ERANGE;
 	atomic_store(&vm->balloon.manual, pages);
 	if (pages != BALLOON_BY_POLICY)
 		balloon_set_target(vm, pages);
-	done(v, AERO_OK, 0);
+	return HV_OK;
+}
+
+void manage_set_target(struct vcpu *v)
+{
+	struct vm *vm = target_vm(v);
+
+	if (vm)
+		done(v, manage_target(vm, v->gpr[GPR_RCX]) ? AERO_ERR_INVALID : AERO_OK, 0);
 }
 
 void manage_audit(struct vcpu *v)
@@ -172,4 +176,59 @@ void manage_restart(struct vcpu *v)
 	if (!vm)
 		return;
 	done(v, vm_queue_start(vm) ? AERO_ERR_STATE : AERO_OK, 0);
+}
+
+int manage_min(struct vm *vm, u64 pages)
+{
+	if (pages > vm->cfg->max >> PAGE_SHIFT)
+		return HV_ERANGE;
+	if (vm_alive(vm) && !vm_can_promise(vm, pages))
+		return HV_ENOMEM;
+	atomic_store(&vm->cfg->min, pages << PAGE_SHIFT);
+	if (vm_alive(vm)) {
+		atomic_store(&vm->p2m.acct.min, pages);
+		frame_reserve_fill(&vm->p2m.acct);
+	}
+	return HV_OK;
+}
+
+int manage_max(struct vm *vm, u64 pages)
+{
+	if (pages > vm->pages || pages < vm->cfg->min >> PAGE_SHIFT || pages << PAGE_SHIFT < MIB(1))
+		return HV_ERANGE;
+	atomic_store(&vm->cfg->max, pages << PAGE_SHIFT);
+	return HV_OK;
+}
+
+int manage_shares(struct vm *vm, u32 shares)
+{
+	atomic_store(&vm->cfg->shares, shares);
+	return HV_OK;
+}
+
+/* --- the host --- */
+
+static u32 host_end; /* (a) enum host_end */
+
+void manage_end_host(bool reboot, const char *who)
+{
+	if (!atomic_cas(&host_end, (u32)HOST_STAYS, (u32)(reboot ? HOST_REBOOT : HOST_POWER_OFF)))
+		return;
+	log_line("host: %s, asked for by %s", reboot ? "reboot" : "power off", who);
+	sched_event_at(plat_tsc());
+}
+
+enum host_end manage_host_end(void)
+{
+	return (enum host_end)atomic_load(&host_end);
+}
+
+void manage_tick(void)
+{
+	if (manage_host_end() == HOST_STAYS)
+		return;
+	/* One that is being built is ended the next time. */
+	for (u32 i = 0; i < nr_vms; i++)
+		vm_end(vms[i], 0, "the host %s",
+		       manage_host_end() == HOST_REBOOT ? "reboots" : "powers off");
 }

@@ -14,4 +14,29 @@ void manage_resume(struct vcpu *v);
 void manage_stop(struct vcpu *v);
 void manage_restart(struct vcpu *v);
 
+/* --- what does not come from a guest: the keyboard, aerostat.conf --- */
+
+/*
+ * As the calls do, and what they cannot do yet; in pages.  HV_ERANGE: it does
+ * not fit the VM's other limits; HV_ENOMEM: @min cannot be promised.  They
+ * hold until the host ends.  From the scheduler's tick: one at a time.
+ */
+int manage_target(struct vm *vm, u64 pages);
+int manage_min(struct vm *vm, u64 pages);
+int manage_max(struct vm *vm, u64 pages);
+int manage_shares(struct vm *vm, u32 shares);
+
+/*
+ * Ends all VMs with status 0 and then the host, even with stay = yes; the first
+ * call counts.  @who asks, for the log.  Any CPU.
+ */
+void manage_end_host(bool reboot, const char *who);
+
+/* What manage_end_host() asked for. */
+enum host_end { HOST_STAYS, HOST_POWER_OFF, HOST_REBOOT };
+enum host_end manage_host_end(void);
+
+/* Ends the VMs that are left, if the host is to end. From the scheduler's tick. */
+void manage_tick(void);
+
 #endif

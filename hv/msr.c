@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* MSRs that exit, by table; everything else is #GP. */
 #include <hv/base/platform.h>
+#include <hv/cpuid.h>
 #include <hv/exit.h>
 #include <hv/vm.h>
 
@@ -99,6 +100,33 @@ static bool write_pat(struct vcpu *v, u32 msr, u64 value)
 	return true;
 }
 
+static bool read_spec_ctrl(struct vcpu *v, u32 msr, u64 *value)
+{
+	(void)msr;
+	*value = v->spec_ctrl;
+	return cpuid_spec_ctrl_mask();
+}
+
+/* The next entry loads it. */
+static bool write_spec_ctrl(struct vcpu *v, u32 msr, u64 value)
+{
+	u64 mask = cpuid_spec_ctrl_mask();
+
+	(void)msr;
+	if (!mask || value & ~mask)
+		return false;
+	v->spec_ctrl = (u32)value;
+	return true;
+}
+
+static bool read_arch_capabilities(struct vcpu *v, u32 msr, u64 *value)
+{
+	(void)v;
+	(void)msr;
+	*value = cpuid_arch_capabilities();
+	return *value;
+}
+
 struct msr_row {
 	u32 first, last;
 	msr_read_fn read;
@@ -115,6 +143,8 @@ static const struct msr_row rows[] = {
 	{ 0x6e0, 0x6e0, lapic_msr_read, lapic_msr_write },
 	{ 0x800, 0x8ff, lapic_msr_read, lapic_msr_write },
 	{ 0xc0000080, 0xc0000080, read_efer, write_efer },
+	{ 0x48, 0x48, read_spec_ctrl, write_spec_ctrl },
+	{ 0x10a, 0x10a, read_arch_capabilities, NULL },
 };
 
 static const struct msr_row *find(u32 msr)

@@ -16,6 +16,7 @@ static struct {
 } sched;
 
 u64 sched_event __aligned(64);
+u64 sched_first_run;
 
 static u64 slice_ticks(void)
 {
@@ -285,6 +286,8 @@ void sched_vm_resumed(const struct vm *vm)
 static void run(struct vcpu *v)
 {
 	v->slice_end = v->started + slice_ticks();
+	if (unlikely(!atomic_load(&sched_first_run)))
+		atomic_store(&sched_first_run, plat_tsc());
 	vcpu_execute(v);
 	sched_put(v);
 }

@@ -14,6 +14,9 @@
 
 void sched_init(void);
 
+/* TSC when a vCPU first ran, 0 before that: how long it took to boot. (a) */
+extern u64 sched_first_run;
+
 /* Each CPU's life after boot. */
 void sched_loop(void) __attribute__((noreturn));
 

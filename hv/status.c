@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
+#include <hv/base/string.h>
 #include <hv/governor.h>
 #include <hv/status.h>
 #include <hv/vm.h>
 
-static const char *state_word(const struct vm *vm)
+const char *status_vm_state(const struct vm *vm)
 {
 	switch (atomic_load(&vm->state)) {
 	case VM_RUNNING:
@@ -19,6 +20,15 @@ static const char *state_word(const struct vm *vm)
 	}
 }
 
+const char *status_uptime(char text[16])
+{
+	u64 s = plat_time_us() / 1000000;
+
+	str_format(text, 16, "%lu d %02lu:%02lu:%02lu", s / 86400, s / 3600 % 24, s / 60 % 60,
+		   s % 60);
+	return text;
+}
+
 void status_print(void)
 {
 	struct frame_stats s = frames_stats();
@@ -30,9 +40,10 @@ void status_print(void)
 		const struct vm *vm = vms[i];
 
 		log_raw("@vm name=%s state=%s size=%lu resident=%lu balloon=%lu target=%lu active=%lu faults=%lu popped=%lu",
-			vm->cfg->name, state_word(vm), vm->pages * 4, vm->p2m.acct.resident * 4,
-			vm->p2m.ballooned * 4, atomic_load(&vm->balloon.target) * 4, vm->active * 4,
-			vm->faults, vm->balloon.popped);
+			vm->cfg->name, status_vm_state(vm), vm->pages * 4,
+			vm->p2m.acct.resident * 4, vm->p2m.ballooned * 4,
+			atomic_load(&vm->balloon.target) * 4, vm->active * 4, vm->faults,
+			vm->balloon.popped);
 	}
 	log_raw("@end");
 }

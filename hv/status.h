@@ -10,6 +10,12 @@ struct vm;
 /* The table, in lines that start with @ and that tools/run draws from. */
 void status_print(void);
 
+/* A word for what @vm does. */
+const char *status_vm_state(const struct vm *vm);
+
+/* Time since boot, to be read by people: "3 d 04:05:06". Returns @text. */
+const char *status_uptime(char text[16]);
+
 /* One VM has ended. */
 void status_vm_ended(const struct vm *vm);
 

@@ -29,6 +29,7 @@ int vcpu_reset(struct vcpu *v)
 		return err;
 	for (int i = 0; i < GPR_NR; i++)
 		v->gpr[i] = 0;
+	v->spec_ctrl = 0;
 	v->advance = 0;
 	v->disagreements = 0;
 	v->halted = v->window_open = v->nmi_window_open = false;
@@ -97,6 +98,7 @@ static bool start_up(struct vcpu *v, u32 pending)
 		lapic_reset(v, true);
 		v->halted = false;
 		v->advance = 0;
+		v->spec_ctrl = 0;
 		reset_to_real_mode(v, 0);
 		if (!(pending & PENDING_SIPI)) {
 			sched_block(v, VCPU_OFF);

@@ -42,6 +42,7 @@ enum vcpu_pending {
 
 struct vcpu {
 	u64 gpr[GPR_NR]; /* first: the entry code uses it; RSP is in the back end */
+	u32 spec_ctrl;	 /* second: IA32_SPEC_CTRL, for the exit code */
 	u8 advance;	 /* bytes that RIP moves at the next entry */
 	bool halted;
 	bool window_open; /* an interrupt window exit has been asked for */

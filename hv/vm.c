@@ -33,7 +33,7 @@ u64 vm_top_gfn(const struct vm *vm)
 	return vm->pages <= HOLE_START_GFN ? vm->pages : ABOVE_4G_GFN + vm->pages - HOLE_START_GFN;
 }
 
-int vm_create(u16 id, const struct vm_config *cfg)
+int vm_create(u16 id, struct vm_config *cfg)
 {
 	struct vm *vm = frame_alloc_pages(0);
 
@@ -94,25 +94,38 @@ static int create_vcpus(struct vm *vm)
 	return HV_OK;
 }
 
-/*
- * Admission: what is promised to VMs (min and overhead) must exist.
- * The overhead is its tables and its reserve.
- */
-static int admit(const struct vm *vm)
+/* In frames: the tables of @vm and its reserve. */
+static u64 overhead_of(const struct vm *vm)
 {
-	u64 promised = 0, overhead, total = frames_stats().total;
+	return (vm->cfg->reserve >> PAGE_SHIFT) + vm->pages / 512 + 8;
+}
+
+/* In frames: what VMs other than @vm may count on. */
+static u64 promised_to_others(const struct vm *vm)
+{
+	u64 promised = 0;
 
 	for (u32 i = 0; i < nr_vms; i++)
 		if (vms[i] != vm && (vm_alive(vms[i]) || atomic_load(&vms[i]->state) == VM_BUILT))
 			promised += (vms[i]->cfg->min + vms[i]->cfg->reserve) >> PAGE_SHIFT;
-	overhead = (vm->cfg->reserve >> PAGE_SHIFT) + vm->pages / 512 + 8;
-	if (promised + (vm->cfg->min >> PAGE_SHIFT) + overhead <= total)
+	return promised;
+}
+
+bool vm_can_promise(const struct vm *vm, u64 min)
+{
+	return promised_to_others(vm) + min + overhead_of(vm) <= frames_stats().total;
+}
+
+/* Admission: what is promised to VMs (min and overhead) must exist. */
+static int admit(const struct vm *vm)
+{
+	if (vm_can_promise(vm, vm->cfg->min >> PAGE_SHIFT))
 		return HV_OK;
 	return log_error(
 		HV_ENOMEM,
 		"vm %s: not started: its min and overhead need %lu KiB, %lu of %lu KiB are promised to others; lower a min",
-		vm->cfg->name, ((vm->cfg->min >> PAGE_SHIFT) + overhead) * 4, promised * 4,
-		total * 4);
+		vm->cfg->name, ((vm->cfg->min >> PAGE_SHIFT) + overhead_of(vm)) * 4,
+		promised_to_others(vm) * 4, frames_stats().total * 4);
 }
 
 /* Undoes a start that failed half-way; the reaper takes the memory. */
@@ -186,7 +199,7 @@ static int vm_start(struct vm *vm)
 		return err;
 	}
 	vm->tsc_offset = 0 - plat_tsc();
-	vm->faults = vm->active = vm->teardown_gfn = 0;
+	vm->faults = vm->exec_splits = vm->active = vm->teardown_gfn = 0;
 	vm->active_permille = 1000;
 	vm->waiting = 0;
 	vm->wait_logged = 0;
@@ -201,6 +214,7 @@ static int vm_start(struct vm *vm)
 		 vm->pages * 4, vm->nr_vcpus, vm->nr_vcpus > 1 ? "s" : "",
 		 (overhead_frames() - before) * 4, vm->cfg->kernel);
 	vm->again = false;
+	vm->starts++;
 	atomic_store_seq(&vm->state, VM_BUILT);
 	return HV_OK;
 }

@@ -29,8 +29,8 @@ enum vm_state {
 
 struct vm {
 	u16 id;
-	u32 state; /* (a) enum vm_state */
-	const struct vm_config *cfg;
+	u32 state;	       /* (a) enum vm_state */
+	struct vm_config *cfg; /* min, max and shares may change: hv/manage.h */
 	struct p2m p2m;
 	struct balloon balloon;
 	struct sampler sampler;
@@ -41,8 +41,9 @@ struct vm {
 	struct vcpu *vcpus[MAX_VCPUS];
 	u64 pages; /* of memory, in 4 KiB */
 	u64 tsc_offset;
-	u64 faults; /* demand-zero faults served */
-	u64 active; /* estimate, in pages */
+	u64 faults;	 /* demand-zero faults served */
+	u64 exec_splits; /* (l) large pages split because code ran in them */
+	u64 active;	 /* estimate, in pages */
 	u32 active_permille;
 	u32 waiting;	 /* (a) vCPUs that wait for memory */
 	u64 wait_logged; /* TSC of the last line about it */
@@ -50,6 +51,7 @@ struct vm {
 	u64 give_up_at;	 /* TSC */
 	bool again;	 /* (b) it is being taken apart to be tried again */
 	u64 teardown_gfn;
+	u32 starts; /* that came about */
 	int exit_status;
 	char exit_reason[96];
 };
@@ -61,7 +63,10 @@ extern u32 nr_vms;
 struct p2m *vm_p2m_of(u16 owner);
 
 /* Makes the record of a configured VM. HV_ENOMEM. */
-int vm_create(u16 id, const struct vm_config *cfg);
+int vm_create(u16 id, struct vm_config *cfg);
+
+/* Do @min frames and the overhead of @vm fit beside what is promised to others? */
+bool vm_can_promise(const struct vm *vm, u64 min);
 
 /*
  * Asks for a start, from anywhere: vm_background() loads the images and lets

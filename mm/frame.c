@@ -31,9 +31,11 @@ void frames_init(struct frame *table, u32 nr)
 
 void frames_add(u32 first, u32 count)
 {
-	frames.stats.total += count;
 	for (u32 i = first; i < first + count; i++)
 		frames.buddy.table[i].state = FRAME_TAIL;
+	spin_lock(&frames.lock);
+	frames.stats.total += count;
+	atomic_store(&frames.buddy.nr, max(frames.buddy.nr, first + count));
 	while (count) {
 		unsigned int order = first ? (unsigned int)__builtin_ctz(first) : FRAME_MAX_ORDER;
 
@@ -43,6 +45,7 @@ void frames_add(u32 first, u32 count)
 		first += 1u << order;
 		count -= 1u << order;
 	}
+	spin_unlock(&frames.lock);
 }
 
 void frames_withhold(u64 count)
@@ -523,6 +526,19 @@ void frame_reserve_drop(struct frame_acct *acct)
 	acct->reserve = acct->reserve_max = 0;
 	acct->min = acct->min_promised = 0;
 	spin_unlock(&frames.lock);
+}
+
+u64 frame_reserve_lend(struct frame_acct *from, struct frame_acct *to)
+{
+	u64 n;
+
+	spin_lock(&frames.lock);
+	n = to->reserve_max > to->reserve ? to->reserve_max - to->reserve : 0;
+	n = min(n, (from->reserve + 1) / 2);
+	from->reserve -= n;
+	to->reserve += n;
+	spin_unlock(&frames.lock);
+	return n;
 }
 
 u64 frames_available(void)

@@ -68,13 +68,16 @@ struct frame_stats {
 	u64 scrubbed_demand;
 };
 
-/* Takes over @table (zeroed, @nr records). Boot only. */
+/* Takes over @table, whose first @nr records are zeroed. Boot only. */
 void frames_init(struct frame *table, u32 nr);
 
-/* Adds RAM [first, first + count) as FREE_DIRTY. Boot only. */
+/*
+ * Adds RAM [first, first + count) as FREE_DIRTY; the table then reaches there,
+ * all zeroed up to @first.  One CPU at a time; the others may be allocating.
+ */
 void frames_add(u32 first, u32 count);
 
-/* Takes @count frames away from the free ones for good (HV). Boot only. */
+/* Takes @count frames away from the free ones, as far as there are any, for good. */
 void frames_withhold(u64 count);
 
 struct frame_stats frames_stats(void);
@@ -147,6 +150,9 @@ u64 quarantine_drain(unsigned int max);
 /* Promises @acct its min, and its reserve while there are unpromised free frames. */
 void frame_reserve_fill(struct frame_acct *acct);
 void frame_reserve_drop(struct frame_acct *acct);
+
+/* Up to half of @from's reserve becomes @to's, as far as @to may have one; returns frames. */
+u64 frame_reserve_lend(struct frame_acct *from, struct frame_acct *to);
 
 /*
  * Are few frames free and unpromised?  A glance for the hypercall path, as of

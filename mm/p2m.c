@@ -134,13 +134,29 @@ int p2m_init(struct p2m *p, const struct pt_format *fmt, u16 owner, u64 nr_gfns)
 	return err;
 }
 
+/*
+ * CPUs with the iTLB multihit flaw stop with a machine check if a guest
+ * changes the size of a page that it runs code from.  So it runs none from
+ * large ones: their entries are made by this, and split when it tries.
+ */
+static u64 leaf(const struct p2m *p, u64 pa, int level, unsigned int prot, enum memtype mt)
+{
+	if (level > 1 && p->fmt->large_no_exec)
+		prot &= ~(unsigned int)PROT_X;
+	return pt_leaf(p->fmt, pa, level, prot, mt);
+}
+
 /* The entry that child @i of the leaf or kind @e (at @level) has. */
 static u64 child_entry(const struct p2m *p, u64 e, int level, u64 i)
 {
 	if (!present(p, e))
 		return e;
 	e += i << (level_order(level - 1) + PAGE_SHIFT);
-	return level == 2 ? e & ~PT_LARGE : e;
+	if (level > 2)
+		return e;
+	if (p->fmt->large_no_exec)
+		e = (e & ~p->fmt->no_exec) | p->fmt->exec;
+	return e & ~PT_LARGE;
 }
 
 /* Replaces a leaf or a kind by a full table of the next level. Needs the pool. */
@@ -285,21 +301,24 @@ int p2m_map(struct p2m *p, u64 gfn, u32 frame, unsigned int order, unsigned int 
 	err = walk_split(p, gfn, level, &at);
 	if (err)
 		return err;
-	set_entry(p, &at, pt_leaf(p->fmt, (u64)frame << PAGE_SHIFT, level, prot, mt));
+	set_entry(p, &at, leaf(p, (u64)frame << PAGE_SHIFT, level, prot, mt));
 	return HV_OK;
 }
 
-/* Backs the EMPTY entry @at with a large page, if one is to be had scrubbed. */
-static bool populate_large(struct p2m *p, u64 gfn, unsigned int flags)
+/*
+ * Backs the EMPTY entry @at with a large page, if one is to be had scrubbed.
+ * Never out of the reserve: one fault would use up what is to serve hundreds.
+ */
+static bool populate_large(struct p2m *p, u64 gfn)
 {
 	u64 base = ALIGN_DOWN(gfn, 1UL << ORDER_2M);
 	struct pos at;
 	u32 frame;
 
-	if (frame_alloc_guest(&p->acct, base, ORDER_2M, flags | FRAME_CLEAN_ONLY, &frame))
+	if (frame_alloc_guest(&p->acct, base, ORDER_2M, FRAME_CLEAN_ONLY, &frame))
 		return false;
 	hv_assert(!walk_split(p, base, 2, &at));
-	set_entry(p, &at, pt_leaf(p->fmt, (u64)frame << PAGE_SHIFT, 2, PROT_RWX, MEMTYPE_WB));
+	set_entry(p, &at, leaf(p, (u64)frame << PAGE_SHIFT, 2, PROT_RWX, MEMTYPE_WB));
 	return true;
 }
 
@@ -321,7 +340,7 @@ int p2m_populate(struct p2m *p, u64 gfn, unsigned int max_order, unsigned int fl
 		err = p2m_prepare(p, flags);
 		if (err)
 			return err;
-		if (max_order >= ORDER_2M && populate_large(p, gfn, flags))
+		if (max_order >= ORDER_2M && populate_large(p, gfn))
 			return HV_OK;
 	}
 	err = frame_alloc_guest(&p->acct, gfn, ORDER_4K, flags, &frame);
@@ -564,6 +583,8 @@ int p2m_merge(struct p2m *p, u64 gfn, int level, struct frame_batch *b)
 	err = frame_merge_guest(entry_frame(first), order);
 	if (err)
 		return err;
+	if (p->fmt->large_no_exec)
+		first = (first & ~p->fmt->exec) | p->fmt->no_exec;
 	set_entry(p, &at, first | PT_LARGE);
 	hv_assert(!frame_retire_table(&p->acct, table, b));
 	return HV_OK;
@@ -577,6 +598,17 @@ int p2m_split(struct p2m *p, u64 gfn, unsigned int order)
 	if (!err)
 		err = p2m_prepare(p, 0);
 	return err ? err : walk_split(p, gfn, order_level(order), &at);
+}
+
+bool p2m_make_executable(struct p2m *p, u64 gfn, int *err)
+{
+	struct p2m_entry e = p2m_lookup(p, gfn);
+
+	*err = HV_OK;
+	if (!p->fmt->large_no_exec || e.kind != P2M_MAPPED || e.order == ORDER_4K)
+		return false;
+	*err = p2m_split(p, gfn, ORDER_4K);
+	return !*err;
 }
 
 int p2m_pin(struct p2m *p, u64 gfn, u32 *frame)

@@ -100,6 +100,13 @@ void p2m_destroy(struct p2m *p);
 /* Maps 512 contiguous leaves as one large one. HV_ESTATE if they are not. */
 int p2m_merge(struct p2m *p, u64 gfn, int level, struct frame_batch *b);
 
+/*
+ * Code is run in the large page over @gfn, and large pages are not executable:
+ * makes 4 KiB pages of it, which are.  True if it did; then a flush follows.
+ * HV_OK in *@err also where there is nothing to do; HV_ENOMEM, HV_EAGAIN.
+ */
+bool p2m_make_executable(struct p2m *p, u64 gfn, int *err);
+
 /* Cuts the leaf over @gfn down to @order. */
 int p2m_split(struct p2m *p, u64 gfn, unsigned int order);
 

@@ -25,7 +25,8 @@ struct pt_format {
 	u64 read, write, exec, no_exec; /* leaf permissions; no_exec where exec is negative logic */
 	u64 memtype[MEMTYPE_NR];	/* leaf bits */
 	u64 accessed, dirty;
-	bool gib_pages; /* 1 GiB leaves */
+	bool gib_pages;	    /* 1 GiB leaves */
+	bool large_no_exec; /* leaves above 4 KiB are not executable (iTLB multihit) */
 };
 
 #define PT_LARGE BIT(7)

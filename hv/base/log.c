@@ -30,6 +30,28 @@ void log_bust_lock(void)
 	log_state.busted = true;
 }
 
+bool log_is_busted(void)
+{
+	return log_state.busted;
+}
+
+u64 log_written(void)
+{
+	return atomic_load(&log_state.written);
+}
+
+u64 log_oldest(void)
+{
+	u64 end = log_written();
+
+	return end > LOG_RING_SIZE ? end - LOG_RING_SIZE : 0;
+}
+
+char log_byte(u64 at)
+{
+	return atomic_load(&log_state.ring[at % LOG_RING_SIZE]);
+}
+
 static void emit(const char *s, size_t len)
 {
 	if (!log_state.busted)

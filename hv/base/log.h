@@ -35,6 +35,17 @@ int log_error_at(const char *where, int err, const char *fmt, ...) __printf(3, 4
 /* From here on ignores the lock: for a panicking CPU, which may have held it. */
 void log_bust_lock(void);
 
+bool log_is_busted(void);
+
+/*
+ * The ring by position: bytes ever written, the oldest that is still there, and
+ * the byte at a position between them.  Without the lock: what is torn is torn
+ * for a moment, and log_written() has moved.
+ */
+u64 log_written(void);
+u64 log_oldest(void);
+char log_byte(u64 at);
+
 /* Copies the newest bytes of the ring, oldest first; returns how many. */
 size_t log_tail(char *buf, size_t size);
 

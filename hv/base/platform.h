@@ -47,6 +47,9 @@ void plat_idle(u64 deadline, const u32 *wake);
 /* Powers the machine off. */
 void plat_power_off(void) __attribute__((noreturn));
 
+/* Resets the machine, by the first way that works. */
+void plat_reboot(void) __attribute__((noreturn));
+
 /* Prints and stops the machine: for broken invariants of our own only. */
 void plat_panic(const char *fmt, ...) __printf(1, 2) __attribute__((noreturn));
 

@@ -207,6 +207,11 @@ static u64 xcr0_mask(void)
 	return fake_cpu.xcr0;
 }
 
+static u64 arch_capabilities(void)
+{
+	return fake_cpu.arch_capabilities;
+}
+
 const struct cpu_backend fake_backend = {
 	.name = "fake",
 	.hypercall_opcode = { 0x0f, 0x01, 0xc1 },
@@ -233,5 +238,6 @@ const struct cpu_backend fake_backend = {
 	.get_reg = get_reg,
 	.set_reg = set_reg,
 	.host_cpuid = host_cpuid,
+	.arch_capabilities = arch_capabilities,
 	.xcr0_mask = xcr0_mask,
 };

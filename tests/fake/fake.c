@@ -160,6 +160,12 @@ void plat_power_off(void)
 	abort();
 }
 
+void plat_reboot(void)
+{
+	fake.rebooted = true;
+	plat_power_off();
+}
+
 void plat_panic(const char *fmt, ...)
 {
 	va_list ap;

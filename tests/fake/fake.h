@@ -34,6 +34,7 @@ struct fake {
 	void (*on_idle)(u64 deadline, const u32 *wake);
 	jmp_buf power_off, panic;
 	bool power_off_armed, panic_armed;
+	bool rebooted; /* by what was to be a power off */
 	char panic_text[256];
 	char log[8192]; /* the newest lines */
 	size_t log_len;
@@ -105,11 +106,12 @@ struct fake_backend_state {
 	u32 cpuid[64][6]; /* leaf, sub, four registers */
 	u32 nr_cpuid;
 	u64 xcr0;
+	u64 arch_capabilities;
 };
 extern struct fake_backend_state fake_cpu;
 extern const struct cpu_backend fake_backend;
 extern struct pt_format ept_format;
-extern const struct pt_format npt_format;
+extern struct pt_format npt_format;
 
 void fake_backend_reset(const struct pt_format *fmt);
 void fake_play(const struct vmexit *e);

@@ -185,6 +185,57 @@ static int searcher(void)
 	return 0;
 }
 
+/* --- speculation controls: as CPUID says, each VM its own -------------------------------- */
+
+static u64 msr_new;
+
+static void write_new(void)
+{
+	bare_wrmsr(msr, msr_new);
+}
+
+static int catch_write(u32 number, u64 value)
+{
+	msr = number;
+	msr_new = value;
+	return bare_catch(write_new);
+}
+
+static int spec_ctrl(void)
+{
+	u64 mine = (u64)bare_arg_number("value", 0), bits = 0;
+	u32 r[4], seven = 0, amd = 0;
+
+	bare_cpuid(0, 0, r);
+	if (r[EAX] >= 7) {
+		bare_cpuid(7, 0, r);
+		seven = r[EDX];
+	}
+	bare_cpuid(0x80000008, 0, r);
+	amd = r[EBX];
+	bits |= seven & 1u << 26 || amd & 1u << 14 ? 1 : 0;
+	bits |= seven & 1u << 27 || amd & 1u << 15 ? 2 : 0;
+	bits |= seven & 1u << 31 || amd & 1u << 24 ? 4 : 0;
+	bare_printf("IA32_SPEC_CTRL bits %lx, ARCH_CAPABILITIES %s\n", bits,
+		    seven & 1u << 29 ? "there" : "not there");
+	msr = 0x10a;
+	CHECK_EQ(bare_catch(read_msr), seven & 1u << 29 ? -1 : 13);
+	msr = 0x48;
+	CHECK_EQ(bare_catch(read_msr), bits ? -1 : 13);
+	CHECK_EQ(catch_write(0x48, ~bits), 13);
+	CHECK_EQ(catch_write(0x49, 1), seven & 1u << 26 || amd & 1u << 12 ? -1 : 13);
+	CHECK_EQ(catch_write(0x10b, 1), seven & 1u << 28 ? -1 : 13);
+	if (!bits)
+		return 0;
+	CHECK_EQ(bare_rdmsr(0x48), 0); /* nobody's value but ours */
+	for (int i = 0; i < 40; i++) {
+		bare_wrmsr(0x48, mine & bits);
+		bare_sleep_us(500);
+		CHECK_EQ(bare_rdmsr(0x48), mine & bits);
+	}
+	return 0;
+}
+
 /* --- single-stepping: each instruction traps once, those that exit too ---------------- */
 
 static volatile u32 steps;
@@ -303,6 +354,7 @@ int bare_main(void)
 		{ "power-off", power_off },
 		{ "exit-42", exit_42 },
 		{ "single-step", single_step },
+		{ "spec-ctrl", spec_ctrl },
 		{ "spin", spin },
 		{ "stopper", stopper },
 		{ "no-memory-there", no_memory_there },

@@ -55,9 +55,18 @@ static bool wait_state(u32 vm, u32 state, u32 or_state)
 
 /* --- exhaustion ---------------------------------------------------------- */
 
+#define GO 77 /* pages; a balloon target that only the giver sets */
+
 /* Everybody touches all it has; whoever finds nothing left is paused, loses nothing. */
 static int toucher(void)
 {
+	struct aero_result r;
+
+	CHECK(bare_balloon_start());
+	do {
+		bare_sleep_us(1000);
+		bare_hypercall(AERO_CALL_POLL, 0, 0, 0, &r);
+	} while (r.target != GO);
 	CHECK(fill(8192, 3));
 	CHECK(verify(3));
 	bare_printf("touched %lu pages, all right\n", nr_owned);
@@ -73,6 +82,11 @@ static int giver(void)
 	CHECK(fill(3600, 1));
 	CHECK_EQ(bare_manage(AERO_CALL_RESTART, 1, 0, NULL), 0);
 	CHECK_EQ(bare_manage(AERO_CALL_RESTART, 2, 0, NULL), 0);
+	/* Both are there before either begins to eat what the other starts with. */
+	CHECK(wait_state(1, AERO_VM_RUNNING, AERO_VM_RUNNING));
+	CHECK(wait_state(2, AERO_VM_RUNNING, AERO_VM_RUNNING));
+	CHECK_EQ(bare_manage(AERO_CALL_SET_TARGET, 1, GO, NULL), 0);
+	CHECK_EQ(bare_manage(AERO_CALL_SET_TARGET, 2, GO, NULL), 0);
 	CHECK(wait_state(1, AERO_VM_WAITING, AERO_VM_WAITING));
 	CHECK(wait_state(2, AERO_VM_WAITING, AERO_VM_WAITING));
 	CHECK(verify(1));
@@ -274,6 +288,49 @@ static int victim(void)
 	}
 }
 
+/* --- code in pages that were data, in large pages of the host's if it has them ---------- */
+
+#define CODE_BLOCKS 4
+
+static u32 call(u64 page, u64 offset)
+{
+	return ((u32(*)(void))((u8 *)bare_ptr(page) + offset))();
+}
+
+/* mov $@value, %eax; ret */
+static void plant_code(u64 page, u64 offset, u32 value)
+{
+	volatile u8 *p = (u8 *)bare_ptr(page) + offset;
+
+	p[0] = 0xb8;
+	for (int i = 0; i < 4; i++)
+		p[1 + i] = (u8)(value >> 8 * i);
+	p[5] = 0xc3;
+}
+
+/* Everywhere in each 2 MiB block, written before it is run and again after. */
+static int code(void)
+{
+	u64 block[CODE_BLOCKS];
+
+	/* Large pages are made of memory that idle CPUs have scrubbed. */
+	for (int i = 0; i < 5000 && host_info().clean < 2 * CODE_BLOCKS * 512; i++)
+		bare_sleep_us(2000);
+	for (u32 i = 0; i < CODE_BLOCKS; i++) {
+		block[i] = bare_page_alloc(9);
+		CHECK(block[i]);
+		for (u64 at = 0; at < 512 * PAGE; at += 64 * PAGE + 64)
+			plant_code(block[i], at, (u32)(i << 24 | at));
+	}
+	for (u32 i = 0; i < CODE_BLOCKS; i++)
+		for (u64 at = 0; at < 512 * PAGE; at += 64 * PAGE + 64) {
+			CHECK_EQ(call(block[i], at), (u32)(i << 24 | at));
+			plant_code(block[i], at, ~(u32)at);
+			CHECK_EQ(call(block[i], at), ~(u32)at);
+		}
+	return 0;
+}
+
 int bare_main(void)
 {
 	static const struct test_case cases[] = {
@@ -287,6 +344,7 @@ int bare_main(void)
 		{ "reclaim", reclaim_under_writer },
 		{ "victim", victim },
 		{ "soak-up", soak_up },
+		{ "code", code },
 		{ NULL, NULL },
 	};
 

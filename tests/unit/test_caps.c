@@ -145,6 +145,26 @@ static void vtx_without_ept(void **state)
 	assert_non_null(vmx_caps_check(&m, &c));
 }
 
+/* IA32_FEATURE_CONTROL: 1 locked, 2 inside SMX, 4 outside. Other bits are other people's. */
+static void feature_control(void **state)
+{
+	u64 want;
+
+	(void)state;
+	assert_null(vmx_feature_control(0, &want));
+	assert_int_equal(want, 5);
+	assert_null(vmx_feature_control(0x40000, &want)); /* unlocked, with SGX's bit */
+	assert_int_equal(want, 0x40005);
+	assert_null(vmx_feature_control(5, &want));
+	assert_int_equal(want, 5);
+	assert_null(vmx_feature_control(0x100007, &want));
+	assert_int_equal(want, 0x100007);
+	assert_non_null(strstr(vmx_feature_control(1, &want), "locked VT-x off: enable"));
+	assert_int_equal(want, 1);
+	assert_non_null(strstr(vmx_feature_control(3, &want), "trusted launch"));
+	assert_int_equal(want, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -152,6 +172,7 @@ int main(void)
 		cmocka_unit_test(never_more_than_allowed),
 		cmocka_unit_test(each_missing_bit_has_words),
 		cmocka_unit_test(vtx_without_ept),
+		cmocka_unit_test(feature_control),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,6 +94,7 @@ static void everything(void **state)
 	assert_false(c.vm[1].control);
 	assert_true(parse(VM));
 	assert_int_equal(c.host.tax, 75);
+	assert_true(parse("\xef\xbb\xbf" VM)); /* a byte order mark */
 	assert_true(parse(VM "min = 0\n"));
 	assert_int_equal(c.vm[0].min, 0);
 }
@@ -143,6 +144,9 @@ static void errors_name_line_and_remedy(void **state)
 	(void)state;
 	refused("", "no [vm NAME] section");
 	refused("[host]\n", "no [vm NAME] section");
+	refused("\xef\xbb\xbf", "no [vm NAME] section");
+	refused("\xef\xbb", "line 1");
+	refused(VM "\xef\xbb\xbf[host]\n", "line 4"); /* only at the start */
 	refused("memory = 4M\n",
 		"line 1: a key before any section; start with [host] or [vm NAME]");
 	refused("\n\n[guest x]\n", "line 3: unknown section [guest x]; write [host] or [vm NAME]");
@@ -169,6 +173,121 @@ static void errors_name_line_and_remedy(void **state)
 	refused("[vm a]\nmemory = lots\n",
 		"line 2: \"lots\" is not a size; write for example memory = 64M");
 	refused("[vm a]\nmemory = 4M\n[x", "line 3: a section starts");
+}
+
+static void times(void **state)
+{
+	static const struct {
+		const char *text;
+		u64 ms;
+	} good[] = {
+		{ "0", 0 },
+		{ "0s", 0 },
+		{ "1ms", 1 },
+		{ "90s", 90000 },
+		{ "5m", 300000 },
+		{ "2h", 7200000 },
+		{ "8760h", 31536000000 },
+	};
+	static const char *const bad[] = { "",
+					   "s",
+					   "90",
+					   "9 s",
+					   "1.5s",
+					   "-1s",
+					   "1d",
+					   "1sm",
+					   "1S",
+					   "8761h",
+					   "99999999999999999999s",
+					   "18446744073709551615h" };
+	u64 ms;
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(good); i++) {
+		assert_true(config_parse_time(good[i].text, &ms));
+		assert_int_equal(ms, good[i].ms);
+	}
+	for (u32 i = 0; i < ARRAY_SIZE(bad); i++)
+		if (config_parse_time(bad[i], &ms))
+			fail_msg("\"%s\" was taken as %lu ms", bad[i], ms);
+	assert_true(parse("[host]\npages = 3s\n" VM));
+	assert_int_equal(c.host.pages_ms, 3000);
+	assert_true(parse("[host]\npages = 0\n" VM));
+	assert_int_equal(c.host.pages_ms, 0);
+	assert_true(parse(VM));
+	assert_int_equal(c.host.pages_ms, 10000);
+	refused("[host]\npages = 10\n" VM,
+		"line 2: \"10\" is not a time; write for example pages = 10s");
+	refused("[host]\npages = 2h\n" VM, "up to 3600s is possible");
+}
+
+static void timed_actions(void **state)
+{
+	static const struct {
+		const char *text, *words;
+	} bad[] = {
+		{ "at =", "at has no value" },
+		{ "at = soon status", "\"soon\" is not a time; write for example at = 90s status" },
+		{ "at = 90 status", "\"90\" is not a time" },
+		{ "at = 90s", "\"\" is no action; there are status, " },
+		{ "at = 90s explode a", "\"explode\" is no action; there are status, " },
+		{ "at = 90s stop",
+		  "stop needs the name of a VM; write for example at = 90s stop web1" },
+		{ "at = 90s stop b", "line 2: there is no VM \"b\"; a section [vm b] is missing" },
+		{ "at = 90s stop a 256", "a status is a number from 0 to 255, not \"256\"" },
+		{ "at = 90s stop a 1K", "a status is a number from 0 to 255, not \"1K\"" },
+		{ "at = 90s stop a 1 2", "\"2\" is too much: write at = TIME stop web1" },
+		{ "at = 90s status a", "\"a\" is too much: write at = TIME status" },
+		{ "at = 90s pause a 3", "\"3\" is too much: write at = TIME pause web1" },
+		{ "at = 90s target a",
+		  "target needs a value; write for example at = 90s target web1 64M" },
+		{ "at = 90s target a 64MB",
+		  "target takes a size, a multiple of 4K, or \"policy\", not \"64MB\"" },
+		{ "at = 90s min a policy", "min takes a size, a multiple of 4K, not \"policy\"" },
+		{ "at = 90s max a 4097", "max takes a size" },
+		{ "at = 90s min a 65M",
+		  "min is more than the memory of VM a; write 65536K or less" },
+		{ "at = 90s shares a 0", "shares are a number from 1 to 1000000, not \"0\"" },
+		{ "at = 90s shares a 1000001", "shares are a number" },
+		{ "at = 90s shares a many", "shares are a number" },
+		{ "at = 9000h status", "is not a time" },
+		{ "at = 90s stop a234567890123456789012345678901234567890",
+		  "stop needs the name of a VM" },
+	};
+	char text[4096] = "[host]\n";
+
+	(void)state;
+	assert_true(
+		parse("[host]\nat = 90s stop b\nat=500ms   target\ta  64M ; a comment\n"
+		      "at = 0s status\n" VM "[vm b]\nmemory = 32M\nkernel = k\n"
+		      "[host]\nat = 2h stop a 3\nat = 1m target b policy\nat = 3h shares b 7\n"));
+	assert_int_equal(c.nr_timed, 6);
+	assert_int_equal(c.timed[0].at_ms, 90000);
+	assert_int_equal(c.timed[0].kind, AT_STOP);
+	assert_int_equal(c.timed[0].vm_id, 1);
+	assert_int_equal(c.timed[0].value, 0);
+	assert_int_equal(c.timed[1].at_ms, 500);
+	assert_int_equal(c.timed[1].kind, AT_TARGET);
+	assert_int_equal(c.timed[1].vm_id, 0);
+	assert_int_equal(c.timed[1].value, MIB(64));
+	assert_false(c.timed[1].by_policy);
+	assert_int_equal(c.timed[2].kind, AT_STATUS);
+	assert_int_equal(c.timed[3].value, 3);
+	assert_true(c.timed[4].by_policy);
+	assert_int_equal(c.timed[5].value, 7);
+	for (u32 i = 0; i < ARRAY_SIZE(bad); i++) {
+		snprintf(text, sizeof(text), "[host]\n%s\n" VM, bad[i].text);
+		refused(text, bad[i].words);
+		assert_non_null(strstr(error, "line 2: "));
+	}
+	strcpy(text, "[host]\n");
+	for (u32 i = 0; i < MAX_TIMED; i++)
+		strcat(text, "at = 1s audit\n");
+	strcat(text, VM);
+	assert_true(parse(text));
+	strcat(text, "[host]\nat = 1s audit\n");
+	refused(text, "too many lines \"at\"; 32 are the most");
 }
 
 static void ranges(void **state)
@@ -254,7 +373,8 @@ static void not_text(void **state)
 static void fuzz(void **state)
 {
 	static const char good[] =
-		"[host]\nmemory = 256M\ntax = 3\n" VM "min = 1M\nshares = 7\nvcpus = 2\n"
+		"[host]\nmemory = 256M\ntax = 3\nat = 9s stop a 1\nat=1h min b 64K\n" VM
+		"min = 1M\nshares = 7\nvcpus = 2\n"
 		"module = m x\n[vm b]\nmemory=1G\nkernel=z\ncmdline = a # b\n";
 	static const char alphabet[] = "[]=\n\r\t #;09KMGvmab\0\xff";
 	u64 seed = 5, good_ones = 0;
@@ -304,6 +424,8 @@ int main(void)
 		cmocka_unit_test(everything),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(errors_name_line_and_remedy),
+		cmocka_unit_test(times),
+		cmocka_unit_test(timed_actions),
 		cmocka_unit_test(ranges),
 		cmocka_unit_test(too_much),
 		cmocka_unit_test(long_lines),

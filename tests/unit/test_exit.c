@@ -226,6 +226,87 @@ static void cpuid_by_policy(void **state)
 	assert_int_equal(cpuid_cr4_mask() & 1 << 13, 0); /* VMXE */
 }
 
+/* IA32_SPEC_CTRL: the bits that CPUID tells of, each vCPU its own; capabilities: as offered. */
+static void speculation_msrs(void **state)
+{
+	u32 host[][6] = {
+		{ 0, 0, 0x16, 0x756e6547, 0x6c65746e, 0x49656e69 },
+		{ 7, 0, 2, 0, 0, BIT(26) | BIT(29) },
+		{ 0x80000008, 0, 0x3027, 0, 0, 0 },
+	};
+
+	(void)state;
+	memcpy(fake_cpu.cpuid, host, sizeof(host));
+	fake_cpu.nr_cpuid = ARRAY_SIZE(host);
+	cpuid_init();
+	cpuid(7, 0);
+	assert_int_equal(v->gpr[GPR_RDX], BIT(26)); /* the host has no capabilities to show */
+	assert_false(msr(false, 0x10a, 0));
+	assert_true(msr(true, 0x48, 1));
+	assert_int_equal(v->spec_ctrl, 1);
+	assert_true(msr(false, 0x48, 0));
+	assert_int_equal(msr_value(), 1);
+	assert_int_equal(other->vcpus[0]->spec_ctrl, 0);
+	assert_false(msr(true, 0x48, 2)); /* STIBP, SSBD: not there */
+	assert_false(msr(true, 0x48, 4));
+	assert_false(msr(true, 0x48, BIT(32)));
+	assert_int_equal(v->spec_ctrl, 1);
+	fake_cpu.arch_capabilities = 0x6b;
+	cpuid_init();
+	cpuid(7, 0);
+	assert_int_equal(v->gpr[GPR_RDX], BIT(26) | BIT(29));
+	assert_true(msr(false, 0x10a, 0));
+	assert_int_equal(msr_value(), 0x6b);
+	assert_false(msr(true, 0x10a, 0));
+	/* AMD's bits */
+	fake_cpu.cpuid[1][5] = 0;
+	fake_cpu.cpuid[2][3] = 0xffffffff;
+	cpuid_init();
+	cpuid(0x80000008, 0);
+	assert_int_equal(v->gpr[GPR_RBX] & BIT(25), 0); /* VIRT_SSBD has an MSR of its own */
+	assert_int_equal(v->gpr[GPR_RBX] & BIT(12), BIT(12));
+	assert_true(msr(true, 0x48, 7));
+	assert_false(msr(true, 0x48, 0x80));
+	/* Neither */
+	fake_cpu.cpuid[2][3] = 0;
+	fake_cpu.arch_capabilities = 0;
+	cpuid_init();
+	assert_false(msr(false, 0x48, 0));
+	assert_false(msr(true, 0x48, 0));
+}
+
+/* Code in a large page on a CPU with the iTLB multihit flaw. */
+static void code_in_a_large_page(void **state)
+{
+	struct vmexit e = { .kind = EXIT_P2M_FAULT, .fault = { .gpa = GPA(MIB(4)) } };
+	u64 flush_gen;
+
+	while (frame_scrub_one())
+		;
+	ept_format.large_no_exec = true;
+	guest_touch(v, 1024);
+	assert_int_equal(p2m_lookup(&vm->p2m, 1024).order, ORDER_2M);
+	flush_gen = vm->p2m.flush_gen;
+	e.fault.exec = true;
+	exit_dispatch(v, &e);
+	assert_int_equal(p2m_lookup(&vm->p2m, 1024).order, ORDER_4K);
+	assert_int_equal(vm->exec_splits, 1);
+	assert_true(vm->p2m.flush_gen > flush_gen);
+	assert_int_equal(vm->state, VM_RUNNING);
+	flush_gen = vm->p2m.flush_gen;
+	exit_dispatch(v, &e); /* another vCPU was faster */
+	assert_int_equal(vm->exec_splits, 1);
+	assert_int_equal(vm->p2m.flush_gen, flush_gen);
+	assert_int_equal(vm->state, VM_RUNNING);
+	ept_format.large_no_exec = false;
+	setup(state);
+	while (frame_scrub_one())
+		;
+	guest_touch(v, 1024);
+	exit_dispatch(v, &e); /* nothing to split for */
+	assert_int_equal(p2m_lookup(&vm->p2m, 1024).order, ORDER_2M);
+}
+
 static void faults(void **state)
 {
 	struct vmexit e = { .kind = EXIT_P2M_FAULT };
@@ -289,8 +370,16 @@ static void apic_by_mmio(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(ports),	 T(exit_port), T(power_off),	   T(unknown_exits_stop_that_vm),
-		T(msrs),	 T(efer),      T(cpuid_by_policy), T(faults),
+		T(ports),
+		T(exit_port),
+		T(power_off),
+		T(unknown_exits_stop_that_vm),
+		T(msrs),
+		T(efer),
+		T(cpuid_by_policy),
+		T(faults),
+		T(speculation_msrs),
+		T(code_in_a_large_page),
 		T(apic_by_mmio),
 	};
 

@@ -206,6 +206,37 @@ static void failed_alloc_keeps_the_reserve(void **state)
 	assert_int_equal(frames_stats().reserved, 1024);
 }
 
+/* Half of what one has and another may have changes hands; the sum stays promised. */
+static void reserves_are_lent(void **state)
+{
+	struct frame_acct lender = { .owner = 1, .reserve_max = 9 }, other = { .owner = 2 };
+	u32 f;
+
+	(void)state;
+	machine(16);
+	frame_reserve_fill(&lender);
+	acct.reserve_max = 20;
+	assert_int_equal(frame_reserve_lend(&lender, &acct), 5);
+	assert_int_equal(lender.reserve, 4);
+	assert_int_equal(acct.reserve, 5);
+	assert_int_equal(frames_stats().reserved, 9);
+	assert_int_equal(frame_reserve_lend(&lender, &other), 0); /* ended: has no reserve */
+	acct.reserve_max = 6;
+	assert_int_equal(frame_reserve_lend(&lender, &acct), 1);
+	assert_int_equal(frame_reserve_lend(&lender, &acct), 0);
+	acct.reserve_max = 20;
+	assert_int_equal(frame_reserve_lend(&lender, &acct), 2);
+	assert_int_equal(frame_reserve_lend(&lender, &acct), 1);
+	assert_int_equal(frame_reserve_lend(&lender, &acct), 0);
+	assert_int_equal(frames_stats().reserved, 9);
+	for (u64 i = 0; i < 7; i++)
+		assert_int_equal(frame_alloc_guest(&other, i, 0, 0, &f), HV_OK);
+	for (u64 i = 0; i < 9; i++)
+		assert_int_equal(frame_alloc_guest(&acct, i, 0, FRAME_USE_RESERVE, &f), HV_OK);
+	assert_int_equal(frames_stats().reserved, 0);
+	assert_sum();
+}
+
 /* What an operation frees goes to the reserve of its VM first. */
 static void quarantine_refills_the_reserve(void **state)
 {
@@ -434,6 +465,39 @@ static void random_traffic(void **state)
 	assert_int_equal(frame_get(0)->order, 13);
 }
 
+/* A large machine's memory comes in pieces, with holes, while frames are in use. */
+static void pieces_that_come_later(void **state)
+{
+	u32 a, b;
+
+	(void)state;
+	fake_machine_at(0, 4096, 1);
+	memset(fake.table, 0, 4096 * sizeof(*fake.table));
+	frames_init(fake.table, 0);
+	assert_int_equal(frames_nr(), 0);
+	assert_null(frame_get(0));
+	frames_add(256, 256);
+	assert_int_equal(frames_nr(), 512);
+	assert_int_equal(frames_stats().total, 256);
+	assert_int_equal(frame_alloc_hv(8, &a), HV_OK);
+	assert_int_equal(a, 256);
+	/* Its neighbours are records now, but not memory, and then memory. */
+	frames_add(1024, 1024);
+	assert_int_equal(frames_nr(), 2048);
+	assert_int_equal(frame_get(600)->state, FRAME_ABSENT);
+	assert_int_equal(frame_free_hv(a), HV_OK);
+	assert_int_equal(frame_get(256)->order, 8);
+	frames_add(0, 256);
+	frames_add(512, 512);
+	frames_add(2048, 2048);
+	assert_int_equal(frame_get(0)->order, 12); /* all of it one block */
+	assert_int_equal(frames_stats().free_dirty, 4096);
+	assert_int_equal(frames_nr(), 4096);
+	assert_int_equal(frame_alloc_hv(12, &b), HV_OK);
+	assert_int_equal(b, 0);
+	assert_int_equal(frames_check(0, 4096), HV_OK);
+}
+
 #define T(f) cmocka_unit_test_teardown(f, teardown)
 
 int main(void)
@@ -447,6 +511,7 @@ int main(void)
 		T(split_and_merge),
 		T(reserves_are_kept),
 		T(failed_alloc_keeps_the_reserve),
+		T(reserves_are_lent),
 		T(quarantine_refills_the_reserve),
 		T(quarantine_waits_for_every_cpu),
 		T(again_only_while_in_quarantine),
@@ -456,6 +521,7 @@ int main(void)
 		T(pages_are_zero_and_come_back),
 		T(poisoned_frames_stay_out),
 		T(random_traffic),
+		T(pieces_that_come_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

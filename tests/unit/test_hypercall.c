@@ -109,6 +109,7 @@ static void host_and_vm_info(void **state)
 	assert_int_equal(h.nr_vms, 2);
 	assert_int_equal(h.total, frames_stats().total);
 	balloon_set_target(web, 99);
+	web->starts = 7;
 	assert_int_equal(guest_call(b, AERO_CALL_VM_INFO, 0, BUF + 4090, 0),
 			 AERO_OK); /* crosses a page */
 	assert_int_equal(guest_read(&boss->p2m, GPA(BUF + 4090), &i, sizeof(i)), HV_OK);
@@ -118,6 +119,7 @@ static void host_and_vm_info(void **state)
 	assert_int_equal(i.target, 99);
 	assert_int_equal(i.vcpus, 2);
 	assert_int_equal(i.resident, web->p2m.acct.resident);
+	assert_int_equal(i.starts, 7);
 	assert_int_equal(guest_call(b, AERO_CALL_VM_INFO, 2, BUF, 0), AERO_ERR_NOENT);
 	assert_int_equal(guest_call(b, AERO_CALL_VM_INFO, UINT64_MAX, BUF, 0), AERO_ERR_NOENT);
 	assert_int_equal(guest_call(b, AERO_CALL_VM_INFO, 1UL << 32, BUF, 0), AERO_ERR_NOENT);

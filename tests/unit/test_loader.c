@@ -332,6 +332,21 @@ static void machine_state(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* As FAT has it: names differ in more than case, but an exact one comes first. */
+static void names_of_files(void **state)
+{
+	(void)state;
+	image_add("guests/Kernel-1.ELF", "a", 1);
+	image_add("guests/kernel-1.elf", "b", 1);
+	assert_int_equal(image_find("guests/Kernel-1.ELF")->data[0], 'a');
+	assert_int_equal(image_find("guests/kernel-1.elf")->data[0], 'b');
+	assert_int_equal(image_find("GUESTS/KERNEL-1.elf")->data[0], 'a');
+	assert_null(image_find("guests/kernel-1.el"));
+	assert_null(image_find("guests/kernel-1.elff"));
+	assert_null(image_find("guests/kernel-\x11.elf"));
+	assert_null(image_find(""));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -344,6 +359,7 @@ int main(void)
 		T(information_and_modules),
 		T(out_of_memory),
 		T(machine_state),
+		cmocka_unit_test(names_of_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

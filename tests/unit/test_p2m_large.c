@@ -91,6 +91,22 @@ static void gib_leaf_splits_and_merges(void **state)
 	}
 }
 
+/* A reserve serves faults one page at a time, however many frames are clean. */
+static void reserve_gives_no_large_page(void **state)
+{
+	enum p2m_kind k;
+
+	(void)state;
+	scrub_all();
+	p.acct.reserve_max = frames_available();
+	frame_reserve_fill(&p.acct);
+	assert_true(p.acct.reserve > 2000);
+	assert_int_equal(p2m_populate(&p, 1024, ORDER_2M, FRAME_USE_RESERVE, &k), HV_OK);
+	assert_int_equal(p.acct.resident, 1);
+	assert_int_equal(p2m_lookup(&p, 1024).order, ORDER_4K);
+	tables_check(&p);
+}
+
 static void reset_is_bounded_and_resumes(void **state)
 {
 	u64 gfn = 0, steps = 0, last = 0;
@@ -162,6 +178,82 @@ static void teardown_leaves_nothing(void **state)
 	assert_int_equal(frames_stats().free_dirty + frames_stats().free_clean, free_before);
 }
 
+static bool executable(u64 gfn)
+{
+	u64 e = *tables_entry(&p, gfn, &(int){ 0 });
+
+	return p.fmt->exec ? e & p.fmt->exec : !(e & p.fmt->no_exec);
+}
+
+/* iTLB multihit: whatever way a large page comes about, code does not run in it. */
+static void large_pages_without_code(void **state)
+{
+	struct pt_format fmt = *(const struct pt_format *)*state;
+	int err;
+
+	scrub_all();
+	populate(512, ORDER_2M);
+	assert_true(executable(512)); /* a CPU without the flaw */
+	assert_false(p2m_make_executable(&p, 512, &err));
+	assert_int_equal(err, HV_OK);
+	assert_int_equal(p2m_lookup(&p, 512).order, ORDER_2M);
+
+	fmt.large_no_exec = true;
+	p.fmt = &fmt;
+	populate(1024, ORDER_2M);
+	populate(4096, ORDER_4K);
+	assert_int_equal(p2m_lookup(&p, 1024).order, ORDER_2M);
+	assert_false(executable(1024));
+	assert_true(p2m_lookup(&p, 1024).writable);
+	assert_true(executable(4096));
+	assert_false(p2m_make_executable(&p, 4096, &err)); /* nothing to do */
+	assert_false(p2m_make_executable(&p, 9000, &err)); /* not there at all */
+	assert_int_equal(err, HV_OK);
+	assert_true(p2m_make_executable(&p, 1024 + 5, &err));
+	assert_int_equal(p2m_lookup(&p, 1024).order, ORDER_4K);
+	for (u64 g = 1024; g < 1024 + 512; g++)
+		assert_true(executable(g) && p2m_lookup(&p, g).writable);
+	tables_check(&p);
+	assert_int_equal(p2m_merge(&p, 1024, 2, &b), HV_OK); /* large again, and so without */
+	assert_false(executable(1024));
+	commit();
+	tables_check(&p);
+	/* No table to split with: said, and nothing has changed. */
+	populate(2048, ORDER_2M);
+	while (p.pool_count)
+		p.pool_count--;
+	for (u32 f; !frame_alloc_hv(0, &f);)
+		;
+	assert_false(p2m_make_executable(&p, 2048, &err));
+	assert_int_equal(err, HV_ENOMEM);
+	assert_int_equal(p2m_lookup(&p, 2048).order, ORDER_2M);
+	p.fmt = *state;
+}
+
+/* 1 GiB: cut down to where the code is, and only there. */
+static void gib_page_without_code(void **state)
+{
+	struct pt_format fmt = *(const struct pt_format *)*state;
+	int err;
+	u32 f;
+
+	fake_machine_at(1u << ORDER_1G, (1u << ORDER_1G) + 1024, 2);
+	fmt.large_no_exec = fmt.gib_pages = true;
+	assert_int_equal(p2m_init(&p, &fmt, 5, TOP), HV_OK);
+	assert_int_equal(p2m_set_range(&p, 0, TOP, P2M_EMPTY), HV_OK);
+	assert_int_equal(p2m_prepare(&p, 0), HV_OK);
+	assert_int_equal(frame_alloc_guest(&p.acct, 0, ORDER_1G, 0, &f), HV_OK);
+	assert_int_equal(p2m_map(&p, 0, f, ORDER_1G, PROT_RWX, MEMTYPE_WB), HV_OK);
+	assert_false(executable(0));
+	assert_true(p2m_make_executable(&p, 512 * 3 + 7, &err));
+	assert_int_equal(p2m_lookup(&p, 512 * 3).order, ORDER_4K);
+	assert_true(executable(512 * 3 + 7));
+	assert_int_equal(p2m_lookup(&p, 512 * 4).order, ORDER_2M);
+	assert_false(executable(512 * 4));
+	tables_check(&p);
+	p.fmt = *state;
+}
+
 #define BOTH(f)                                                      \
 	{ #f " (EPT)", f, setup, teardown, &ept_format },            \
 	{                                                            \
@@ -174,8 +266,11 @@ int main(void)
 		BOTH(merge_and_split),
 		BOTH(one_gib_leaves),
 		BOTH(gib_leaf_splits_and_merges),
+		BOTH(reserve_gives_no_large_page),
 		BOTH(reset_is_bounded_and_resumes),
 		BOTH(teardown_leaves_nothing),
+		BOTH(large_pages_without_code),
+		BOTH(gib_page_without_code),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,7 +31,7 @@ test_balloon_SRCS := $(GUEST)
 test_hypercall_SRCS := $(GUEST)
 test_guestmem_SRCS := $(test_p2m_SRCS)
 test_policy_SRCS := hv/policy.c
-test_config_SRCS := hv/config.c hv/base/format.c
+test_config_SRCS := hv/config.c hv/timed_parse.c hv/base/format.c
 test_lapic_SRCS := $(GUEST)
 test_insn_SRCS := $(FAKE) $(FRAMES) hv/insn.c
 test_insn_zydis_SRCS := $(FAKE) $(FRAMES) hv/insn.c
@@ -41,14 +41,30 @@ test_emulate_SRCS := $(GUEST) tests/fake/record.c
 test_emulate_LDFLAGS := $(WRAP)
 test_gwalk_SRCS := $(GUEST)
 test_caps_SRCS := arch/x86_64/vmx/caps.c
+test_svm_SRCS := arch/x86_64/svm/caps.c arch/x86_64/svm/check.c arch/x86_64/svm/decode.c
+test_vulns_SRCS := arch/x86_64/cpu/vulns.c
+test_mtrr_SRCS := $(FAKE) $(FRAMES) arch/x86_64/cpu/mtrr.c
+test_boot_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_uart.c boot/boot_info.c boot/multiboot.c \
+	boot/consoles.c
+test_pci_SRCS := $(FAKE) $(FRAMES) arch/x86_64/cpu/pci.c
+test_serial_SRCS := $(FAKE) $(FRAMES) arch/x86_64/cpu/serial.c
 test_loader_SRCS := $(GUEST)
 test_sched_SRCS := $(GUEST)
 test_shootdown_SRCS := $(GUEST)
 test_exit_SRCS := $(GUEST)
+test_fb_SRCS := arch/x86_64/cpu/fb.c
+test_fb_OBJS := $(BUILD)/font.o
+test_screen_SRCS := $(GUEST)
+test_timed_SRCS := $(GUEST)
+test_power_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/boot_info.c boot/multiboot.c boot/acpi_uart.c
 test_driver_SRCS := guest-driver/balloon_core.c $(FAKE) $(FRAMES)
+test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave.c boot/multiboot.c \
+	boot/boot_info.c boot/acpi.c boot/acpi_uart.c
+$(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem balloon hypercall policy config \
-	exit lapic insn insn_zydis insn_cpu emulate gwalk caps loader sched shootdown driver
+	exit lapic insn insn_zydis insn_cpu emulate gwalk caps svm vulns loader sched shootdown \
+	driver efi mtrr boot pci serial fb screen timed power
 
 # --- how ---
 unit_objs = $(patsubst %.c,$(UNIT)/obj/%.o,tests/unit/test_$(1).c $(test_$(1)_SRCS)) $(test_$(1)_OBJS)

@@ -78,14 +78,16 @@ int apic_init(void)
 
 	if (!(one.d & BIT(9)))
 		return log_error(HV_ENODEV, "no local APIC: enable it in the firmware setup");
-	apic.x2 = one.c & BIT(21);
+	/* Firmware may have left x2APIC on: there is no way back that keeps the APIC enabled. */
+	apic.x2 = one.c & BIT(21) || base & APIC_BASE_EXTD;
 	apic.deadline_mode = one.c & BIT(24);
 	if (!apic.x2) {
 		apic.mmio = paging_map_mmio(HPA(base & 0xffffff000UL), PAGE_SIZE, PAGING_UC);
 		if (!apic.mmio)
 			return HV_ENOMEM;
 	}
-	log_line("apic: %s, timer %s", apic.x2 ? "x2APIC" : "xAPIC",
+	log_line("apic: %s%s, timer %s", apic.x2 ? "x2APIC" : "xAPIC",
+		 base & APIC_BASE_EXTD ? " left on by the firmware" : "",
 		 apic.deadline_mode ? "by TSC deadline" : "one-shot");
 	return HV_OK;
 }
@@ -119,14 +121,19 @@ void apic_send_ipi(u32 dest, u8 vector)
 	icr_write(dest, vector | ICR_ASSERT);
 }
 
-void apic_send_init(u32 dest)
+void apic_init_others(void)
 {
-	icr_write(dest, ICR_INIT | ICR_ASSERT);
+	icr_write(0, ICR_INIT | ICR_ASSERT | ICR_ALL_BUT_SELF);
 }
 
-void apic_send_startup(u32 dest, u8 page)
+void apic_startup_others(u8 page)
 {
-	icr_write(dest, ICR_STARTUP | ICR_ASSERT | page);
+	icr_write(0, ICR_STARTUP | ICR_ASSERT | ICR_ALL_BUT_SELF | page);
+}
+
+u32 apic_id_max(void)
+{
+	return apic.x2 ? UINT32_MAX - 1 : 254;
 }
 
 void apic_nmi_others(void)

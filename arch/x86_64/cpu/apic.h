@@ -13,9 +13,13 @@ u32 apic_id(void);
 void apic_eoi(void);
 
 void apic_send_ipi(u32 apic_id, u8 vector);
-void apic_send_init(u32 apic_id);
-void apic_send_startup(u32 apic_id, u8 page);
+/* To all other CPUs of the machine, known or not. */
+void apic_init_others(void);
+void apic_startup_others(u8 page);
 void apic_nmi_others(void);
+
+/* The largest id that an IPI reaches. */
+u32 apic_id_max(void);
 
 /* Interrupt VECTOR_TIMER at TSC @deadline; 0 disarms. */
 void apic_timer_set(u64 deadline);

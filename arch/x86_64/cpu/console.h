@@ -1,14 +1,41 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The host's own consoles: serial port and VGA text. */
+/* The host's own consoles: serial port, VGA text, keyboard. Pixels are in fb.h. */
 #ifndef ARCH_CPU_CONSOLE_H
 #define ARCH_CPU_CONSOLE_H
 
-#include <hv/base/types.h>
+#include <hv/screen.h>
 
-/* COM1 at 115200 8N1, polled; silent if no UART answers. */
-void serial_init(void);
+/* A 16550 and the like. */
+struct serial_port {
+	u64 base; /* port or physical address; 0: none */
+	bool mmio;
+	u8 stride; /* bytes from one register to the next */
+	u8 width;  /* bytes of an access: 1, 2 or 4 */
+	u32 baud;  /* 0: leave it as the firmware set it */
+	u32 clock; /* Hz; 0: 1,843,200 */
+};
 
-/* 80x25 text at 0xb8000; @in_text_mode is what the loader said of the screen. */
-void vga_init(bool in_text_mode);
+/*
+ * Makes it a console, 8N1, polled; false if no UART answers there, or one
+ * already is.  Memory-mapped ones only once the final page tables are there.
+ * What was logged before, the port gets first.  @from: who named it.
+ */
+bool serial_open(const struct serial_port *port, const char *from);
+
+/* The first of COM1 to COM4 that answers. */
+bool serial_open_com(void);
+
+/* 80x25 text at 0xb8000, for a machine that is in that mode; NULL without memory. */
+const struct screen_face *vga_init(void);
+
+/*
+ * Looks for the keyboard controller; without one, a line in the log says why.
+ * @absent: the firmware says that there is none.
+ */
+void i8042_init(bool absent);
+bool i8042_present(void);
+
+/* The next scan code of set 1, or -1. Never waits. */
+int i8042_read(void);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/guestregs.h>
+#include <arch/x86_64/cpu/mitigate.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <hv/base/err.h>
 #include <hv/base/log.h>
@@ -20,7 +21,11 @@ static struct {
 	unsigned int order;
 } host;
 
-const u32 guest_own_msrs[GUEST_OWN_MSRS] = {
+#define GUEST_SWITCHED_MSRS 11
+#define GUEST_COMMANDS 2 /* added by guestregs_probe() where the CPU has them */
+
+u32 nr_guest_own_msrs;
+u32 guest_own_msrs[] = {
 	MSR_FS_BASE,
 	MSR_GS_BASE,
 	MSR_KERNEL_GS_BASE,
@@ -32,6 +37,7 @@ const u32 guest_own_msrs[GUEST_OWN_MSRS] = {
 	MSR_IA32_SYSENTER_ESP,
 	MSR_IA32_SYSENTER_EIP,
 	MSR_TSC_AUX,
+	[GUEST_SWITCHED_MSRS + GUEST_COMMANDS - 1] = 0,
 };
 
 static const u32 msrs[GMSR_NR] = {
@@ -60,6 +66,11 @@ void guestregs_probe(void)
 	}
 	while (PAGE_SIZE << host.order < host.size)
 		host.order++;
+	nr_guest_own_msrs = GUEST_SWITCHED_MSRS;
+	if (mitigations.has_ibpb)
+		guest_own_msrs[nr_guest_own_msrs++] = MSR_IA32_PRED_CMD;
+	if (mitigations.has_flush_cmd)
+		guest_own_msrs[nr_guest_own_msrs++] = MSR_IA32_FLUSH_CMD;
 	log_line("cpu: extended state %s, %u bytes a vCPU, XCR0 mask %lx",
 		 host.xsave ? "by XSAVE" : "by FXSAVE", host.size, host.mask);
 }

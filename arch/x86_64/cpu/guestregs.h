@@ -12,10 +12,10 @@
 
 /*
  * MSRs that a guest reads and writes without an exit, on both back ends: each is
- * switched, by the hardware's own means or here.
+ * switched, by the hardware's own means or here, or is a command without a state.
  */
-#define GUEST_OWN_MSRS 11
-extern const u32 guest_own_msrs[GUEST_OWN_MSRS];
+extern u32 guest_own_msrs[];
+extern u32 nr_guest_own_msrs;
 
 enum { GMSR_STAR, GMSR_LSTAR, GMSR_CSTAR, GMSR_FMASK, GMSR_KERNEL_GS, GMSR_TSC_AUX, GMSR_NR };
 

@@ -34,6 +34,18 @@ mb2:	.long 0xe85250d6
 	.align 8
 	.short 6, 0
 	.long 8
+	/*
+	 * A screen of pixels, if there is one (flag 1: optional); text will do.  Multiboot 1
+	 * has no "if there is one": a loader that cannot set modes would refuse us.
+	 */
+	.align 8
+	.short 4, 1
+	.long 12
+	.long 2				/* text is supported, nothing required */
+	.align 8
+	.short 5, 1
+	.long 20
+	.long 1024, 768, 32
 	/* end */
 	.align 8
 	.short 0, 0
@@ -49,6 +61,9 @@ _start:
 	mov $PHYS(boot_stack_top), %esp
 	mov %eax, %ebp			/* loader's magic */
 	mov %ebx, %esi			/* loader's information */
+	rdtsc
+	mov %eax, PHYS(boot_tsc)
+	mov %edx, PHYS(boot_tsc) + 4
 
 	/* Long mode and NX are not negotiable. */
 	mov $0x80000000, %eax
@@ -157,19 +172,7 @@ msg_no_long_mode:
 msg_no_nx:
 	.asciz "Aerostat: this CPU or its firmware hides NX (execute disable). Enable it in the firmware setup.\r\n"
 
-	.section .data
-	.align 8
-	.globl boot_gdt
-boot_gdt:
-	.quad 0
-	.quad 0x00af9a000000ffff	/* 64-bit code */
-	.quad 0x00cf92000000ffff	/* data */
-boot_gdt_end:
-	.globl boot_gdt_ptr
-boot_gdt_ptr:
-	.short boot_gdt_end - boot_gdt - 1
-	.quad PHYS(boot_gdt)
-
+	.section .data.tables, "aw"
 	.align 4096
 boot_pml4:
 	.quad PHYS(boot_low_pdpt) + PTE_P + PTE_W
@@ -177,11 +180,11 @@ boot_pml4:
 	.quad PHYS(boot_direct_pdpt) + PTE_P + PTE_W
 	.fill 254, 8, 0
 	.quad PHYS(boot_high_pdpt) + PTE_P + PTE_W
+	/* One table for both ends: entry 0 is for the bottom, 510 for the top. */
 boot_low_pdpt:
-	.quad PHYS(boot_image_pd) + PTE_P + PTE_W
-	.fill 511, 8, 0
 boot_high_pdpt:
-	.fill 510, 8, 0
+	.quad PHYS(boot_image_pd) + PTE_P + PTE_W
+	.fill 509, 8, 0
 	.quad PHYS(boot_image_pd) + PTE_P + PTE_W
 	.quad 0
 boot_image_pd:
@@ -193,6 +196,23 @@ boot_direct_pdpt:
 	.quad PHYS(boot_direct_pd) + 0x2000 + PTE_P + PTE_W
 	.quad PHYS(boot_direct_pd) + 0x3000 + PTE_P + PTE_W
 	.fill 508, 8, 0
+
+	.section .data
+	.section .data.gdt, "aw"
+	.align 8
+	.globl boot_tsc
+boot_tsc:
+	.quad 0
+	.globl boot_gdt
+boot_gdt:
+	.quad 0
+	.quad 0x00af9a000000ffff	/* 64-bit code */
+	.quad 0x00cf92000000ffff	/* data */
+boot_gdt_end:
+	.globl boot_gdt_ptr
+boot_gdt_ptr:
+	.short boot_gdt_end - boot_gdt - 1
+	.quad PHYS(boot_gdt)
 
 	.section .bss
 	.align 4096

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* SDM: "Machine-Check Architecture". No emulator raises one: this file is proven by reading only. */
+/* SDM: "Machine-Check Architecture". QEMU's monitor raises one in an idle CPU: tests/run/screen. */
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/mce.h>
 #include <hv/base/log.h>

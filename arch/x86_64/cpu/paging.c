@@ -117,24 +117,69 @@ static bool has_gib_pages(void)
 	return cpuid(0x80000001, 0).d & BIT(26);
 }
 
-static int map_range(u64 pa, u64 end)
+int paging_map_range(u64 va, hpa_t at, u64 bytes)
 {
-	while (pa < end) {
-		int level = 1;
-		u64 *e, size;
+	u64 pa = at.v, end = pa + bytes;
 
-		if (!(pa & (MIB(2) - 1)) && end - pa >= MIB(2))
+	while (pa < end) {
+		u64 both = pa | va, size, *e;
+		int level = 1;
+
+		if (!(both & (MIB(2) - 1)) && end - pa >= MIB(2))
 			level = 2;
-		if (!(pa & (GIB(1) - 1)) && end - pa >= GIB(1) && has_gib_pages())
+		if (!(both & (GIB(1) - 1)) && end - pa >= GIB(1) && has_gib_pages())
 			level = 3;
 		size = PAGE_SIZE << (9 * (level - 1));
-		e = entry_for(VA_DIRECT + pa, level);
+		e = entry_for(va, level);
 		if (!e)
 			return HV_ENOMEM;
-		*e = pa | pte_flags(PAGING_W) | (level > 1 ? PTE_PS : 0);
-		pa += size;
+		do { /* to the end of this table; a larger page cannot begin before it */
+			*e++ = pa | pte_flags(PAGING_W) | (level > 1 ? PTE_PS : 0);
+			pa += size;
+			va += size;
+		} while ((u64)e & PAGE_MASK && end - pa >= size);
 	}
 	return HV_OK;
+}
+
+/* Every absent entry of [va, end) in @t at @level becomes what @hole has for that level. */
+static void fill(u64 *t, int level, u64 va, u64 end, const u64 hole[])
+{
+	u64 size = PAGE_SIZE << (9 * (level - 1)), next;
+
+	for (; va < end; va = next) {
+		u64 *e = &t[va >> (12 + 9 * (level - 1)) & 511];
+
+		next = min(ALIGN_DOWN(va, size) + size, end);
+		if (!(*e & PTE_P))
+			*e = hole[level];
+		else if (level > 1 && !(*e & PTE_PS))
+			fill(plat_ptr(HPA(*e & PTE_ADDR)), level - 1, va, next, hole);
+	}
+}
+
+int paging_fill_holes(u64 va, u64 end)
+{
+	u64 hole[4], *t = new_table(), *e = entry_for(va, 3);
+
+	if (!t || !e)
+		return HV_ENOMEM;
+	hole[1] = table_pa(t) | pte_flags(0); /* zeroes, read-only */
+	for (int level = 2; level < 4; level++) {
+		t = new_table();
+		if (!t)
+			return HV_ENOMEM;
+		for (int i = 0; i < 512; i++)
+			t[i] = hole[level - 1];
+		hole[level] = table_pa(t) | PTE_P | PTE_W;
+	}
+	fill(plat_ptr(HPA(root[va >> 39 & 511] & PTE_ADDR)), 3, va, end, hole);
+	return HV_OK;
+}
+
+static int map_range(u64 pa, u64 end)
+{
+	return paging_map_range(VA_DIRECT + pa, HPA(pa), end - pa);
 }
 
 int paging_map_direct(hpa_t start, hpa_t end)

@@ -21,6 +21,15 @@ int paging_init(void);
 /* Adds [start, end) of RAM to the direct map, with the largest pages possible. */
 int paging_map_direct(hpa_t start, hpa_t end);
 
+/* Maps @bytes of data at @va, 2 MiB or 1 GiB at a time where both addresses allow it. HV_ENOMEM. */
+int paging_map_range(u64 va, hpa_t pa, u64 bytes);
+
+/*
+ * Whatever is not mapped in [va, end) reads as zero from now on, for three
+ * pages in all.  @va begins a top-level entry.  HV_ENOMEM.
+ */
+int paging_fill_holes(u64 va, u64 end);
+
 /* Maps @pages 4 KiB pages at @va. HV_ENOMEM. */
 int paging_map(u64 va, hpa_t pa, u64 pages, unsigned int flags);
 

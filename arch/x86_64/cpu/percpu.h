@@ -5,6 +5,8 @@
 
 #include <hv/base/platform.h>
 
+struct vm;
+
 struct tss {
 	u32 reserved0;
 	u64 rsp[3];
@@ -31,7 +33,8 @@ struct cpu {
 	void *stack_top;
 	struct tss tss;
 	u64 gdt[5];
-	void *backend; /* what the VMX or SVM back end keeps per CPU */
+	void *backend;		  /* what the VMX or SVM back end keeps per CPU */
+	const struct vm *last_vm; /* that ran here; may have ended */
 };
 
 extern struct cpu *cpus[MAX_CPUS];

@@ -2,8 +2,8 @@
 /* hv/base/platform.h on hardware. */
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/cpu/mitigate.h>
 #include <arch/x86_64/cpu/percpu.h>
-#include <arch/x86_64/cpu/power.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/cpu/trap.h>
 #include <hv/base/atomic.h>
@@ -55,40 +55,8 @@ void host_interrupt(u32 vector)
 void plat_idle(u64 deadline, const u32 *wake)
 {
 	apic_timer_set(deadline);
+	mitigate_idle();
 	/* A kick that comes after this check is taken right behind STI. */
 	if (!atomic_load_seq(wake))
 		asm volatile("sti; hlt; cli" ::: "memory");
-}
-
-static struct power_info power;
-
-void power_init(const struct power_info *info)
-{
-	power = *info;
-}
-
-void power_end_bochs(void)
-{
-	for (const char *s = "Shutdown"; *s; s++)
-		outb(0x8900, (u8)*s);
-}
-
-void power_try_off(void)
-{
-	if (power.pm1a_control)
-		outw(power.pm1a_control, (u16)(power.s5_type_a << 10 | 1 << 13));
-	if (power.pm1b_control)
-		outw(power.pm1b_control, (u16)(power.s5_type_b << 10 | 1 << 13));
-	power_end_bochs();
-}
-
-void plat_power_off(void)
-{
-	log_line("power off");
-	power_try_off();
-	for (u64 end = rdtsc() + 2000 * plat_tsc_khz(); rdtsc() < end;)
-		cpu_pause(); /* it takes its time */
-	log_line("the machine does not power off by ACPI: it is safe to switch it off now");
-	for (;;)
-		asm volatile("cli; hlt");
 }

@@ -10,8 +10,13 @@
 #define APIC_BASE_EN (1 << 11)
 #define MSR_IA32_FEATURE_CONTROL 0x3a
 #define FEATURE_CONTROL_LOCKED (1 << 0)
-#define FEATURE_CONTROL_VMX (1 << 2) /* outside SMX */
+#define FEATURE_CONTROL_VMX_SMX (1 << 1) /* only inside SMX */
+#define FEATURE_CONTROL_VMX (1 << 2)	 /* outside SMX */
+#define MSR_IA32_SPEC_CTRL 0x48
+#define MSR_IA32_PRED_CMD 0x49
 #define MSR_IA32_BIOS_SIGN_ID 0x8b
+#define MSR_IA32_ARCH_CAPABILITIES 0x10a
+#define MSR_IA32_FLUSH_CMD 0x10b
 #define MSR_IA32_SYSENTER_CS 0x174
 #define MSR_IA32_SYSENTER_ESP 0x175
 #define MSR_IA32_SYSENTER_EIP 0x176
@@ -27,6 +32,7 @@
 #define EFER_LMA (1 << 10)
 #define EFER_NXE (1 << 11)
 #define EFER_SVME (1 << 12)
+#define EFER_AUTO_IBRS (1 << 21)
 #define MSR_STAR 0xc0000081
 #define MSR_LSTAR 0xc0000082
 #define MSR_CSTAR 0xc0000083
@@ -35,6 +41,9 @@
 #define MSR_GS_BASE 0xc0000101
 #define MSR_KERNEL_GS_BASE 0xc0000102
 #define MSR_TSC_AUX 0xc0000103
+#define MSR_VM_CR 0xc0010114
+#define VM_CR_LOCK (1 << 3)
+#define VM_CR_SVMDIS (1 << 4)
 
 #define CR0_PE (1UL << 0)
 #define CR0_MP (1UL << 1)
@@ -80,6 +89,7 @@
 #define VA_DIRECT 0xffff800000000000
 #define VA_MMIO 0xffffc00000000000
 #define VA_STACKS 0xffffd00000000000
+#define VA_FRAMES 0xffffe00000000000
 #define VA_IMAGE 0xffffffff80000000
 
 #endif

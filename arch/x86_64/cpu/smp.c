@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* SDM: "Multiple-Processor (MP) Initialization"; one CPU at a time. */
+/* SDM: "Multiple-Processor (MP) Initialization"; by broadcast, all CPUs in parallel. */
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/paging.h>
@@ -11,25 +11,47 @@
 #include <hv/base/string.h>
 #include <mm/epoch.h>
 
-/* Conventional memory below 640 KiB that is nobody's: we never use the first MiB as RAM. */
-#define TRAMPOLINE 0x8000
+#define INIT_US 10000	   /* from INIT to the first SIPI */
+#define SIPI_US 1000	   /* to the second, for those that are not up */
+#define GIVE_UP_US 1000000 /* emulated CPUs are threads, and on a busy machine some are slow */
+#define POLL_US 1000
 
 extern u8 trampoline_start[], trampoline_end[];
 
-/* Filled in for the trampoline, which finds it at the end of its page. */
+/* At the end of the trampoline's page, which is written to through the direct map only. */
 struct trampoline_args {
 	u64 cr3;
-	u64 stack;
 	u64 entry;
-	u64 cpu;
+	u64 cpus;
+	u64 taken; /* bit per slot: by the CPU, or by us, for it has come too late */
+	u32 ids[MAX_CPUS];
 };
+_Static_assert(sizeof(struct trampoline_args) == 288, "trampoline.S");
+_Static_assert(offsetof(struct cpu, stack_top) == 32, "trampoline.S");
 
-static u32 nr_online = 1;
+/* Slots with a record; a CPU that never comes up counts as idle for good. */
+static u32 nr_cpus = 1;
 static void (*ap_entry)(void);
+static hpa_t trampoline;
+
+static struct {
+	enum { SMP_INIT, SMP_SIPI, SMP_WAIT, SMP_DONE } stage;
+	u64 next; /* when the stage ends */
+} smp = { .stage = SMP_DONE };
 
 u32 plat_nr_cpus(void)
 {
-	return atomic_load(&nr_online);
+	return nr_cpus;
+}
+
+static struct trampoline_args *args(void)
+{
+	return plat_ptr(HPA(trampoline.v + PAGE_SIZE - sizeof(struct trampoline_args)));
+}
+
+static u64 us(u64 n)
+{
+	return n * plat_tsc_khz() / 1000;
 }
 
 static void ap_main(struct cpu *c)
@@ -37,78 +59,121 @@ static void ap_main(struct cpu *c)
 	paging_activate();
 	percpu_load(c);
 	apic_enable();
+	c->apic_id = apic_id(); /* what IPIs go by */
 	epoch_cpu_online(c->id);
 	atomic_store_seq(&c->online, 1);
 	ap_entry();
 }
 
-static void wait_us(u64 us)
-{
-	u64 end = rdtsc() + us * plat_tsc_khz() / 1000;
-
-	while (rdtsc() < end)
-		cpu_pause();
-}
-
-static bool wait_online(struct cpu *c, u64 us)
-{
-	u64 end = rdtsc() + us * plat_tsc_khz() / 1000;
-
-	while (rdtsc() < end) {
-		if (atomic_load_acquire(&c->online))
-			return true;
-		cpu_pause();
-	}
-	return false;
-}
-
-static bool start_one(u32 apic)
-{
-	u32 id = nr_online;
-	struct trampoline_args *args = plat_ptr(HPA(TRAMPOLINE + PAGE_SIZE - sizeof(*args)));
-
-	if (percpu_create(id, apic))
-		return false;
-	*args = (struct trampoline_args){
-		.cr3 = paging_root().v,
-		.stack = (u64)cpus[id]->stack_top,
-		.entry = (u64)ap_main,
-		.cpu = (u64)cpus[id],
-	};
-	apic_send_init(apic);
-	wait_us(200);
-	apic_send_startup(apic, TRAMPOLINE >> PAGE_SHIFT);
-	if (!wait_online(cpus[id], 1000)) {
-		apic_send_startup(apic, TRAMPOLINE >> PAGE_SHIFT);
-		if (!wait_online(cpus[id], 100000)) {
-			apic_send_init(apic); /* so that it does not come up later, on this stack */
-			return false;
-		}
-	}
-	atomic_add(&nr_online, 1);
-	return true;
-}
-
-void smp_start(const u32 *apic_ids, u32 count, void (*entry)(void))
+/* A record and a slot for each CPU that we can have. */
+static void make_slots(const u32 *apic_ids, u32 count)
 {
 	u32 self = apic_id();
 
-	ap_entry = entry;
-	memcpy(plat_ptr(HPA(TRAMPOLINE)), trampoline_start,
-	       (size_t)(trampoline_end - trampoline_start));
-	if (paging_map_trampoline(HPA(TRAMPOLINE)))
-		return;
+	args()->ids[0] = self;
 	for (u32 i = 0; i < count; i++) {
-		if (apic_ids[i] == self)
+		u32 id = apic_ids[i];
+
+		if (id == self)
 			continue;
-		if (nr_online == MAX_CPUS) {
+		if (id > apic_id_max()) {
+			log_line("smp: the CPU with APIC id %u is out of reach without x2APIC", id);
+		} else if (nr_cpus == MAX_CPUS) {
 			log_line("smp: only the first %u CPUs are used", MAX_CPUS);
-			break;
+			return;
+		} else if (percpu_create(nr_cpus, id)) {
+			log_line("smp: too little memory for more than %u CPUs", nr_cpus);
+			return;
+		} else {
+			args()->ids[nr_cpus++] = id;
 		}
-		if (!start_one(apic_ids[i]))
-			log_line("smp: the CPU with APIC id %u does not start; going on without it",
-				 apic_ids[i]);
 	}
-	paging_unmap_low();
-	log_line("smp: %u CPU%s online", nr_online, nr_online > 1 ? "s" : "");
+}
+
+void smp_start(const u32 *apic_ids, u32 count, hpa_t page, void (*entry)(void))
+{
+	if (!page.v) {
+		log_line("smp: no free page below 640 KiB, where other CPUs start: one CPU only");
+		return;
+	}
+	ap_entry = entry;
+	trampoline = page;
+	memcpy(plat_ptr(page), trampoline_start, (size_t)(trampoline_end - trampoline_start));
+	*args() = (struct trampoline_args){
+		.cr3 = paging_root().v,
+		.entry = (u64)ap_main,
+		.cpus = (u64)cpus,
+	};
+	memset(args()->ids, 0xff, sizeof(args()->ids)); /* nobody's */
+	make_slots(apic_ids, count);
+	if (nr_cpus == 1 || paging_map_trampoline(page)) {
+		log_line("smp: 1 CPU online");
+		return;
+	}
+	apic_init_others();
+	smp.stage = SMP_INIT;
+	smp.next = rdtsc() + us(INIT_US);
+}
+
+static u32 count_online(void)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < nr_cpus; i++)
+		n += atomic_load_acquire(&cpus[i]->online);
+	return n;
+}
+
+/* Closes the slots of CPUs that are not here; false if one is on its way through the trampoline. */
+static bool give_up(void)
+{
+	bool none = true;
+
+	for (u32 i = 1; i < nr_cpus; i++) {
+		if (atomic_load_acquire(&cpus[i]->online))
+			continue;
+		if (__atomic_fetch_or(&args()->taken, BIT(i), __ATOMIC_SEQ_CST) & BIT(i))
+			none = false;
+		else
+			log_line("smp: the CPU with APIC id %u does not start; going on without it",
+				 cpus[i]->apic_id);
+	}
+	return none;
+}
+
+static u64 finish(bool unmap)
+{
+	u32 online = count_online();
+
+	smp.stage = SMP_DONE;
+	if (unmap)
+		paging_unmap_low();
+	log_line("smp: %u CPUs online", online);
+	return UINT64_MAX;
+}
+
+u64 smp_poll(u64 now)
+{
+	if (smp.stage == SMP_DONE)
+		return UINT64_MAX;
+	if (count_online() == nr_cpus)
+		return finish(true);
+	/* "All but self" must not be said by any other than the boot CPU. */
+	if (now < smp.next || plat_cpu())
+		return now + us(POLL_US);
+	switch (smp.stage) {
+	case SMP_INIT:
+		apic_startup_others((u8)(trampoline.v >> PAGE_SHIFT));
+		smp.stage = SMP_SIPI;
+		smp.next = now + us(SIPI_US);
+		break;
+	case SMP_SIPI: /* those that have started ignore it */
+		apic_startup_others((u8)(trampoline.v >> PAGE_SHIFT));
+		smp.stage = SMP_WAIT;
+		smp.next = now + us(GIVE_UP_US);
+		break;
+	default:
+		return finish(give_up());
+	}
+	return min(smp.next, now + us(POLL_US));
 }

@@ -5,9 +5,18 @@
 #include <hv/base/types.h>
 
 /*
- * Starts the other CPUs with INIT-SIPI-SIPI; each calls @entry on its own
- * stack and never returns.  One that does not answer is named and left out.
+ * Begins to start the other CPUs, all at once, and returns: they come up while
+ * the boot CPU goes on, and each calls @entry on its own stack, never to
+ * return.  CPUs that are not in the list, which a broadcast wakes as well,
+ * stay parked in real mode.
+ * They begin in @page, RAM below 640 KiB that is theirs from now on; 0: there is none.
  */
-void smp_start(const u32 *apic_ids, u32 count, void (*entry)(void));
+void smp_start(const u32 *apic_ids, u32 count, hpa_t page, void (*entry)(void));
+
+/*
+ * What is next, if it is time; returns when (TSC) to call again, UINT64_MAX
+ * when all are up or given up, which the log says.  One CPU at a time.
+ */
+u64 smp_poll(u64 now);
 
 #endif

@@ -1,14 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where an AP starts: real mode at the start of a page below 1 MiB, straight
- * to long mode on the final page tables, which map this page 1:1 for a moment.
- * Arguments are at the end of the page (struct trampoline_args).
+ * Where the other CPUs start, all at once: real mode at the start of a page
+ * below 1 MiB.  One that finds itself in the list of smp.c, and is the first
+ * to take that slot, goes straight to long mode on the final page tables,
+ * which map this page 1:1 for a while.  All others stay here for good: the
+ * page is never used for anything else, and an NMI finds a table of its own.
+ * It is wherever smp_start() put it; all who come write the same addresses
+ * into it.  Arguments are at its end (struct trampoline_args).
  */
 #include "regs.h"
 
 #define OFF(sym) ((sym) - trampoline_start)
-#define BASE 0x8000
-#define ARGS (BASE + 4096 - 32)
+#define ARGS (4096 - 288)
+#define ARG_CR3 (ARGS + 0)
+#define ARG_ENTRY (ARGS + 8)
+#define ARG_CPUS (ARGS + 16)
+#define ARG_TAKEN (ARGS + 24)
+#define ARG_IDS (ARGS + 32)
+#define CPU_STACK_TOP 32
 
 	.section .rodata
 	.align 16
@@ -17,12 +26,48 @@
 trampoline_start:
 	cli
 	cld
-	xor %ax, %ax
+	mov %cs, %ax
 	mov %ax, %ds
-	lgdtl BASE + OFF(tramp_gdt_ptr)
+	mov %ax, OFF(tramp_idt) + 2
+	mov %ax, OFF(tramp_idt) + 6
+	mov %ax, OFF(tramp_idt) + 10
+	movzwl %ax, %edi
+	shl $4, %edi			/* the page */
+	lea OFF(tramp_idt)(%edi), %eax
+	mov %eax, OFF(tramp_idt_ptr) + 2
+	lidtl OFF(tramp_idt_ptr)
+	/* Which CPU is this? Leaf 0xb has all bits, where it has any. */
+	xor %eax, %eax
+	cpuid
+	cmp $0xb, %eax
+	jb 1f
+	mov $0xb, %eax
+	xor %ecx, %ecx
+	cpuid
+	test %ebx, %ebx
+	jnz 2f
+1:	mov $1, %eax
+	cpuid
+	mov %ebx, %edx
+	shr $24, %edx
+2:	mov $1, %esi			/* slot 0 is the boot CPU's */
+3:	cmp %edx, ARG_IDS(, %esi, 4)
+	je 4f
+	inc %esi
+	cmp $64, %esi
+	jb 3b
+park:	hlt
+	jmp park
+4:	lock btsl %esi, ARG_TAKEN
+	jc park
+	lea OFF(tramp_gdt)(%edi), %eax
+	mov %eax, OFF(tramp_gdt_ptr) + 2
+	lea OFF(tramp64)(%edi), %eax
+	mov %eax, OFF(tramp64_ptr)
+	lgdtl OFF(tramp_gdt_ptr)
 	mov $CR4_PAE, %eax
 	mov %eax, %cr4
-	mov ARGS, %eax
+	mov ARG_CR3, %eax
 	mov %eax, %cr3
 	mov $MSR_EFER, %ecx
 	rdmsr
@@ -30,7 +75,9 @@ trampoline_start:
 	wrmsr
 	mov $(CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE), %eax
 	mov %eax, %cr0
-	ljmpl $SEL_CODE, $(BASE + OFF(tramp64))
+	ljmpl *OFF(tramp64_ptr)
+tramp_nmi:
+	iretw
 
 	.code64
 tramp64:
@@ -38,10 +85,14 @@ tramp64:
 	mov %eax, %ds
 	mov %eax, %es
 	mov %eax, %ss
-	mov ARGS + 8, %rsp
-	mov ARGS + 24, %rdi
+	mov %edi, %edi			/* upper halves are undefined after real mode */
+	mov %esi, %esi
+	mov ARG_ENTRY(%rdi), %rax
+	mov ARG_CPUS(%rdi), %rdi
+	mov (%rdi, %rsi, 8), %rdi
+	mov CPU_STACK_TOP(%rdi), %rsp
 	xor %ebp, %ebp
-	call *ARGS + 16
+	call *%rax
 1:	hlt
 	jmp 1b
 
@@ -52,7 +103,17 @@ tramp_gdt:
 	.quad 0x00cf93000000ffff
 tramp_gdt_ptr:
 	.short 23
-	.long BASE + OFF(tramp_gdt)
+	.long 0
+tramp64_ptr:
+	.long 0
+	.short SEL_CODE
+tramp_idt:				/* real mode: vectors 0 to 2 */
+	.rept 3
+	.short OFF(tramp_nmi), 0
+	.endr
+tramp_idt_ptr:
+	.short 11
+	.long 0
 trampoline_end:
 
 	.section .note.GNU-stack, "", @progbits

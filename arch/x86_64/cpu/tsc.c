@@ -15,6 +15,7 @@
 
 static u64 khz;
 static u64 start;
+u64 tsc_calibration;
 
 static u64 measure_pm(u16 port)
 {
@@ -69,14 +70,15 @@ static u64 from_cpuid(void)
 
 void tsc_init(u16 pm_port)
 {
-	u64 said = from_cpuid(), measured = pm_port ? measure_pm(pm_port) : 0;
+	u64 said = from_cpuid(), before = rdtsc(), measured = pm_port ? measure_pm(pm_port) : 0;
 	const char *source = "ACPI PM timer";
 
-	start = rdtsc();
 	if (!measured) {
 		measured = measure_pit();
 		source = "PIT";
 	}
+	start = rdtsc();
+	tsc_calibration = start - before;
 	khz = measured;
 	if (said && (!measured || (said > measured / 100 * 98 && said < measured / 100 * 102))) {
 		khz = said;

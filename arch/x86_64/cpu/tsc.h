@@ -10,4 +10,7 @@
  */
 void tsc_init(u16 pm_port);
 
+/* TSC at our entry point, and how much of it the measuring in tsc_init() took. */
+extern u64 boot_tsc, tsc_calibration;
+
 #endif

@@ -4,6 +4,7 @@
  * where it is there.  Pure.  APM volume 2: "Enabling SVM", volume 3:
  * "Function 8000_000Ah: SVM Features".
  */
+#include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/svm/svm.h>
 
 #define EDX_NESTED_PAGING BIT(0)

@@ -106,6 +106,7 @@ enum svm_action svm_decode(const struct vmcb *b, const struct svm_caps *caps, st
 {
 	const struct row *r = find((u32)b->exit_code);
 
+	asm("" : "+r"(r)); /* or gcc computes the row's address anew for each field */
 	e->kind = r->kind;
 	e->length = r->length;
 	if (caps->nrip && r->length && b->nrip)

@@ -8,6 +8,8 @@
  * set long before VMRUN, because the shadow of an STI right before it leaks
  * into the guest on some CPUs.
  */
+#include <arch/x86_64/cpu/guest_exit.inc>
+
 #define RCX 8
 #define RDX 16
 #define RBX 24
@@ -42,7 +44,7 @@ svm_enter:
 	mov (8 * 14)(%rdi), %r14
 	mov (8 * 15)(%rdi), %r15
 	mov RDI(%rdi), %rdi
-	vmrun
+	ENTER_GUEST vmrun
 	cli
 	mov (%rsp), %rax		/* the gpr array; the guest's RAX is in the VMCB */
 	mov %rdi, RDI(%rax)
@@ -60,12 +62,6 @@ svm_enter:
 	mov %r14, (8 * 14)(%rax)
 	mov %r15, (8 * 15)(%rax)
 	pop %rdi
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbx
-	pop %rbp
-	ret
+	RETURN_FROM_GUEST %rdi
 
 	.section .note.GNU-stack, "", @progbits

@@ -13,6 +13,7 @@
  */
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/cpu/mitigate.h>
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/svm/backend.h>
@@ -76,6 +77,7 @@ static int svm_probe(void)
 	missing = svm_caps_check(&c, &svm_caps);
 	if (missing)
 		return log_error(HV_ENODEV, "svm: %s", missing);
+	npt_format.large_no_exec = mitigations.no_exec_large;
 	npt_format.gib_pages = c.gib;
 	log_line("svm: NPT%s, %u ASIDs%s%s%s%s%s", c.gib ? " with 1 GiB pages" : "",
 		 svm_caps.nr_asids, svm_caps.nrip ? ", NRIP save" : "",
@@ -186,6 +188,7 @@ static void svm_vcpu_load(struct vcpu *v)
 {
 	struct svm_vcpu *x = svm_of(v);
 
+	mitigate_vcpu_load(v);
 	asm volatile("clgi" ::: "memory");
 	svm_registers_load(v);
 	guestregs_load(&x->regs);
@@ -306,8 +309,12 @@ static void svm_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 
 	if (v->advance)
 		retire(v);
-	if (unlikely(x->nmi_window || x->irq_window))
-		deadline = open_windows(v, deadline);
+	if (unlikely(x->before_entry)) {
+		if (x->mitigate)
+			mitigate_entry(v);
+		if (x->irq_window || x->nmi_window)
+			deadline = open_windows(v, deadline);
+	}
 	if (unlikely(cpu->timer_armed != deadline) && !arm_timer(deadline)) {
 		e->kind = EXIT_PREEMPT;
 		return;
@@ -333,16 +340,6 @@ static void svm_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 	svm_handle_exit(v, e, action);
 	if (e->kind == EXIT_ENTRY_FAILED)
 		c->last_asid = svm_caps.nr_asids - 1; /* a flush that was due has not happened */
-}
-
-static void host_cpuid(u32 leaf, u32 sub, u32 regs[4])
-{
-	struct cpuid_regs r = cpuid(leaf, sub);
-
-	regs[0] = r.a;
-	regs[1] = r.b;
-	regs[2] = r.c;
-	regs[3] = r.d;
 }
 
 const struct cpu_backend svm_backend = {
@@ -371,6 +368,7 @@ const struct cpu_backend svm_backend = {
 	.set_state = svm_set_state,
 	.get_reg = svm_get_reg,
 	.set_reg = svm_set_reg,
-	.host_cpuid = host_cpuid,
+	.host_cpuid = mitigate_host_cpuid,
+	.arch_capabilities = mitigate_guest_arch_caps,
 	.xcr0_mask = guestregs_xcr0_mask,
 };

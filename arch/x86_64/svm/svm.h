@@ -45,11 +45,18 @@ struct svm_vcpu {
 	u64 generation; /* that its ASID is from; 0: it needs another */
 	u64 gs_base;	/* the guest's, while the vCPU is loaded: the CPU has ours */
 	u64 pat;
-	u32 clean;	 /* parts of the VMCB that have not changed since the last entry */
-	bool irq_window; /* exit as soon as an interrupt could be taken */
+	u32 clean; /* parts of the VMCB that have not changed since the last entry */
+	union {
+		struct {
+			bool irq_window; /* exit as soon as an interrupt could be taken */
+			bool nmi_window; /* tell when nmi_masked changes */
+			bool mitigate;	 /* mitigate_entries; here for one test less */
+			bool unused;
+		};
+		u32 before_entry; /* any of them */
+	};
 	u64 shadow_rip;	 /* where the guest was last seen in the shadow of STI or MOV SS */
 	bool nmi_masked; /* an NMI handler runs: its IRET is intercepted */
-	bool nmi_window; /* tell when that changes */
 	bool iret_pending;
 	u64 iret_rip; /* of the IRET that was intercepted and may not be done yet */
 	struct guestregs regs;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a fresh VMCB holds, and the two permission maps that all VMs share. */
-#include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/cpu/mitigate.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/svm/svm.h>
-#include <hv/base/platform.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
 #include <hv/vm.h>
@@ -38,7 +37,7 @@ int svm_maps_init(void)
 		return HV_ENOMEM;
 	memset(io_map, 0xff, PAGE_SIZE << IO_MAP_ORDER);
 	memset(msr_map, 0xff, PAGE_SIZE << MSR_MAP_ORDER);
-	for (u32 i = 0; i < GUEST_OWN_MSRS; i++)
+	for (u32 i = 0; i < nr_guest_own_msrs; i++)
 		allow_msr(guest_own_msrs[i]);
 	return HV_OK;
 }
@@ -81,6 +80,7 @@ void svm_vmcb_init(struct vcpu *v)
 	b->g_pat = ALL_WRITE_BACK;
 	x->pat = 0x0007040600070406; /* as after reset; what the guest reads */
 	x->shadow_rip = UINT64_MAX;
+	x->mitigate = mitigate_entries;
 	b->dr6 = 0xffff0ff0;
 	b->dr7 = 0x400;
 	b->rflags = 2;

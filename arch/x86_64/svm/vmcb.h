@@ -219,9 +219,6 @@ enum vmexit_code {
 #define NPF_FETCH BIT(4)
 #define MOV_CR_DECODED BIT(63)
 
-#define MSR_VM_CR 0xc0010114
-#define VM_CR_LOCK BIT(3)
-#define VM_CR_SVMDIS BIT(4)
 #define MSR_VM_HSAVE_PA 0xc0010117
 
 #endif

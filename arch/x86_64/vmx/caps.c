@@ -4,6 +4,7 @@
  * values of the capability MSRs in, controls out, so host tests can feed it
  * any CPU.  SDM: "VMX Capability Reporting Facility".
  */
+#include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/vmx/vmx.h>
 
 struct need {
@@ -55,6 +56,18 @@ static const struct need entry_needs[] = {
 	{ ENTRY_LOAD_DEBUG, "loading debug controls at entry" },
 	{ 0, NULL },
 };
+
+const char *vmx_feature_control(u64 now, u64 *want)
+{
+	*want = now;
+	if (!(now & FEATURE_CONTROL_LOCKED))
+		*want |= FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMX;
+	if (*want & FEATURE_CONTROL_VMX)
+		return NULL;
+	if (now & FEATURE_CONTROL_VMX_SMX)
+		return "the firmware allows VT-x only after a trusted launch (TXT): disable that in its setup and switch the machine off and on";
+	return "the firmware has locked VT-x off: enable \"Virtualization Technology\" in its setup and switch the machine off and on";
+}
 
 /* Bits of @window (interrupt and NMI windows) are needed but start switched off. */
 static const char *choose(u64 msr, const struct need *needs, u32 optional, u32 start_off, u32 *out)

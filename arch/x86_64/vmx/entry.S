@@ -6,6 +6,8 @@
  * vmx_exit_entry after an exit, with our RSP from the VMCS.  Only registers
  * that C expects to survive a call are saved.
  */
+#include <arch/x86_64/cpu/guest_exit.inc>
+
 #define VMCS_HOST_RSP 0x6c14
 #define RAX 0
 #define RCX 8
@@ -45,9 +47,9 @@ vmx_enter:
 	mov (8 * 15)(%rdi), %r15
 	mov RDI(%rdi), %rdi
 	jz 1f
-	vmresume
+	ENTER_GUEST vmresume
 	jmp 2f
-1:	vmlaunch
+1:	ENTER_GUEST vmlaunch
 2:	/* The entry did not happen. CF: no current VMCS; ZF: see the error field. */
 	mov $1, %eax
 	mov $2, %ecx
@@ -75,12 +77,6 @@ vmx_exit_entry:
 	pop %rax
 	mov %rax, RDI(%rdi)
 	xor %eax, %eax
-3:	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbx
-	pop %rbp
-	ret
+3:	RETURN_FROM_GUEST %rdi
 
 	.section .note.GNU-stack, "", @progbits

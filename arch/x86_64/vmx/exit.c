@@ -14,7 +14,7 @@ struct reason {
 	enum vmexit_kind kind;
 	bool length; /* the instruction length is valid */
 	bool qualification;
-	bool vectoring; /* may interrupt the delivery of an event */
+	bool vectoring; /* may interrupt the delivery of an event; these have a qualification */
 	decode_fn decode;
 };
 
@@ -233,13 +233,15 @@ void vmx_decode_exit(struct vcpu *v, struct vmexit *e)
 		e->raw.name = "unknown";
 		return;
 	}
+	asm("" : "+r"(r)); /* or gcc computes the row's address anew for each field */
 	e->kind = r->kind;
 	if (r->length)
 		e->length = (u8)vmread(VMCS_EXIT_LENGTH);
-	if (r->qualification)
+	if (r->qualification) {
 		qualification = vmread(VMCS_EXIT_QUALIFICATION);
-	if (r->vectoring)
-		reinject();
+		if (r->vectoring)
+			reinject();
+	}
 	if (r->decode) {
 		r->decode(v, e, qualification);
 	} else if (unlikely(e->kind == EXIT_UNKNOWN || e->kind == EXIT_ENTRY_FAILED)) {

@@ -39,7 +39,7 @@ static void allow_msr(u32 msr, bool write)
 static void msr_bitmap_init(void)
 {
 	memset(vmx_msr_bitmap, 0xff, PAGE_SIZE);
-	for (u32 i = 0; i < GUEST_OWN_MSRS; i++)
+	for (u32 i = 0; i < nr_guest_own_msrs; i++)
 		allow_msr(guest_own_msrs[i], true);
 	allow_msr(MSR_IA32_TSC, false);
 	allow_msr(MSR_EFER, false);

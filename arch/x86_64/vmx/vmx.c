@@ -5,6 +5,7 @@
  * so no CPU ever has to clear another's.
  */
 #include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/cpu/mitigate.h>
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/vmx/backend.h>
@@ -77,20 +78,21 @@ static int vmx_probe(void)
 {
 	struct vmx_msrs m = { 0 };
 	const char *missing;
-	u64 feature;
+	u64 feature, want;
 
 	if (!(cpuid(1, 0).c & BIT(5)))
 		return HV_ENOENT; /* boot/main.c says so, if no other back end fits */
-	feature = rdmsr(MSR_IA32_FEATURE_CONTROL);
-	if (feature & FEATURE_CONTROL_LOCKED && !(feature & FEATURE_CONTROL_VMX))
-		return log_error(
-			HV_ENODEV,
-			"vmx: the firmware has locked VT-x off: enable \"Virtualization Technology\" in its setup and switch the machine off and on");
+	rdmsr_safe(MSR_IA32_FEATURE_CONTROL, &feature);
+	missing = vmx_feature_control(feature, &want);
+	if (missing)
+		return log_error(HV_ENODEV, "vmx: %s", missing);
+	log_line("vmx: the firmware left VT-x %s", want == feature ? "on" : "unlocked: locked on");
 	read_msrs(&m);
 	missing = vmx_caps_check(&m, &vmx_caps);
 	if (missing)
 		return log_error(HV_ENODEV, "vmx: this CPU's VT-x lacks %s; Aerostat needs it",
 				 missing);
+	ept_format.large_no_exec = mitigations.no_exec_large;
 	ept_format.gib_pages = vmx_caps.ept_vpid & EPT_CAP_1G;
 	if (!vmx_caps.ept_ad)
 		ept_format.accessed = ept_format.dirty = 0;
@@ -102,14 +104,16 @@ static int vmx_probe(void)
 
 static int vmx_cpu_enable(void)
 {
-	u64 feature = rdmsr(MSR_IA32_FEATURE_CONTROL);
+	u64 feature, want;
 	u32 *region;
 
-	if (!(feature & FEATURE_CONTROL_LOCKED))
-		wrmsr(MSR_IA32_FEATURE_CONTROL,
-		      feature | FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMX);
-	else if (!(feature & FEATURE_CONTROL_VMX))
-		return log_error(HV_ENODEV, "vmx: locked off on CPU %u only", plat_cpu());
+	rdmsr_safe(MSR_IA32_FEATURE_CONTROL, &feature);
+	if (vmx_feature_control(feature, &want) ||
+	    (want != feature && !wrmsr_safe(MSR_IA32_FEATURE_CONTROL, want)))
+		return log_error(
+			HV_ENODEV,
+			"vmx: locked off on CPU %u only, which is not used; update the firmware",
+			plat_cpu());
 	region = frame_alloc_pages(0);
 	if (!region)
 		return HV_ENOMEM;
@@ -177,6 +181,7 @@ static void vmx_vcpu_load(struct vcpu *v)
 {
 	struct vmx_vcpu *x = vmx_of(v);
 
+	mitigate_vcpu_load(v);
 	vmcs_load(x->vmcs_pa);
 	if (v->last_cpu != plat_cpu())
 		vmx_vmcs_load_host();
@@ -235,6 +240,8 @@ static void vmx_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 	vmwrite(VMCS_PREEMPTION_TIMER, min(ticks, (u64)UINT32_MAX));
 	if (v->advance)
 		retire(v);
+	if (unlikely(mitigate_entries))
+		mitigate_entry(v);
 	how = vmx_enter(v->gpr, x->launched);
 	if (unlikely(how)) {
 		entry_failed(v, e, how);
@@ -246,19 +253,14 @@ static void vmx_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 
 static void host_cpuid(u32 leaf, u32 sub, u32 regs[4])
 {
-	struct cpuid_regs r = cpuid(leaf, sub);
-
+	mitigate_host_cpuid(leaf, sub, regs);
 	/* What our controls do not let a guest execute, it must not be told of. */
 	if (leaf == 7 && !(vmx_caps.cpu2 & CPU2_INVPCID))
-		r.b &= ~(u32)BIT(10);
+		regs[1] &= ~(u32)BIT(10);
 	if (leaf == 7 && !(vmx_caps.cpu2 & CPU2_RDTSCP))
-		r.c &= ~(u32)BIT(22);
+		regs[2] &= ~(u32)BIT(22);
 	if (leaf == 0x80000001 && !(vmx_caps.cpu2 & CPU2_RDTSCP))
-		r.d &= ~(u32)BIT(27);
-	regs[0] = r.a;
-	regs[1] = r.b;
-	regs[2] = r.c;
-	regs[3] = r.d;
+		regs[3] &= ~(u32)BIT(27);
 }
 
 const struct cpu_backend vmx_backend = {
@@ -288,5 +290,6 @@ const struct cpu_backend vmx_backend = {
 	.get_reg = vmx_get_reg,
 	.set_reg = vmx_set_reg,
 	.host_cpuid = host_cpuid,
+	.arch_capabilities = mitigate_guest_arch_caps,
 	.xcr0_mask = guestregs_xcr0_mask,
 };

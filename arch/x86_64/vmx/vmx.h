@@ -24,6 +24,12 @@ struct vmx_msrs {
 	u64 cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
 };
 
+/*
+ * Pure: what IA32_FEATURE_CONTROL must become for VMXON to work; as it is where the
+ * firmware has locked it.  NULL, or in plain words why it never will.
+ */
+const char *vmx_feature_control(u64 now, u64 *want);
+
 /* Pure: fills @caps; returns NULL, or in plain words what is missing. */
 const char *vmx_caps_check(const struct vmx_msrs *m, struct vmx_caps *caps);
 

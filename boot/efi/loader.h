@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The parts of the UEFI loader that talk to the firmware. */
+#ifndef BOOT_EFI_LOADER_H
+#define BOOT_EFI_LOADER_H
+
+#include <efi.h>
+
+#include <boot/efi/info.h>
+#include <hv/base/types.h>
+
+/* What entry of the firmware's we were given; set first of all. */
+extern EFI_HANDLE firmware_image;
+extern EFI_SYSTEM_TABLE *firmware;
+
+/* --- say.c: the screen, or the serial port where firmware mirrors it there --- */
+
+/* A line of at most 600 characters, in ASCII. */
+void say(const char *fmt, ...) __printf(1, 2);
+/* Says it, waits for a key or a minute, and hands back to the firmware. */
+void give_up(const char *fmt, ...) __printf(1, 2) __attribute__((noreturn));
+/* A few words for a status that firmware returned. */
+const char *status_text(EFI_STATUS status);
+
+/* --- memory.c --- */
+
+/*
+ * Takes memory below 4 GiB and outside of [hole_start, hole_end), bytes.  It stays
+ * ours if we reach the hypervisor, and is given back by memory_free_all().
+ * 0: there is not so much.
+ */
+u64 memory_take(u64 bytes, EFI_MEMORY_TYPE type);
+void memory_set_hole(u64 start, u64 end);
+void memory_free_all(void);
+
+/* --- files.c: the partition that we were started from --- */
+
+struct file {
+	u64 at, size; /* bytes, physical; always below 4 GiB */
+};
+
+void files_open_volume(void);
+/*
+ * Reads the whole file @path (ASCII, with / or \, from the root) of @limit bytes at
+ * most.  Gives up with a message that begins with @who if there is anything wrong.
+ */
+struct file file_load(const char *path, const char *who, u64 limit);
+
+/* --- leave.c --- */
+
+/*
+ * Ends boot services.  @map gets the memory map as it is then, in the buffer of
+ * @map_max bytes at map->at; [start, end) must be ours in it.  NULL: done, and
+ * no call of the firmware is allowed from now on; else what went wrong.
+ */
+const char *leave_boot_services(EFI_BOOT_SERVICES *bs, EFI_HANDLE image, struct efi_map *map,
+				u64 map_max, u64 start, u64 end);
+
+#endif
