@@ -142,7 +142,10 @@ static bool fetch(struct work *w)
 	if (w->mode != INSN_64) {
 		cs = segment(w, SEG_CS);
 		w->rip = (u32)w->rip;
-		most = w->rip > cs.limit ? 0 : min(most, cs.limit - w->rip + 1);
+		if (w->rip > cs.limit)
+			most = 0;
+		else
+			most = min(most, cs.limit - w->rip + 1);
 	}
 	w->fetched = gwalk_fetch(&w->walk, linear_of(w, cs.base, w->rip), w->bytes, most);
 	err = insn_decode(w->bytes, w->fetched, w->mode, &w->insn);
@@ -206,7 +209,7 @@ static bool locate(struct work *w, u64 linear, bool write, struct operand *o)
 	u64 access = write ? PF_WRITE : GWALK_READ, next = (linear | PAGE_MASK) + 1;
 	u32 size = w->insn.size;
 
-	*o = (struct operand){ .first = (u32)min(next - linear, (u64)size) };
+	o->first = (u32)min(next - linear, (u64)size);
 	o->page = linear >> PAGE_SHIFT;
 	o->one_page = o->first == size;
 	if (gwalk_translate(&w->walk, linear, access, &o->at[0]) ||
@@ -394,9 +397,12 @@ static void do_string(struct work *w)
 
 void emulate_access(struct vcpu *v, gpa_t gpa, bool write)
 {
-	struct work w = { .v = v, .gpa = gpa, .write = write };
+	struct work w;
 	u64 linear;
 
+	w.v = v;
+	w.gpa = gpa;
+	w.write = write;
 	gwalk_init(&w.walk, v);
 	if (!fetch(&w))
 		return;

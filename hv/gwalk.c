@@ -25,79 +25,68 @@
 #define PTE_ADDR 0x000ffffffffff000UL
 #define PTE_PAE_RESERVED 0x7ff0000000000000UL /* ignored in the 4-level format */
 
-struct shape {
-	int levels;
-	unsigned int bits;  /* of index per level */
-	unsigned int entry; /* bytes */
-	u64 root;
-	u64 reserved;
-	bool large_32bit; /* PSE */
-};
+/* SDM: "Reserved Bits" of the formats; those of PDPTEs fault when CR3 is written. */
+static void set_format(struct gwalk *w, u64 cr3)
+{
+	bool pae = w->cr4 & CR4_PAE, long_mode = w->efer & EFER_LMA;
+
+	w->levels = long_mode ? 4 : pae ? 3 : 2;
+	w->bits = pae ? 9 : 10;
+	w->entry = pae ? 8 : 4;
+	w->root = cr3 & (long_mode ? PTE_ADDR : pae ? 0xffffffe0 : 0xfffff000);
+	w->reserved = 0;
+	if (!pae)
+		return;
+	w->reserved = PTE_ADDR & ~(BIT(cpuid_phys_bits()) - 1);
+	if (!(w->efer & EFER_NXE))
+		w->reserved |= PTE_NX;
+	if (!long_mode)
+		w->reserved |= PTE_PAE_RESERVED;
+}
 
 void gwalk_init(struct gwalk *w, struct vcpu *v)
 {
-	*w = (struct gwalk){
-		.v = v,
-		.cr0 = backend->get_reg(v, GREG_CR0),
-		.cr3 = backend->get_reg(v, GREG_CR3),
-		.cr4 = backend->get_reg(v, GREG_CR4),
-		.efer = backend->get_reg(v, GREG_EFER),
-		.user = backend->get_reg(v, GREG_CPL) == 3,
-	};
+	w->v = v;
+	w->cr0 = backend->get_reg(v, GREG_CR0);
+	w->cr4 = backend->get_reg(v, GREG_CR4);
+	w->efer = backend->get_reg(v, GREG_EFER);
+	w->user = backend->get_reg(v, GREG_CPL) == 3;
+	w->err = HV_OK;
+	set_format(w, backend->get_reg(v, GREG_CR3));
 }
 
 /* The three-level format has a short root, whose entries know no rights. */
-static bool is_pdpte(const struct shape *sh, int level)
+static bool is_pdpte(const struct gwalk *w, int level)
 {
-	return sh->levels == 3 && level == 3;
+	return w->levels == 3 && level == 3;
 }
 
-static bool is_large(const struct shape *sh, int level, u64 e)
+static bool is_large(const struct gwalk *w, int level, u64 e)
 {
 	if (level == 1)
 		return true;
-	if (!(e & PTE_PS))
+	if (!(e & PTE_PS) || level > 3 || is_pdpte(w, level))
 		return false;
-	return sh->levels == 2 ? sh->large_32bit : level == 2 || (level == 3 && sh->levels == 4);
+	return w->levels != 2 || w->cr4 & CR4_PSE;
 }
 
-/* Reserved in every entry but PDPTEs: those fault when CR3 is written. */
-static u64 always_reserved(const struct gwalk *w)
+/* Address bits within a page of @level. */
+static u64 offset_mask(const struct gwalk *w, int level)
 {
-	u64 r = PTE_ADDR & ~(BIT(cpuid_phys_bits()) - 1);
-
-	if (!(w->efer & EFER_NXE))
-		r |= PTE_NX;
-	if (!(w->efer & EFER_LMA))
-		r |= PTE_PAE_RESERVED;
-	return r;
+	return BIT(PAGE_SHIFT + w->bits * (unsigned int)(level - 1)) - 1;
 }
 
-static struct shape shape_of(const struct gwalk *w)
+/* Not to be called without PS or a reserved bit. */
+static bool is_malformed(const struct gwalk *w, int level, u64 e)
 {
-	if (w->efer & EFER_LMA)
-		return (struct shape){ 4, 9, 8, w->cr3 & PTE_ADDR, always_reserved(w), false };
-	if (w->cr4 & CR4_PAE)
-		return (struct shape){ 3, 9, 8, w->cr3 & 0xffffffe0, always_reserved(w), false };
-	return (struct shape){ 2, 10, 4, w->cr3 & 0xfffff000, 0, w->cr4 & CR4_PSE };
-}
-
-/* In an entry with PS: bits of the address below the page's alignment. */
-static u64 large_reserved(const struct shape *sh, int level)
-{
-	if (sh->levels == 2)
-		return BIT(21);
-	if (level == 4)
-		return PTE_PS;
-	return (BIT(PAGE_SHIFT + sh->bits * (unsigned int)(level - 1)) - 1) & ~0x1fffUL;
-}
-
-static bool is_malformed(const struct shape *sh, int level, u64 e)
-{
-	if (unlikely(e & sh->reserved))
-		return !is_pdpte(sh, level);
-	return e & PTE_PS && level > 1 && (level == 4 || is_large(sh, level, e)) &&
-	       e & large_reserved(sh, level);
+	if (is_pdpte(w, level))
+		return false;
+	if (e & w->reserved || level == 4)
+		return true; /* PS at level 4 */
+	if (level == 1 || !is_large(w, level, e))
+		return false;
+	/* bits of the address below the page's alignment, but for PAT */
+	return e & (w->levels == 2 ? BIT(21) : offset_mask(w, level) & ~0x1fffUL);
 }
 
 static int fault(struct gwalk *w, u64 access, u64 why)
@@ -125,46 +114,40 @@ static bool may(const struct gwalk *w, u64 access, u64 rights)
 	return !(access & PF_WRITE) || rights & PTE_W || (!w->user && !(w->cr0 & CR0_WP));
 }
 
-static gpa_t leaf_address(const struct shape *sh, int level, u64 e, u64 linear)
+static gpa_t leaf_address(const struct gwalk *w, int level, u64 e, u64 linear)
 {
-	u64 offset = BIT(PAGE_SHIFT + sh->bits * (unsigned int)(level - 1)) - 1;
-	u64 base = e & PTE_ADDR;
+	u64 offset = offset_mask(w, level), base = e & PTE_ADDR;
 
-	if (sh->levels == 2) { /* PSE-36: bits 20:13 are bits 39:32 */
-		base = e & 0xfffff000;
-		if (level == 2)
-			base = (e & 0xffc00000) | (e >> 13 & 0xff) << 32;
-	}
+	if (w->levels == 2 && level == 2) /* PSE-36: bits 20:13 are bits 39:32 */
+		base = (e & 0xffc00000) | (e >> 13 & 0xff) << 32;
 	return GPA((base & ~offset) | (linear & offset));
 }
 
 static int walk(struct gwalk *w, u64 linear, u64 access, gpa_t *out)
 {
-	struct shape sh = shape_of(w);
-	u64 table = sh.root, rights = PTE_W | PTE_U;
+	u64 table = w->root, rights = PTE_W | PTE_U;
 
-	for (int level = sh.levels; level; level--) {
-		unsigned int shift = PAGE_SHIFT + sh.bits * (unsigned int)(level - 1);
-		u64 index = linear >> shift & (BIT(sh.bits) - 1), e = 0;
+	for (int level = w->levels;; level--) {
+		unsigned int shift = PAGE_SHIFT + w->bits * (unsigned int)(level - 1);
+		u64 index = linear >> shift & (BIT(w->bits) - 1), e = 0;
 
-		if (is_pdpte(&sh, level))
+		if (is_pdpte(w, level))
 			index &= 3;
-		w->missing = GPA(table + index * sh.entry);
-		if (guest_read(&w->v->vm->p2m, w->missing, &e, sh.entry))
+		w->missing = GPA(table + index * w->entry);
+		if (guest_read(&w->v->vm->p2m, w->missing, &e, w->entry))
 			return w->err = HV_EFAULT;
 		if (!(e & PTE_P))
 			return fault(w, access, 0);
-		if (unlikely(is_malformed(&sh, level, e)))
+		if (e & (w->reserved | PTE_PS) && is_malformed(w, level, e))
 			return fault(w, access, PF_PRESENT | PF_RESERVED);
-		if (!is_pdpte(&sh, level))
+		if (!is_pdpte(w, level))
 			rights = (rights & (e | PTE_NX)) | (e & PTE_NX);
-		if (is_large(&sh, level, e)) {
-			*out = leaf_address(&sh, level, e, linear);
+		if (is_large(w, level, e)) {
+			*out = leaf_address(w, level, e, linear);
 			return may(w, access, rights) ? HV_OK : fault(w, access, PF_PRESENT);
 		}
-		table = e & (sh.entry == 8 ? PTE_ADDR : 0xfffff000);
+		table = e & PTE_ADDR;
 	}
-	return w->err = HV_EFAULT; /* not reached: level 1 is a leaf */
 }
 
 int gwalk_translate(struct gwalk *w, u64 linear, u64 access, gpa_t *out)

@@ -19,8 +19,11 @@
 
 struct gwalk {
 	struct vcpu *v;
-	u64 cr0, cr3, cr4, efer;
-	bool user; /* CPL 3 */
+	u64 cr0, cr4, efer;
+	u64 root;		/* the topmost table */
+	u64 reserved;		/* in every entry, but PAE's topmost */
+	u8 levels, bits, entry; /* bits of index a level; bytes of an entry */
+	bool user;		/* CPL 3 */
 
 	/* Of the last walk that failed: */
 	int err;

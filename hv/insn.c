@@ -20,23 +20,31 @@ static u8 next(struct cursor *c)
 	return *c->p++;
 }
 
-/* A signed number of @bytes bytes, 0 to 8. */
+/* A signed number of 0, 1, 2, 4 or 8 bytes. */
 static u64 next_number(struct cursor *c, u32 bytes)
 {
-	u64 v = 0;
+	const u8 *p = c->p;
+	s64 wide = 0;
+	s32 n = 0;
 
-	for (u32 i = 0; i < bytes; i++)
-		v |= (u64)next(c) << (i * 8);
+	if (c->left < bytes) {
+		c->overrun = true;
+		return 0;
+	}
+	c->left -= bytes;
+	c->p += bytes;
 	switch (bytes) {
 	case 1:
-		return (u64)(s64)(int8_t)v;
+		return (u64)(s64)(int8_t)*p;
 	case 2:
-		return (u64)(s64)(int16_t)v;
+		return (u64)(s64)(int16_t)(p[0] | p[1] << 8);
 	case 4:
-		return (u64)(s64)(s32)v;
-	default:
-		return v;
+		__builtin_memcpy(&n, p, 4);
+		return (u64)(s64)n;
+	case 8:
+		__builtin_memcpy(&wide, p, 8);
 	}
+	return (u64)wide;
 }
 
 enum {
@@ -147,10 +155,10 @@ static u8 read_prefixes(struct cursor *c, enum insn_mode mode, struct prefixes *
 			p->repeat = true;
 			break;
 		case 0x40 ... 0x4f:
+			if (mode != INSN_64)
+				return b;
 			rex = b;
-			if (mode == INSN_64)
-				break;
-			return b;
+			break;
 		default:
 			return b;
 		}
@@ -274,7 +282,8 @@ static void read_direction(struct insn *i, const struct row *r, u8 op)
 
 int insn_decode(const u8 *bytes, size_t len, enum insn_mode mode, struct insn *i)
 {
-	struct cursor c = { bytes, min(len, (size_t)INSN_MAX), false };
+	size_t most = min(len, (size_t)INSN_MAX);
+	struct cursor c = { bytes, most, false };
 	struct prefixes p = { .segment = NO_SEGMENT };
 	u8 op = read_prefixes(&c, mode, &p);
 	const struct row *r = read_opcode(&c, mode, &op);

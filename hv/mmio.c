@@ -48,40 +48,34 @@ static u32 piece(gpa_t gpa, u32 size)
 	return n;
 }
 
-/* The device that has all @n bytes at @gpa. */
-static const struct mmio_range *owner(const struct vcpu *v, gpa_t gpa, u32 n)
+static u64 access(struct vcpu *v, gpa_t gpa, u32 size, bool write, u64 value)
 {
-	const struct mmio_range *r = mmio_find(v, gpa);
+	u64 result = 0;
 
-	return r && r->size - (gpa.v - r->base) >= n ? r : NULL;
+	for (u32 done = 0, n; done < size; done += n) {
+		gpa_t at = GPA(gpa.v + done);
+		const struct mmio_range *r = mmio_find(v, at);
+		u64 part;
+
+		n = piece(at, size - done);
+		part = ones(n);
+		if (r && write)
+			r->write(v, at.v - r->base, n, value >> (done * 8) & part);
+		else if (r)
+			part &= r->read(v, at.v - r->base, n);
+		result |= part << (done * 8);
+	}
+	return result;
 }
 
 u64 mmio_read(struct vcpu *v, gpa_t gpa, u32 size)
 {
-	u64 value = 0;
-
-	for (u32 done = 0, n; done < size; done += n) {
-		gpa_t at = GPA(gpa.v + done);
-		const struct mmio_range *r;
-
-		n = piece(at, size - done);
-		r = owner(v, at, n);
-		value |= (r ? r->read(v, at.v - r->base, n) & ones(n) : ones(n)) << (done * 8);
-	}
-	return value;
+	return access(v, gpa, size, false, 0);
 }
 
 void mmio_write(struct vcpu *v, gpa_t gpa, u32 size, u64 value)
 {
-	for (u32 done = 0, n; done < size; done += n) {
-		gpa_t at = GPA(gpa.v + done);
-		const struct mmio_range *r;
-
-		n = piece(at, size - done);
-		r = owner(v, at, n);
-		if (r)
-			r->write(v, at.v - r->base, n, value >> (done * 8) & ones(n));
-	}
+	access(v, gpa, size, true, value);
 }
 
 void mmio_exit(struct vcpu *v, const struct vmexit *e)

@@ -16,7 +16,7 @@
  * as all ones, writes are ignored.
  */
 struct mmio_range {
-	u64 base, size;
+	u64 base, size; /* multiples of 8: so no aligned piece is half in it */
 	u64 (*read)(struct vcpu *v, u64 offset, u32 size);
 	void (*write)(struct vcpu *v, u64 offset, u32 size, u64 value);
 	bool (*present)(const struct vcpu *v);

@@ -37,6 +37,9 @@ test_lapic_SRCS := $(GUEST)
 test_insn_SRCS := $(FAKE) $(FRAMES) hv/insn.c
 test_insn_zydis_SRCS := $(FAKE) $(FRAMES) hv/insn.c
 test_insn_zydis_LIBS := -lZydis
+test_insn_cpu_SRCS := $(filter-out hv/mmio.c,$(GUEST))
+test_emulate_SRCS := $(GUEST) tests/fake/record.c
+test_emulate_LDFLAGS := $(WRAP)
 test_gwalk_SRCS := $(GUEST)
 test_caps_SRCS := arch/x86_64/vmx/caps.c
 test_svm_SRCS := arch/x86_64/svm/caps.c arch/x86_64/svm/check.c arch/x86_64/svm/decode.c
@@ -66,7 +69,7 @@ test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave
 $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem balloon hypercall policy config \
-	exit lapic insn insn_zydis gwalk caps svm vulns loader linux acpi pvclock reboot \
+	exit lapic insn insn_zydis insn_cpu emulate gwalk caps svm vulns loader linux acpi pvclock reboot \
 	sched shootdown driver efi mtrr boot pci serial fb screen timed power
 
 # What links all of hv/ links the guests' DSDT too.

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Device accesses by all kinds of instructions, on the APIC's registers: what
+ * the hypervisor computes, where it writes it, and what it injects.
+ */
+#include "case.h"
+
+#define MSR_APIC_BASE 0x1b
+#define APIC 0xfee00000ul
+#define ICR_HI 0x310	      /* keeps all 32 bits */
+#define NOWHERE 0x100000000ul /* above what crt0.S maps */
+#define CF 0x1
+#define ZF 0x40
+#define SF 0x80
+
+static volatile u32 *const reg = (volatile u32 *)(APIC + ICR_HI);
+
+static int arithmetic(void)
+{
+	u64 flags, rsp, r8 = 0x1111111111111111;
+	u32 value;
+
+	*reg = 0xf0;
+	__asm__ volatile("orl $0x0f, %1; pushfq; pop %0" : "=r"(flags), "+m"(*reg)::"cc");
+	CHECK_EQ(*reg, 0xff);
+	CHECK_EQ(flags & (CF | ZF | SF), 0);
+	__asm__ volatile("subl $0x100, %1; pushfq; pop %0" : "=r"(flags), "+m"(*reg)::"cc");
+	CHECK_EQ(*reg, 0xffffffff);
+	CHECK_EQ(flags & (CF | ZF | SF), CF | SF);
+	__asm__ volatile("lock incl %1; pushfq; pop %0" : "=r"(flags), "+m"(*reg)::"cc");
+	CHECK_EQ(*reg, 0);
+	CHECK_EQ(flags & ZF, ZF);
+	__asm__ volatile("btsl $31, %1; pushfq; pop %0" : "=r"(flags), "+m"(*reg)::"cc");
+	CHECK_EQ(*reg, 0x80000000);
+	CHECK_EQ(flags & CF, 0);
+	__asm__ volatile("movslq %1, %0" : "=r"(r8) : "m"(*reg));
+	CHECK_EQ(r8, 0xffffffff80000000);
+	value = 0x1234;
+	__asm__ volatile("xchgl %0, %1" : "+r"(value), "+m"(*reg));
+	CHECK_EQ(value, 0x80000000);
+	CHECK_EQ(*reg, 0x1234);
+	/* RSP is elsewhere than the other registers. */
+	__asm__ volatile("mov %%rsp, %0; movl %%esp, %1" : "=r"(rsp), "=m"(*reg));
+	CHECK_EQ(*reg, (u32)rsp);
+	__asm__ volatile("mov %%rsp, %%rbx; movl %2, %%esp; mov %%rsp, %0; mov %%rbx, %%rsp"
+			 : "=r"(rsp), "=m"(*reg)
+			 : "m"(*reg)
+			 : "rbx");
+	CHECK_EQ(rsp, *reg);
+	return 0;
+}
+
+/* Sizes that the APIC has not: all ones, and nothing written. */
+static int sizes(void)
+{
+	*reg = 0x12345678;
+	*(volatile u8 *)reg = 1;
+	*(volatile u16 *)reg = 2;
+	*(volatile u64 *)reg = 3;
+	CHECK_EQ(*reg, 0x12345678);
+	CHECK_EQ(*(volatile u8 *)reg, 0xff);
+	CHECK_EQ(*(volatile u64 *)reg, ~0ul);
+	CHECK_EQ(*(volatile u32 *)(APIC + 0xffe), 0xffffffff); /* half of it outside */
+	return 0;
+}
+
+static u32 buffer[256];
+
+static void copy(u64 from, u64 to, u64 n)
+{
+	__asm__ volatile("rep movsl" : "+S"(from), "+D"(to), "+c"(n)::"memory");
+}
+
+static int strings(void)
+{
+	u64 to = APIC, n = 1024, from;
+
+	/* All of its page, in several exits. Only every fourth word is a register. */
+	*reg = 0xabcd;
+	__asm__ volatile("rep stosl" : "+D"(to), "+c"(n) : "a"(0u) : "memory");
+	CHECK_EQ(to, APIC + 0x1000);
+	CHECK_EQ(n, 0);
+	CHECK_EQ(*reg, 0);
+	*reg = 0x5678;
+	copy(APIC, (u64)buffer, 256);
+	CHECK_EQ(buffer[0x30 / 4] & 0xff, 0x14);
+	CHECK_EQ(buffer[ICR_HI / 4], 0x5678);
+	buffer[7] = 0x99;
+	copy((u64)&buffer[7], (u64)reg, 1);
+	CHECK_EQ(*reg, 0x99);
+	/* downwards */
+	from = (u64)reg;
+	to = (u64)&buffer[9];
+	__asm__ volatile("std; movsl; cld" : "+S"(from), "+D"(to)::"memory");
+	CHECK_EQ(buffer[9], 0x99);
+	CHECK_EQ(from, (u64)reg - 4);
+	return 0;
+}
+
+static void copy_nowhere(void)
+{
+	copy((u64)reg, NOWHERE + 0x123, 3);
+}
+
+static void not_canonical(void)
+{
+	copy((u64)reg, 1ul << 63, 1);
+}
+
+static void read_as_user(void)
+{
+	buffer[0] = *reg;
+	__asm__ volatile("ud2"); /* the way back */
+}
+
+static int faults(void)
+{
+	u64 cr2;
+
+	*reg = 0x77;
+	CHECK_EQ(bare_catch(copy_nowhere), 14);
+	__asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
+	CHECK_EQ(cr2, NOWHERE + 0x123);
+	CHECK_EQ(bare_catch(not_canonical), 13);
+	CHECK_EQ(bare_catch_user(read_as_user), 6);
+	CHECK_EQ(buffer[0], 0x77);
+	return 0;
+}
+
+static int mmio(void)
+{
+	u64 base = bare_rdmsr(MSR_APIC_BASE);
+	int bad;
+
+	/* x2APIC to xAPIC goes only through "off". */
+	bare_wrmsr(MSR_APIC_BASE, base & ~0xc00ul);
+	bare_wrmsr(MSR_APIC_BASE, (base & ~0xc00ul) | 0x800);
+	bad = arithmetic() || sizes() || strings() || faults();
+	bare_wrmsr(MSR_APIC_BASE, base);
+	return bad;
+}
+
+int bare_main(void)
+{
+	static const struct test_case cases[] = { { "mmio", mmio }, { NULL, NULL } };
+
+	return run_case(cases);
+}
