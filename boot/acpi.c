@@ -18,6 +18,7 @@ struct madt_entry {
 
 enum { MADT_LAPIC = 0, MADT_X2APIC = 9 };
 #define MADT_ENABLED 1
+#define FADT_NO_CMOS BIT(5) /* IAPC_BOOT_ARCH */
 #define TABLE_MAX MIB(4)
 
 /* Tables above 4 GiB are not in the boot map; firmware does not put them there. */
@@ -96,6 +97,10 @@ static void parse_fadt(const struct sdt *t, struct acpi_info *info)
 	if (t->length < 92)
 		return;
 	info->pm_timer_port = p[91] ? (u16) * (const u32 *)(p + 76) : 0;
+	if (t->length >= 111) {
+		info->century = p[108];
+		info->no_cmos = p[109] & FADT_NO_CMOS;
+	}
 	dsdt = table_at(*(const u32 *)(p + 40));
 	if (dsdt && parse_s5(dsdt, &info->power)) {
 		info->power.pm1a_control = (u16) * (const u32 *)(p + 64);

@@ -12,6 +12,8 @@ struct acpi_info {
 	u32 apic_ids[MAX_CPUS];
 	u32 cpus_left_out; /* beyond MAX_CPUS */
 	u16 pm_timer_port; /* 0: none */
+	u8 century;	   /* its index in the CMOS; 0: none */
+	bool no_cmos;
 	struct power_info power;
 };
 

@@ -5,6 +5,7 @@
  */
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/cpu/cmos.h>
 #include <arch/x86_64/cpu/console.h>
 #include <arch/x86_64/cpu/guestregs.h>
 #include <arch/x86_64/cpu/paging.h>
@@ -203,6 +204,7 @@ static void tick(u64 now)
 {
 	report_nmis();
 	governor_tick(now);
+	uart_tick(now);
 	if (config->host.stay || !vm_all_ended())
 		return;
 	status_print();
@@ -295,6 +297,8 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 
 	print_cpu();
 	tsc_init(acpi.pm_timer_port);
+	if (!acpi.no_cmos)
+		cmos_init(acpi.century);
 	pic_mask();
 	if (apic_init())
 		refuse("no local APIC");

@@ -9,6 +9,7 @@
 #include <hv/balloon.h>
 #include <hv/config.h>
 #include <hv/dev/ioapic.h>
+#include <hv/dev/rtc.h>
 #include <hv/dev/uart.h>
 #include <hv/vcpu.h>
 #include <mm/audit.h>
@@ -37,6 +38,7 @@ struct vm {
 	struct sampler sampler;
 	struct ioapic ioapic;
 	struct uart uart;
+	struct rtc rtc;
 	struct audit audit; /* of this VM's management calls, under audit_lock */
 	struct spinlock audit_lock;
 	u32 nr_vcpus;

@@ -11,7 +11,7 @@ BASE := hv/base/err.c hv/base/format.c hv/base/log.c
 FRAMES := $(BASE) mm/buddy.c mm/epoch.c mm/frame.c
 P2M := $(FRAMES) mm/p2m.c mm/guestmem.c mm/sample.c mm/audit.c \
 	arch/x86_64/vmx/ept.c arch/x86_64/svm/npt.c
-CORE := $(P2M) $(wildcard hv/*.c hv/dev/*.c)
+CORE := $(P2M) hv/base/date.c $(wildcard hv/*.c hv/dev/*.c)
 FAKE := tests/fake/fake.c
 WRAP := -Wl,--wrap=frame_alloc_table,--wrap=frame_alloc_guest,--wrap=quarantine_commit,--wrap=buddy_free
 
