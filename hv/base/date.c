@@ -31,8 +31,8 @@ u64 date_to_seconds(const struct date *d)
 	u32 year = d->year - (d->month <= 2);
 	u64 days = year * 365UL + year / 4 - year / 100 + year / 400;
 
-	days += (153 * month + 2) / 5 + d->day - 1 - DAYS_TO_1970;
-	return days * DAY + d->hour * 3600 + d->minute * 60 + d->second;
+	days += (153 * month + 2) / 5 + d->day - 1;
+	return (days - DAYS_TO_1970) * DAY + d->hour * 3600 + d->minute * 60 + d->second;
 }
 
 struct date date_of_seconds(u64 seconds)

@@ -34,6 +34,9 @@ test_policy_SRCS := hv/policy.c
 test_config_SRCS := hv/config.c hv/base/format.c
 test_lapic_SRCS := $(GUEST)
 test_ioapic_SRCS := $(GUEST)
+test_uart_SRCS := $(GUEST)
+test_rtc_SRCS := $(GUEST)
+test_devices_SRCS := $(GUEST)
 test_insn_SRCS := $(GUEST)
 test_caps_SRCS := arch/x86_64/vmx/caps.c
 test_loader_SRCS := $(GUEST)
@@ -43,7 +46,7 @@ test_exit_SRCS := $(GUEST)
 test_driver_SRCS := guest-driver/balloon_core.c $(FAKE) $(FRAMES)
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem balloon hypercall policy config \
-	exit lapic ioapic insn caps loader sched shootdown driver
+	exit lapic ioapic uart rtc devices insn caps loader sched shootdown driver
 
 # --- how ---
 unit_objs = $(patsubst %.c,$(UNIT)/obj/%.o,tests/unit/test_$(1).c $(test_$(1)_SRCS)) $(test_$(1)_OBJS)
