@@ -27,10 +27,10 @@ HV := $(BUILD)/aerostat.elf
 
 # What runs seldom is built small: the image has a bar, and the caches are the guests'.
 HV_SELDOM := boot/% hv/config.o hv/governor.o hv/images.o hv/loader.o hv/manage.o hv/policy.o \
-	hv/status.o hv/vm.o hv/dev/ioapic.o hv/dev/uart.o hv/dev/rtc.o hv/base/% mm/audit.o arch/x86_64/cpu/% arch/x86_64/vmx/caps.o \
+	hv/status.o hv/vm.o hv/dev/% hv/base/% mm/audit.o arch/x86_64/cpu/% arch/x86_64/vmx/caps.o \
 	arch/x86_64/svm/caps.o arch/x86_64/svm/check.o
 HV_OFTEN := arch/x86_64/cpu/guestregs.o arch/x86_64/cpu/platform.o arch/x86_64/cpu/apic.o \
-	hv/base/string.o
+	hv/base/string.o hv/dev/lapic.o
 $(filter-out $(HV_OFTEN:%=$(BUILD)/%),$(filter $(HV_SELDOM:%=$(BUILD)/%),$(HV_OBJS))): HV_CFLAGS += -Os
 
 $(BUILD)/%.o: %.c Makefile

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Registers of the local APIC. SDM: "Local APIC Register Address Map". */
+/* Between lapic*.c: the registers of the local APIC. SDM: "Local APIC Register Address Map". */
 #ifndef HV_DEV_LAPIC_REGS_H
 #define HV_DEV_LAPIC_REGS_H
 
@@ -82,6 +82,11 @@ static inline bool lapic_is_on(const struct lapic *a)
 	return atomic_load(&a->base) & BASE_EN && lapic_get(a, R_SVR) & SVR_ENABLE;
 }
 
+static inline u32 lapic_timer_mode(const struct lapic *a)
+{
+	return LVT_MODE(lapic_get(a, R_LVT_TIMER));
+}
+
 static inline u32 lapic_id(const struct vcpu *v)
 {
 	return v->index;
@@ -92,5 +97,13 @@ static inline u32 lapic_x2_ldr(const struct vcpu *v)
 {
 	return (lapic_id(v) >> 4) << 16 | 1u << (lapic_id(v) & 15);
 }
+
+/* By the CPU that runs @v. */
+void lapic_raise_self(struct vcpu *v, u8 vector);
+void lapic_eoi(struct vcpu *v);
+/* Any register of x2APIC mode, at @offset below R_END; false: #GP. */
+bool lapic_x2_write(struct vcpu *v, u32 offset, u64 value);
+
+#define MSR_TSC_DEADLINE 0x6e0
 
 #endif
