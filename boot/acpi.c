@@ -123,6 +123,7 @@ enum {
 	FADT_PM_TMR = 76,
 	FADT_PM_TMR_LEN = 91,
 	FADT_V1_LENGTH = 92,
+	FADT_CENTURY = 108,
 	FADT_BOOT_ARCH = 109,
 	FADT_FLAGS = 112,
 	FADT_RESET_REG = 116,
@@ -135,6 +136,7 @@ enum {
 };
 #define FADT_REVISION_BOOT_ARCH 2 /* before, those bytes are reserved */
 #define BOOT_ARCH_8042 BIT(1)
+#define BOOT_ARCH_NO_CMOS BIT(5)
 #define FADT_RESET_REG_SUP BIT(10)
 #define FADT_HW_REDUCED BIT(20)
 
@@ -179,6 +181,9 @@ static void parse_fadt(const struct sdt *t, struct acpi_info *info)
 		power->sleep_control = fadt_reg(t, FADT_SLEEP_CONTROL, 0);
 		power->sleep_status = fadt_reg(t, FADT_SLEEP_STATUS, 0);
 	}
+	info->century = (u8)fadt_value(t, FADT_CENTURY, 1);
+	info->no_cmos = t->revision >= FADT_REVISION_BOOT_ARCH &&
+			fadt_value(t, FADT_BOOT_ARCH, 2) & BOOT_ARCH_NO_CMOS;
 	if (flags & FADT_RESET_REG_SUP) {
 		power->reset = fadt_reg(t, FADT_RESET_REG, 0);
 		power->reset_value = (u8)fadt_value(t, FADT_RESET_VALUE, 1);

@@ -16,6 +16,8 @@ struct acpi_info {
 	struct serial_port uart; /* of SPCR or else DBG2; base 0: none */
 	struct serial_port dbg2;
 	u16 pm_timer_port; /* 0: none */
+	u8 century;	   /* its index in the CMOS; 0: none */
+	bool no_cmos;
 	struct power_info power;
 };
 

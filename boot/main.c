@@ -5,6 +5,7 @@
  */
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/cpu/cmos.h>
 #include <arch/x86_64/cpu/console.h>
 #include <arch/x86_64/cpu/fb.h>
 #include <arch/x86_64/cpu/guestregs.h>
@@ -168,6 +169,7 @@ static void tick(u64 now)
 		return;
 	}
 	governor_tick(now);
+	uart_tick(now);
 	poll_keyboard();
 	manage_tick();
 	timed_tick(now);
@@ -342,6 +344,8 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	print_cpu();
 	play_firmware();
 	tsc_init(acpi.pm_timer_port);
+	if (!acpi.no_cmos)
+		cmos_init(acpi.century);
 	pic_mask();
 	if (apic_init())
 		refuse("no local APIC");
@@ -365,7 +369,8 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 			"smp: %u CPUs are disabled by the firmware, %u are more than Aerostat takes",
 			acpi.cpus_disabled, acpi.cpus_left_out);
 	smp_start(acpi.apic_ids, acpi.nr_cpus, memory_low_page(), ap_main);
-	governor_init(&config->host);
+	if (governor_init(&config->host))
+		refuse("too little memory");
 	log_line("memory: %lu MiB for guests", (frames_available() + memory_to_come()) >> 8);
 	crash_if_asked();
 	start_vms();

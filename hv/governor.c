@@ -8,7 +8,8 @@
 
 #define SILENT_SECONDS 3 /* a driver that has not called for so long is inactive */
 
-static struct {
+/* One, from governor_init() on. */
+static struct governor {
 	struct host_config cfg;
 	u64 next_decision, next_sample, next_status, hurry_after;
 	u32 hurry; /* (a) */
@@ -21,42 +22,52 @@ static struct {
 		u64 at;	   /* TSC of the last change seen */
 		bool silent;
 	} driver[MAX_VMS];
-} gov;
+} * gov;
 
 static u64 ms_to_ticks(u64 ms)
 {
 	return ms * plat_tsc_khz();
 }
 
-void governor_init(const struct host_config *cfg)
+int governor_init(const struct host_config *cfg)
 {
-	gov.cfg = *cfg;
-	gov.out.state = POLICY_HIGH;
-	gov.out.hint = POLICY_HINT_MAX;
-	gov.next_decision = plat_tsc();
-	gov.next_status = plat_tsc() + ms_to_ticks(cfg->status_ms);
+	unsigned int order = 0;
+
+	while (PAGE_SIZE << order < sizeof(*gov))
+		order++;
+	gov = frame_alloc_pages(order);
+	if (!gov)
+		return HV_ENOMEM;
+	gov->cfg = *cfg;
+	gov->out.state = POLICY_HIGH;
+	gov->out.hint = POLICY_HINT_MAX;
+	gov->next_decision = plat_tsc();
+	gov->next_status = plat_tsc() + ms_to_ticks(cfg->status_ms);
+	return HV_OK;
 }
 
 enum policy_state governor_state(void)
 {
-	return gov.out.state;
+	return gov ? gov->out.state : POLICY_HIGH;
 }
 
 const char *governor_why(const struct vm *vm)
 {
-	return policy_reason_text((enum policy_reason)gov.reason[vm->id]);
+	return policy_reason_text((enum policy_reason)gov->reason[vm->id]);
 }
 
 void governor_hurry(void)
 {
-	atomic_store_seq(&gov.hurry, 1u);
-	sched_event_at(gov.hurry_after);
+	if (!gov)
+		return;
+	atomic_store_seq(&gov->hurry, 1u);
+	sched_event_at(gov->hurry_after);
 }
 
 static bool responsive(struct vm *vm, u64 now)
 {
 	u32 calls = atomic_load(&vm->balloon.calls);
-	__typeof__(gov.driver[0]) *d = &gov.driver[vm->id];
+	__typeof__(gov->driver[0]) *d = &gov->driver[vm->id];
 	bool silent;
 
 	if (!vm->balloon.started)
@@ -90,7 +101,7 @@ static void sample(struct vm *vm)
 
 static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 {
-	u64 resident = vm->p2m.acct.resident, last = gov.last_resident[vm->id];
+	u64 resident = vm->p2m.acct.resident, last = gov->last_resident[vm->id];
 
 	*p = (struct policy_vm){
 		.size = vm->pages,
@@ -106,18 +117,18 @@ static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 		.waiting = atomic_load(&vm->waiting),
 		.responsive = responsive(vm, now),
 		/* The last resort spares nobody. */
-		.hold = now < atomic_load(&vm->balloon.hold_until) && gov.out.state != POLICY_LOW,
+		.hold = now < atomic_load(&vm->balloon.hold_until) && gov->out.state != POLICY_LOW,
 		.manual = atomic_load(&vm->balloon.manual) != BALLOON_BY_POLICY,
 	};
-	gov.last_resident[vm->id] = resident;
+	gov->last_resident[vm->id] = resident;
 }
 
 static void apply(struct vm *vm, const struct policy_vm *in, const struct policy_vm_out *out)
 {
 	u64 moved;
 
-	atomic_store(&vm->balloon.hint, gov.out.hint);
-	gov.reason[vm->id] = (u8)out->reason;
+	atomic_store(&vm->balloon.hint, gov->out.hint);
+	gov->reason[vm->id] = (u8)out->reason;
 	if (out->target == in->target)
 		return;
 	balloon_set_target(vm, out->target);
@@ -129,7 +140,7 @@ static void apply(struct vm *vm, const struct policy_vm *in, const struct policy
 			vm->cfg->name, in->target >> 8, out->target >> 8,
 			policy_reason_text(out->reason), out->entitlement >> 8, out->rho,
 			in->active_permille / 10, in->active_permille % 10,
-			policy_state_name(gov.out.state));
+			policy_state_name(gov->out.state));
 }
 
 /*
@@ -156,33 +167,34 @@ static void decide(u64 now)
 {
 	struct frame_stats s = frames_stats();
 	struct vm *of[POLICY_MAX_VMS];
-	enum policy_state before = gov.out.state;
+	enum policy_state before = gov->out.state;
 
-	gov.in.total = s.total - min(s.total, s.hv);
+	gov->in.total = s.total - min(s.total, s.hv);
 	/* What is promised to somebody is not free for the others. */
-	gov.in.free = s.free_dirty + s.free_clean + s.quarantine;
-	gov.in.free -= min(gov.in.free, s.reserved);
-	gov.in.tax = gov.cfg.tax;
-	gov.in.balloon_max = gov.cfg.balloon_max;
-	gov.in.state = gov.out.state;
-	gov.in.nr_vms = 0;
+	gov->in.free = s.free_dirty + s.free_clean + s.quarantine;
+	gov->in.free -= min(gov->in.free, s.reserved);
+	gov->in.tax = gov->cfg.tax;
+	gov->in.balloon_max = gov->cfg.balloon_max;
+	gov->in.state = gov->out.state;
+	gov->in.nr_vms = 0;
 	for (u32 i = 0; i < nr_vms; i++) {
 		if (vms[i]->again) /* what it starts with is to be found for it */
-			gov.in.free -= min(gov.in.free,
-					   (vms[i]->cfg->min + vms[i]->cfg->reserve) >> PAGE_SHIFT);
+			gov->in.free -=
+				min(gov->in.free,
+				    (vms[i]->cfg->min + vms[i]->cfg->reserve) >> PAGE_SHIFT);
 		if (!vm_alive(vms[i]))
 			continue;
 		frame_reserve_fill(&vms[i]->p2m.acct);
-		of[gov.in.nr_vms] = vms[i];
-		fill(vms[i], &gov.in.vm[gov.in.nr_vms++], now);
+		of[gov->in.nr_vms] = vms[i];
+		fill(vms[i], &gov->in.vm[gov->in.nr_vms++], now);
 	}
-	policy_decide(&gov.in, &gov.out);
-	if (gov.out.state != before)
-		log_line("memory: %s, %lu of %lu KiB free", policy_state_name(gov.out.state),
-			 gov.in.free * 4, gov.in.total * 4);
-	for (u32 i = 0; i < gov.in.nr_vms; i++)
-		apply(of[i], &gov.in.vm[i], &gov.out.vm[i]);
-	for (u32 i = 0; i < gov.in.nr_vms; i++)
+	policy_decide(&gov->in, &gov->out);
+	if (gov->out.state != before)
+		log_line("memory: %s, %lu of %lu KiB free", policy_state_name(gov->out.state),
+			 gov->in.free * 4, gov->in.total * 4);
+	for (u32 i = 0; i < gov->in.nr_vms; i++)
+		apply(of[i], &gov->in.vm[i], &gov->out.vm[i]);
+	for (u32 i = 0; i < gov->in.nr_vms; i++)
 		lend_reserve(of[i]);
 }
 
@@ -191,22 +203,23 @@ void governor_tick(u64 now)
 	/* All waiters: one may have a promise although nothing is free for others. */
 	quarantine_drain(256);
 	sched_wake_memory_waiters();
-	if (now >= gov.next_sample) {
+	if (now >= gov->next_sample) {
 		for (u32 i = 0; i < nr_vms; i++)
 			sample(vms[i]);
-		gov.next_sample = now + ms_to_ticks(gov.cfg.sample_ms);
+		gov->next_sample = now + ms_to_ticks(gov->cfg.sample_ms);
 	}
-	if (now >= gov.next_decision || (now >= gov.hurry_after && atomic_swap(&gov.hurry, 0u))) {
+	if (now >= gov->next_decision ||
+	    (now >= gov->hurry_after && atomic_swap(&gov->hurry, 0u))) {
 		decide(now);
-		gov.next_decision = now + ms_to_ticks(gov.cfg.policy_ms);
+		gov->next_decision = now + ms_to_ticks(gov->cfg.policy_ms);
 		/* A guest can ask for hurry as often as it likes. */
-		gov.hurry_after = now + ms_to_ticks(gov.cfg.policy_ms) / 4;
+		gov->hurry_after = now + ms_to_ticks(gov->cfg.policy_ms) / 4;
 	}
-	if (gov.cfg.status_ms && now >= gov.next_status) {
+	if (gov->cfg.status_ms && now >= gov->next_status) {
 		status_print();
-		gov.next_status = now + ms_to_ticks(gov.cfg.status_ms);
+		gov->next_status = now + ms_to_ticks(gov->cfg.status_ms);
 	}
-	sched_event_at(min(gov.next_decision, gov.next_sample));
-	if (gov.cfg.status_ms)
-		sched_event_at(gov.next_status);
+	sched_event_at(min(gov->next_decision, gov->next_sample));
+	if (gov->cfg.status_ms)
+		sched_event_at(gov->next_status);
 }

@@ -11,7 +11,8 @@
 
 struct vm;
 
-void governor_init(const struct host_config *cfg);
+/* HV_ENOMEM. Until then the host has plenty of memory and nothing to decide. */
+int governor_init(const struct host_config *cfg);
 
 /* The periodic work of the host, at TSC @now. */
 void governor_tick(u64 now);

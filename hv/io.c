@@ -65,6 +65,7 @@ struct port_row {
 
 static const struct port_row rows[] = {
 	{ UART_PORT, UART_PORT + 7, uart_in, uart_out },
+	{ RTC_PORT, RTC_PORT + 1, rtc_in, rtc_out },
 	{ PORT_EXIT, PORT_EXIT, in_none, out_exit },
 	{ PORT_SLEEP_CONTROL, PORT_SLEEP_CONTROL, in_zero, out_sleep },
 	{ PORT_SLEEP_STATUS, PORT_SLEEP_STATUS, in_zero, out_nothing },

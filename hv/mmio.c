@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Who is at which guest-physical address, by table. */
 #include <hv/base/log.h>
+#include <hv/dev/ioapic.h>
+#include <hv/load/load.h>
 #include <hv/mmio.h>
 #include <hv/vm.h>
 
@@ -26,8 +28,15 @@ static void lapic_write(struct vcpu *v, u64 offset, u32 size, u64 value)
 		lapic_mmio_write(v, (u32)offset, (u32)value);
 }
 
+static bool always_present(const struct vcpu *v)
+{
+	(void)v;
+	return true;
+}
+
 static const struct mmio_range ranges[] = {
 	{ LAPIC_DEFAULT_BASE, PAGE_SIZE, lapic_read, lapic_write, lapic_present },
+	{ IOAPIC_BASE, IOAPIC_SIZE, ioapic_mmio_read, ioapic_mmio_write, always_present },
 };
 
 const struct mmio_range *mmio_find(const struct vcpu *v, gpa_t gpa)
@@ -78,11 +87,21 @@ void mmio_write(struct vcpu *v, gpa_t gpa, u32 size, u64 value)
 	access(v, gpa, size, true, value);
 }
 
+/*
+ * Where a PC has its adapters and firmware, kernels look for what may be there; what
+ * is not reads as an empty bus does.  A VM that strays anywhere else is stopped.
+ */
+static bool is_bus(gpa_t gpa)
+{
+	return (gpa.v >= LOAD_LOW_END && gpa.v < LOAD_HIGH_START) ||
+	       (gpa.v >= LOAD_HOLE_START && gpa.v < GIB(4));
+}
+
 void mmio_exit(struct vcpu *v, const struct vmexit *e)
 {
 	const char *what = e->fault.write ? "write" : "read";
 
-	if (likely(!e->fault.exec && mmio_find(v, e->fault.gpa))) {
+	if (likely(!e->fault.exec && (mmio_find(v, e->fault.gpa) || is_bus(e->fault.gpa)))) {
 		emulate_access(v, e->fault.gpa, e->fault.write);
 		return;
 	}

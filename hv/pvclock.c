@@ -88,7 +88,9 @@ static bool write_system_time(struct vcpu *v, u64 value)
 
 static bool write_wall_clock(struct vcpu *v, u64 value)
 {
-	struct wall_clock w = { .version = 2 };
+	/* When the VM's system time was 0. */
+	u64 us = plat_wall_time_us() - (plat_tsc() + v->vm->tsc_offset) * 1000 / plat_tsc_khz();
+	struct wall_clock w = { 2, (u32)(us / 1000000), (u32)(us % 1000000) * 1000 };
 
 	if (value & 3 || (value && !give(v, value, &w, sizeof(w))))
 		return false;

@@ -207,6 +207,9 @@ static int vm_start(struct vm *vm)
 	vm->wait_logged = 0;
 	vm->exit_status = 0;
 	balloon_init(vm);
+	ioapic_reset(vm);
+	uart_reset(vm);
+	rtc_reset(vm);
 	sampler_init(&vm->sampler, plat_tsc() ^ vm->id);
 	err = prepare(vm, &image);
 	if (err)

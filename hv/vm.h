@@ -8,6 +8,8 @@
 
 #include <hv/balloon.h>
 #include <hv/config.h>
+#include <hv/dev/ioapic.h>
+#include <hv/dev/rtc.h>
 #include <hv/dev/uart.h>
 #include <hv/vcpu.h>
 #include <mm/audit.h>
@@ -34,7 +36,9 @@ struct vm {
 	struct p2m p2m;
 	struct balloon balloon;
 	struct sampler sampler;
+	struct ioapic ioapic;
 	struct uart uart;
+	struct rtc rtc;
 	struct audit audit; /* of this VM's management calls, under audit_lock */
 	struct spinlock audit_lock;
 	u32 nr_vcpus;

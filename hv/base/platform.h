@@ -20,6 +20,9 @@ u64 plat_tsc(void);
 u64 plat_tsc_khz(void);
 u64 plat_time_us(void);
 
+/* Microseconds since 1970-01-01 00:00 UTC, as the machine's clock had it at boot; 0: it has none. */
+u64 plat_wall_time_us(void);
+
 /* Makes CPU @cpu leave guest mode or idle soon. Never waits. */
 void plat_kick(u32 cpu);
 

@@ -125,6 +125,11 @@ u64 plat_time_us(void)
 	return fake.tsc * 1000 / FAKE_KHZ;
 }
 
+u64 plat_wall_time_us(void)
+{
+	return fake.wall_us ? fake.wall_us + plat_time_us() : 0;
+}
+
 void plat_kick(u32 cpu)
 {
 	assert_true(cpu < fake.nr_cpus);

@@ -29,7 +29,8 @@ struct fake {
 	struct frame *table;
 	u32 cpu, nr_cpus; /* who runs this code, and of how many */
 	u64 tsc;
-	u64 kicked; /* bit per CPU, since the test cleared it */
+	u64 wall_us; /* when the TSC was 0; 0: no clock */
+	u64 kicked;  /* bit per CPU, since the test cleared it */
 	u64 kicks, scrubs, scrub_bytes, idles;
 	void (*on_idle)(u64 deadline, const u32 *wake);
 	jmp_buf power_off, panic;

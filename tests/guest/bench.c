@@ -109,6 +109,28 @@ static void apic_by_mmio(void)
 	bare_wrmsr(MSR_APIC_BASE, base);
 }
 
+static void nothing(void)
+{
+}
+
+static void self_ipi(void)
+{
+	bare_wrmsr(0x83f, 0x60);
+	__asm__ volatile("sti; nop; nop; cli");
+}
+
+/* What a kernel does at each tick: it sets its timer, takes the interrupt, ends it. */
+static void ticks(void)
+{
+	u64 never = bare_rdtsc() + 1000000 * bare_tsc_khz();
+
+	bare_on_interrupt(0x60, nothing);
+	bare_apic_timer(never, 0x60);
+	report("deadline-write", MEASURE(bare_wrmsr(0x6e0, never)), "instructions");
+	bare_wrmsr(0x6e0, 0);
+	report("interrupt-to-itself-and-its-end", MEASURE(self_ipi()), "instructions");
+}
+
 /* --- memory: needs scrubbed frames, so the host is given time to scrub -------------- */
 
 #define PART 8
@@ -266,6 +288,7 @@ static void zeroing(void)
 int bare_main(void)
 {
 	world_switches();
+	ticks();
 	zeroing();
 	if (!bare_on_aerostat())
 		return 0;

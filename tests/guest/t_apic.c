@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The local APIC: timer in three modes, IPIs, priorities, both register interfaces. */
+/*
+ * The local APIC: timer in three modes, IPIs, priorities, errors, both register
+ * interfaces; and the devices beside it, UART and clock.
+ */
 #include "case.h"
 
 #define X2(offset) (0x800 + ((offset) >> 4))
@@ -126,11 +129,97 @@ static void gp_hole(void)
 	bare_rdmsr(X2(0x40));
 }
 
+static void gp_eoi(void)
+{
+	bare_wrmsr(X2(0xb0), 1);
+}
+
 static int x2apic_gp(void)
 {
 	CHECK_EQ(bare_catch(gp_write), 13);
 	CHECK_EQ(bare_catch(gp_reserved), 13);
 	CHECK_EQ(bare_catch(gp_hole), 13);
+	CHECK_EQ(bare_catch(gp_eoi), 13);
+	return 0;
+}
+
+/* --- errors, and the APIC switched off ------------------------------------------------- */
+
+static int errors(void)
+{
+	bare_on_interrupt(0x61, count);
+	bare_wrmsr(X2(0x370), 0x61);
+	bare_wrmsr(X2(ICR), 0x40005); /* no such vector, to itself */
+	wait_for(&hits, 1);
+	CHECK_EQ(bare_rdmsr(X2(0x280)), 0); /* it is shown by a write */
+	bare_wrmsr(X2(0x280), 0);
+	CHECK_EQ(bare_rdmsr(X2(0x280)), 0x20);
+	bare_wrmsr(X2(0x280), 0);
+	CHECK_EQ(bare_rdmsr(X2(0x280)), 0);
+	CHECK_EQ(hits, 1);
+	/* Switched off: deaf but for what it has, and the LVT is masked. */
+	bare_wrmsr(X2(0x3f0), 0x61);
+	bare_wrmsr(X2(0xf0), 0xff);
+	CHECK_EQ(bare_rdmsr(X2(0x370)), 0x10061);
+	bare_wrmsr(X2(0x3f0), 0x62);
+	CHECK_EQ(bare_rdmsr(X2(0x230)), 1u << 1);
+	wait_for(&hits, 2);
+	bare_wrmsr(X2(0xf0), 0x1ff);
+	/* An interrupt in service is in ISR and not level triggered. */
+	CHECK_EQ(bare_rdmsr(X2(0x1b0)), 0);
+	CHECK_EQ(bare_rdmsr(X2(0x130)), 0);
+	return 0;
+}
+
+/* --- UART and clock --------------------------------------------------------------------- */
+
+#define COM1 0x3f8
+
+/* What Linux's 8250 driver looks at before it trusts the chip. */
+static int uart(void)
+{
+	bare_outb(COM1 + 4, 0x1a); /* loopback, OUT2, RTS */
+	CHECK_EQ(bare_inb(COM1 + 6) & 0xf0, 0x90);
+	bare_outb(COM1, 'u'); /* to itself, not to the console */
+	CHECK_EQ(bare_inb(COM1 + 5) & 1, 1);
+	CHECK_EQ(bare_inb(COM1), 'u');
+	CHECK_EQ(bare_inb(COM1 + 5), 0x60);
+	bare_outb(COM1 + 4, 0);
+	bare_outb(COM1 + 2, 1);
+	CHECK_EQ(bare_inb(COM1 + 2), 0xc1);
+	bare_outb(COM1 + 1, 2);
+	CHECK_EQ(bare_inb(COM1 + 2), 0xc2);
+	CHECK_EQ(bare_inb(COM1 + 2), 0xc1);
+	bare_outb(COM1 + 1, 0);
+	return 0;
+}
+
+static u8 cmos(u8 index)
+{
+	bare_outb(0x70, index);
+	return bare_inb(0x71);
+}
+
+static u32 digits(u8 index)
+{
+	u8 v = cmos(index);
+
+	return (u32)(v >> 4) * 10 + (v & 15);
+}
+
+/* The host's clock, which tools/run sets to November 2023 in Bochs; and it goes. */
+static int clock(void)
+{
+	u32 year = digits(0x32) * 100 + digits(9), now = digits(0);
+
+	CHECK_EQ(cmos(11), 2);
+	CHECK_EQ(cmos(13), 0x80);
+	CHECK(year >= 2023 && year < 2200);
+	CHECK(digits(8) >= 1 && digits(8) <= 12);
+	CHECK(digits(7) >= 1 && digits(7) <= 31);
+	CHECK(digits(4) < 24 && digits(2) < 60 && now < 60);
+	for (u64 end = bare_rdtsc() + 1200 * bare_tsc_khz(); digits(0) == now;)
+		CHECK(bare_rdtsc() < end);
 	return 0;
 }
 
@@ -165,6 +254,11 @@ static int xapic(void)
 	mmio[0x310 / 4] = 0x02000000; /* nobody */
 	mmio[ICR / 4] = 0x874;
 	CHECK_EQ(mmio[0x230 / 4], 7u << (0x71 - 0x60));
+	mmio[0x280 / 4] = 0;
+	CHECK_EQ(mmio[0x280 / 4], 0);
+	mmio[0x40 / 4] = 1; /* no such register */
+	mmio[0x280 / 4] = 0;
+	CHECK_EQ(mmio[0x280 / 4], 0x80);
 	mmio[LVT_TIMER / 4] = 0x10075;
 	mmio[DIVIDE / 4] = 0xb;
 	mmio[INITIAL / 4] = 1000000000;
@@ -251,9 +345,15 @@ static int ipis(void)
 int bare_main(void)
 {
 	static const struct test_case cases[] = {
-		{ "timer", timer },	    { "priorities", priorities },
-		{ "x2apic-gp", x2apic_gp }, { "xapic", xapic },
-		{ "ipis", ipis },	    { NULL, NULL },
+		{ "timer", timer },
+		{ "priorities", priorities },
+		{ "x2apic-gp", x2apic_gp },
+		{ "xapic", xapic },
+		{ "ipis", ipis },
+		{ "errors", errors },
+		{ "uart", uart },
+		{ "clock", clock },
+		{ NULL, NULL },
 	};
 
 	return run_case(cases);

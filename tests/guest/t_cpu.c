@@ -321,7 +321,7 @@ static int stopper(void)
 
 static int no_memory_there(void)
 {
-	*(volatile u64 *)0xd0000000ul = 1; /* a hole without a device */
+	*(volatile u64 *)0xb0000000ul = 1; /* neither memory nor where devices are */
 	return 0;
 }
 

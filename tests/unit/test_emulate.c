@@ -22,7 +22,7 @@
 #define AFTER_GPA 0x500000UL
 #define PT 0x303000UL
 #define APIC_PT 0x305000UL
-#define ICR_HI 0x310 /* a register that keeps all 32 bits */
+#define COUNT 0x380 /* the initial count: 32 bits that stay as they are written */
 #define TPR 0x80
 
 static struct vm_config cfg;
@@ -79,7 +79,7 @@ static int setup(void **state)
 	map(APIC, APIC | 3);
 	map(APIC - PAGE_SIZE, BEFORE_GPA | 3);
 	map(APIC + PAGE_SIZE, AFTER_GPA | 3);
-	lapic_mmio_write(v, ICR_HI, 0x12345678);
+	lapic_mmio_write(v, COUNT, 0x12345678);
 	return 0;
 }
 
@@ -149,58 +149,58 @@ static void stopped(const char *why)
 static void plain(void **state)
 {
 	(void)state;
-	v->gpr[GPR_RDI] = APIC + ICR_HI;
+	v->gpr[GPR_RDI] = APIC + COUNT;
 	v->gpr[GPR_RAX] = UINT64_MAX;
-	RUN("\x8b\x07", APIC + ICR_HI, false); /* mov eax, [rdi] */
+	RUN("\x8b\x07", APIC + COUNT, false); /* mov eax, [rdi] */
 	done(2);
 	assert_int_equal(v->gpr[GPR_RAX], 0x12345678);
 	s->rsp = 0xabcdef;
-	RUN("\x89\x27", APIC + ICR_HI, true); /* mov [rdi], esp */
+	RUN("\x89\x27", APIC + COUNT, true); /* mov [rdi], esp */
 	done(2);
-	assert_int_equal(lapic_mmio_read(v, ICR_HI), 0xabcdef);
-	RUN("\x48\x8b\x27", APIC + ICR_HI, false); /* mov rsp, [rdi]: 64 bits, which it has not */
+	assert_int_equal(lapic_mmio_read(v, COUNT), 0xabcdef);
+	RUN("\x48\x8b\x27", APIC + COUNT, false); /* mov rsp, [rdi]: 64 bits, which it has not */
 	done(3);
 	assert_int_equal(s->rsp, UINT64_MAX);
-	RUN("\xc7\x07\x01\x02\x03\x04", APIC + ICR_HI, true);
+	RUN("\xc7\x07\x01\x02\x03\x04", APIC + COUNT, true);
 	done(6);
-	assert_int_equal(lapic_mmio_read(v, ICR_HI), 0x04030201);
+	assert_int_equal(lapic_mmio_read(v, COUNT), 0x04030201);
 	v->gpr[GPR_RCX] = 0x10;
-	RUN("\x83\x4f\xf8\x08", APIC + ICR_HI, true); /* changed since: what it is now, is done */
+	RUN("\x83\x4f\xf8\x08", APIC + COUNT, true); /* changed since: what it is now, is done */
 	done(4);
-	assert_int_equal(lapic_mmio_read(v, ICR_HI), 0x04030201);
-	RUN("\x83\x0f\x08", APIC + ICR_HI, false); /* or [rdi], 8 */
+	assert_int_equal(lapic_mmio_read(v, COUNT), 0x04030201);
+	RUN("\x83\x0f\x08", APIC + COUNT, false); /* or [rdi], 8 */
 	done(3);
-	assert_int_equal(lapic_mmio_read(v, ICR_HI), 0x04030209);
+	assert_int_equal(lapic_mmio_read(v, COUNT), 0x04030209);
 	assert_int_equal(s->rflags, 2 | BIT(2));
-	RUN("\x87\x0f", APIC + ICR_HI, true); /* xchg [rdi], ecx */
+	RUN("\x87\x0f", APIC + COUNT, true); /* xchg [rdi], ecx */
 	done(2);
 	assert_int_equal(v->gpr[GPR_RCX], 0x04030209);
-	assert_int_equal(lapic_mmio_read(v, ICR_HI), 0x10);
+	assert_int_equal(lapic_mmio_read(v, COUNT), 0x10);
 }
 
 /* What the APIC has no register for. */
 static void odd_sizes(void **state)
 {
 	(void)state;
-	v->gpr[GPR_RDI] = APIC + ICR_HI;
+	v->gpr[GPR_RDI] = APIC + COUNT;
 	v->gpr[GPR_RAX] = 0;
-	RUN("\x8a\x07", APIC + ICR_HI, false);
+	RUN("\x8a\x07", APIC + COUNT, false);
 	done(2);
 	assert_int_equal(v->gpr[GPR_RAX], 0xff);
-	RUN("\x66\x89\x07", APIC + ICR_HI, true);
+	RUN("\x66\x89\x07", APIC + COUNT, true);
 	done(3);
-	RUN("\x88\x07", APIC + ICR_HI, true);
+	RUN("\x88\x07", APIC + COUNT, true);
 	done(2);
-	RUN("\x48\x89\x07", APIC + ICR_HI, true);
+	RUN("\x48\x89\x07", APIC + COUNT, true);
 	done(3);
-	assert_int_equal(lapic_mmio_read(v, ICR_HI), 0x12345678);
+	assert_int_equal(lapic_mmio_read(v, COUNT), 0x12345678);
 	v->gpr[GPR_RDI]++;
-	RUN("\x8b\x07", APIC + ICR_HI + 1, false); /* not aligned: 1, 2 and 1 bytes */
+	RUN("\x8b\x07", APIC + COUNT + 1, false); /* not aligned: 1, 2 and 1 bytes */
 	done(2);
 	assert_int_equal(v->gpr[GPR_RAX], 0xffffffff);
-	RUN("\x89\x0f", APIC + ICR_HI + 1, true);
+	RUN("\x89\x0f", APIC + COUNT + 1, true);
 	done(2);
-	assert_int_equal(lapic_mmio_read(v, ICR_HI), 0x12345678);
+	assert_int_equal(lapic_mmio_read(v, COUNT), 0x12345678);
 	/* and the bus itself, any size and place: where the device is not, ones */
 	for (u64 at = APIC - 9; at < APIC + 32; at++)
 		for (u32 n = 1; n <= 8; n++) {
@@ -213,9 +213,9 @@ static void odd_sizes(void **state)
 				assert_int_equal(mmio_read(v, GPA(at), n),
 						 UINT64_MAX >> (64 - n * 8));
 		}
-	assert_int_equal(mmio_read(v, GPA(APIC + 0x30), 4), 0x50014);
+	assert_int_equal(mmio_read(v, GPA(APIC + 0x30), 4), 0x1050014);
 	/* 6 bytes: 4 that are a register, 2 that are not */
-	assert_int_equal(mmio_read(v, GPA(APIC + 0x30), 6), 0xffff00050014);
+	assert_int_equal(mmio_read(v, GPA(APIC + 0x30), 6), 0xffff01050014);
 	assert_null(mmio_find(v, GPA(APIC + PAGE_SIZE)));
 	assert_null(mmio_find(v, GPA(APIC - 1)));
 	assert_non_null(mmio_find(v, GPA(APIC + PAGE_SIZE - 1)));
@@ -224,13 +224,22 @@ static void odd_sizes(void **state)
 static void no_device(void **state)
 {
 	(void)state;
+	/* Where devices may be, an empty bus. */
 	v->lapic.base |= BIT(10); /* x2APIC */
 	v->gpr[GPR_RDI] = APIC + TPR;
 	RUN("\x8b\x07", APIC + TPR, false);
-	stopped("no memory, no device");
+	assert_int_equal(v->gpr[GPR_RAX], 0xffffffff);
 	setup(state);
 	v->lapic.base &= ~BIT(11);
+	v->gpr[GPR_RDI] = APIC + TPR;
+	v->gpr[GPR_RAX] = 0;
 	RUN("\x8b\x07", APIC + TPR, false);
+	assert_int_equal(v->gpr[GPR_RAX], 0xffffffff);
+	assert_int_equal(vm->state, VM_RUNNING);
+	setup(state);
+	/* Elsewhere there is nothing to look for. */
+	v->gpr[GPR_RDI] = 0xb0000000;
+	RUN("\x8b\x07", 0xb0000000, false);
 	stopped("no memory, no device");
 	setup(state);
 	{
@@ -307,11 +316,11 @@ static void read_modify_write(void **state)
 {
 	(void)state;
 	map(APIC, APIC | 1);
-	v->gpr[GPR_RDI] = APIC + ICR_HI;
-	RUN("\x83\x0f\x07", APIC + ICR_HI, false);
-	faulted(VEC_PF, APIC + ICR_HI, PF_PRESENT | PF_WRITE);
-	assert_int_equal(lapic_mmio_read(v, ICR_HI), 0x12345678);
-	RUN("\x83\x3f\x07", APIC + ICR_HI, false); /* cmp does not */
+	v->gpr[GPR_RDI] = APIC + COUNT;
+	RUN("\x83\x0f\x07", APIC + COUNT, false);
+	faulted(VEC_PF, APIC + COUNT, PF_PRESENT | PF_WRITE);
+	assert_int_equal(lapic_mmio_read(v, COUNT), 0x12345678);
+	RUN("\x83\x3f\x07", APIC + COUNT, false); /* cmp does not */
 	done(3);
 }
 
@@ -320,50 +329,50 @@ static void read_modify_write(void **state)
 static void page_ends(void **state)
 {
 	(void)state;
-	v->gpr[GPR_RDI] = APIC + ICR_HI;
+	v->gpr[GPR_RDI] = APIC + COUNT;
 	/* all of it before the end: the next page does not matter */
 	code_at(CODE + 0xffe, "\x8b\x07", 2);
-	AGAIN(APIC + ICR_HI, false);
+	AGAIN(APIC + COUNT, false);
 	done(2);
 	/* cut off at each place */
 	for (u64 have = 1; have < 6; have++) {
 		code_at(CODE + 0x1000 - have, "\xc7\x07\x01\x02\x03\x04", have);
-		AGAIN(APIC + ICR_HI, true);
+		AGAIN(APIC + COUNT, true);
 		faulted(VEC_PF, CODE + 0x1000, PF_FETCH);
 	}
 	/* a page that the guest may not execute, one of the user's, a reserved bit */
 	map(CODE + PAGE_SIZE, DATA_GPA | 1 | BIT(63));
-	AGAIN(APIC + ICR_HI, true);
+	AGAIN(APIC + COUNT, true);
 	faulted(VEC_PF, CODE + 0x1000, PF_PRESENT | PF_FETCH);
 	map(CODE + PAGE_SIZE, DATA_GPA | 5);
 	s->cr4 |= BIT(20); /* SMEP */
-	AGAIN(APIC + ICR_HI, true);
+	AGAIN(APIC + COUNT, true);
 	faulted(VEC_PF, CODE + 0x1000, PF_PRESENT | PF_FETCH);
 	s->seg[SEG_SS].attr = 0x60; /* and a user at a supervisor's */
 	map(CODE + PAGE_SIZE, DATA_GPA | 1);
-	AGAIN(APIC + ICR_HI, true);
+	AGAIN(APIC + COUNT, true);
 	faulted(VEC_PF, CODE + 0xffb, PF_PRESENT | PF_USER | PF_FETCH);
 	s->seg[SEG_SS].attr = 0;
 	/* there: the rest, from memory that nobody has touched, is 00 */
 	code_at(CODE + 0xffe, "\xc7\x07", 2);
-	AGAIN(APIC + ICR_HI, true);
+	AGAIN(APIC + COUNT, true);
 	done(6);
-	assert_int_equal(lapic_mmio_read(v, ICR_HI), 0);
+	assert_int_equal(lapic_mmio_read(v, COUNT), 0);
 	/* where no memory is; where the table is not in memory */
 	map(CODE + PAGE_SIZE, 0xa0001);
-	AGAIN(APIC + ICR_HI, true);
+	AGAIN(APIC + COUNT, true);
 	stopped("not in memory");
 	setup(state);
 	s->cr3 = 0xa0000;
-	RUN("\x8b\x07", APIC + ICR_HI, false);
+	RUN("\x8b\x07", APIC + COUNT, false);
 	stopped("not in memory");
 }
 
 static void too_long(void **state)
 {
 	(void)state;
-	v->gpr[GPR_RDI] = APIC + ICR_HI;
-	RUN("\x2e\x2e\x2e\x2e\x2e\x2e\x2e\x2e\x2e\x2e\x2e\x2e\x2e\x2e\x8b\x07", APIC + ICR_HI,
+	v->gpr[GPR_RDI] = APIC + COUNT;
+	RUN("\x2e\x2e\x2e\x2e\x2e\x2e\x2e\x2e\x2e\x2e\x2e\x2e\x2e\x2e\x8b\x07", APIC + COUNT,
 	    false);
 	faulted(VEC_GP, 0, 0);
 }
@@ -379,24 +388,24 @@ static void segments(void **state)
 	s->seg[SEG_SS].base = APIC + 0x1000;
 	assert_int_equal(guest_write(&vm->p2m, GPA(0x10fffe), "\x8b\x07\x90", 3), HV_OK);
 	s->rip = 0xfffe;
-	v->gpr[GPR_RBX] = 0xdead0000 | ICR_HI;
+	v->gpr[GPR_RBX] = 0xdead0000 | COUNT;
 	v->gpr[GPR_RAX] = UINT64_MAX;
-	AGAIN(APIC + ICR_HI, false); /* mov ax, [bx] */
+	AGAIN(APIC + COUNT, false); /* mov ax, [bx] */
 	done(2);
 	assert_int_equal(v->gpr[GPR_RAX], UINT64_MAX);
 	s->seg[SEG_CS].limit = 0xfffe;
-	AGAIN(APIC + ICR_HI, false);
+	AGAIN(APIC + COUNT, false);
 	faulted(VEC_GP, 0, 0);
 	s->seg[SEG_CS].limit = 0xfff0;
-	AGAIN(APIC + ICR_HI, false);
+	AGAIN(APIC + COUNT, false);
 	faulted(VEC_GP, 0, 0);
-	s->seg[SEG_CS].attr |= BIT(14); /* D: mov eax, [ebp - 0xcf0] by SS */
+	s->seg[SEG_CS].attr |= BIT(14); /* D: mov eax, [ebp - 0xc80] by SS */
 	s->seg[SEG_CS].limit = UINT32_MAX;
 	s->rip = 0x100;
-	assert_int_equal(guest_write(&vm->p2m, GPA(0x100100), "\x8b\x85\x10\xf3\xff\xff", 6),
+	assert_int_equal(guest_write(&vm->p2m, GPA(0x100100), "\x8b\x85\x80\xf3\xff\xff", 6),
 			 HV_OK);
 	v->gpr[GPR_RBP] = 0;
-	AGAIN(APIC + ICR_HI, false);
+	AGAIN(APIC + COUNT, false);
 	done(6);
 	assert_int_equal(v->gpr[GPR_RAX], 0x12345678);
 }
@@ -409,24 +418,24 @@ static void segments(void **state)
 static void to_memory(void **state)
 {
 	(void)state;
-	v->gpr[GPR_RSI] = APIC + ICR_HI;
+	v->gpr[GPR_RSI] = APIC + COUNT;
 	v->gpr[GPR_RDI] = DATA + 8;
 	v->gpr[GPR_RCX] = 1;
-	RUN(REP_MOVSD, APIC + ICR_HI, false); /* onto memory that is not backed yet */
+	RUN(REP_MOVSD, APIC + COUNT, false); /* onto memory that is not backed yet */
 	nothing_happened();
 	assert_int_equal(p2m_lookup(&vm->p2m, DATA_GPA >> 12).kind, P2M_MAPPED);
-	AGAIN(APIC + ICR_HI, false);
+	AGAIN(APIC + COUNT, false);
 	done(2);
 	assert_int_equal(peek(DATA_GPA + 8, 8), 0x12345678);
-	assert_int_equal(v->gpr[GPR_RSI], APIC + ICR_HI + 4);
+	assert_int_equal(v->gpr[GPR_RSI], APIC + COUNT + 4);
 	assert_int_equal(v->gpr[GPR_RDI], DATA + 12);
 	assert_int_equal(v->gpr[GPR_RCX], 0);
 	/* an element across two pages of memory */
-	v->gpr[GPR_RSI] = APIC + ICR_HI;
+	v->gpr[GPR_RSI] = APIC + COUNT;
 	v->gpr[GPR_RDI] = DATA + 0xffe;
-	RUN("\xa5", APIC + ICR_HI, false);
+	RUN("\xa5", APIC + COUNT, false);
 	nothing_happened();
-	AGAIN(APIC + ICR_HI, false);
+	AGAIN(APIC + COUNT, false);
 	done(1);
 	assert_int_equal(peek(DATA_GPA + 0xffe, 4), 0x12345678);
 	/* and back, from memory to the device, downwards */
@@ -440,50 +449,50 @@ static void to_memory(void **state)
 	assert_int_equal(v->gpr[GPR_RDI], APIC + 0x37c);
 	/* device to device */
 	v->gpr[GPR_RSI] = APIC + 0x380;
-	v->gpr[GPR_RDI] = APIC + ICR_HI;
-	lapic_mmio_write(v, ICR_HI, 0);
-	RUN("\xa5", APIC + ICR_HI, true);
+	v->gpr[GPR_RDI] = APIC + 0x310;
+	lapic_mmio_write(v, 0x310, 0);
+	RUN("\xa5", APIC + 0x310, true);
 	done(1);
-	assert_int_equal(lapic_mmio_read(v, ICR_HI), 0x12345678);
+	assert_int_equal(lapic_mmio_read(v, 0x310), 0x12000000);
 }
 
 static void rights_of_the_other_side(void **state)
 {
 	(void)state;
 	v->gpr[GPR_RCX] = 1;
-	v->gpr[GPR_RSI] = APIC + ICR_HI;
+	v->gpr[GPR_RSI] = APIC + COUNT;
 	v->gpr[GPR_RDI] = READ_ONLY + 4;
-	RUN(REP_MOVSD, APIC + ICR_HI, false);
+	RUN(REP_MOVSD, APIC + COUNT, false);
 	faulted(VEC_PF, READ_ONLY + 4, PF_PRESENT | PF_WRITE);
 	v->gpr[GPR_RDI] = CODE + 0x1ffc;
-	AGAIN(APIC + ICR_HI, false);
+	AGAIN(APIC + COUNT, false);
 	faulted(VEC_PF, CODE + 0x1ffc, PF_WRITE);
 	v->gpr[GPR_RDI] = USER;
 	s->cr4 |= BIT(21); /* SMAP */
-	AGAIN(APIC + ICR_HI, false);
+	AGAIN(APIC + COUNT, false);
 	faulted(VEC_PF, USER, PF_PRESENT | PF_WRITE);
 	v->gpr[GPR_RDI] = 0x1234567812345678;
-	AGAIN(APIC + ICR_HI, false);
+	AGAIN(APIC + COUNT, false);
 	faulted(VEC_GP, 0, 0);
 	v->gpr[GPR_RDI] = USER;
 	s->rflags |= BIT(18);
-	AGAIN(APIC + ICR_HI, false);
+	AGAIN(APIC + COUNT, false);
 	nothing_happened(); /* backed */
-	AGAIN(APIC + ICR_HI, false);
+	AGAIN(APIC + COUNT, false);
 	done(2);
 	/* to where nothing is: gone */
 	v->gpr[GPR_RCX] = 1;
-	v->gpr[GPR_RSI] = APIC + ICR_HI;
+	v->gpr[GPR_RSI] = APIC + COUNT;
 	v->gpr[GPR_RDI] = ELSEWHERE;
-	AGAIN(APIC + ICR_HI, false);
+	AGAIN(APIC + COUNT, false);
 	done(2);
 	/* from there: ones */
 	v->gpr[GPR_RCX] = 1;
 	v->gpr[GPR_RSI] = ELSEWHERE;
-	v->gpr[GPR_RDI] = APIC + ICR_HI;
-	AGAIN(APIC + ICR_HI, true);
+	v->gpr[GPR_RDI] = APIC + COUNT;
+	AGAIN(APIC + COUNT, true);
 	done(2);
-	assert_int_equal(lapic_mmio_read(v, ICR_HI), 0xffffffff);
+	assert_int_equal(lapic_mmio_read(v, COUNT), 0xffffffff);
 }
 
 /* No frame for the other side: it waits, and the device has not been read. */
@@ -493,10 +502,10 @@ static void waits_for_memory(void **state)
 
 	(void)state;
 	code_at(CODE, "\xa5", 1);
-	v->gpr[GPR_RSI] = APIC + ICR_HI;
+	v->gpr[GPR_RSI] = APIC + COUNT;
 	v->gpr[GPR_RDI] = DATA;
 	fake_alloc_fail_at(0);
-	AGAIN(APIC + ICR_HI, false);
+	AGAIN(APIC + COUNT, false);
 	assert_true(fake_alloc.failed);
 	fake_alloc_off();
 	assert_int_equal(v->advance, 0);
@@ -522,12 +531,12 @@ static void ballooned(void **state)
 	}
 	p2m_commit(&vm->p2m, &b);
 	spin_unlock(&vm->p2m.lock);
-	v->gpr[GPR_RSI] = APIC + ICR_HI;
+	v->gpr[GPR_RSI] = APIC + COUNT;
 	v->gpr[GPR_RDI] = DATA;
-	RUN("\xa5", APIC + ICR_HI, false);
+	RUN("\xa5", APIC + COUNT, false);
 	nothing_happened();
 	assert_int_equal(vm->balloon.popped, 1);
-	AGAIN(APIC + ICR_HI, false);
+	AGAIN(APIC + COUNT, false);
 	done(1);
 	assert_int_equal(peek(DATA_GPA, 4), 0x12345678);
 }
@@ -579,31 +588,31 @@ static void bounded(void **state)
 static void changed_meanwhile(void **state)
 {
 	(void)state;
-	v->gpr[GPR_RDI] = APIC + ICR_HI;
-	RUN("\x8b\x07", APIC + ICR_HI, true); /* a read now */
+	v->gpr[GPR_RDI] = APIC + COUNT;
+	RUN("\x8b\x07", APIC + COUNT, true); /* a read now */
 	nothing_happened();
-	RUN("\x89\x07", APIC + ICR_HI, false);
+	RUN("\x89\x07", APIC + COUNT, false);
 	nothing_happened();
 	v->gpr[GPR_RDI] = DATA; /* touches memory now */
 	poke(DATA_GPA, 0x77, 8);
-	RUN("\x89\x07", APIC + ICR_HI, true);
+	RUN("\x89\x07", APIC + COUNT, true);
 	nothing_happened();
 	assert_int_equal(peek(DATA_GPA, 8), 0x77);
 	v->gpr[GPR_RSI] = DATA;
-	RUN("\xa5", APIC + ICR_HI, true);
+	RUN("\xa5", APIC + COUNT, true);
 	nothing_happened();
-	RUN("\xaa", APIC + ICR_HI, false);
+	RUN("\xaa", APIC + COUNT, false);
 	nothing_happened();
-	assert_int_equal(lapic_mmio_read(v, ICR_HI), 0x12345678);
+	assert_int_equal(lapic_mmio_read(v, COUNT), 0x12345678);
 	/* A success in between starts the count anew; no success for long ends it. */
 	for (int i = 0; i < 30000 && vm->state == VM_RUNNING; i++) {
-		v->gpr[GPR_RDI] = i % 5000 ? DATA : APIC + ICR_HI;
-		RUN("\x89\x07", APIC + ICR_HI, true);
+		v->gpr[GPR_RDI] = i % 5000 ? DATA : APIC + COUNT;
+		RUN("\x89\x07", APIC + COUNT, true);
 	}
 	assert_int_equal(vm->state, VM_RUNNING);
 	v->gpr[GPR_RDI] = DATA;
 	for (int i = 0; i < 10001 && vm->state == VM_RUNNING; i++)
-		AGAIN(APIC + ICR_HI, true);
+		AGAIN(APIC + COUNT, true);
 	stopped("not at rip");
 }
 

@@ -319,7 +319,7 @@ static void faults(void **state)
 	assert_int_equal(vm->state, VM_ENDING);
 	assert_true(strstr(vm->exit_reason, "read-only"));
 	setup(state);
-	guest_touch(v, 0xa0); /* hole, no device */
+	guest_touch(v, 0xb0000); /* neither memory nor where devices are */
 	assert_int_equal(vm->state, VM_ENDING);
 	assert_true(strstr(vm->exit_reason, "no memory, no device"));
 	setup(state);

@@ -199,6 +199,9 @@ static void doorbell(void **state)
 	assert_int_equal(guest_call(v, AERO_CALL_DOORBELL, 0x40, 1UL << 32, 0), AERO_ERR_INVALID);
 	assert_int_equal(web->balloon.doorbell_vector, 0);
 	assert_int_equal(guest_call(v, AERO_CALL_DOORBELL, 0x40, 1, 0), AERO_OK);
+	balloon_set_target(web, 99); /* its APIC is off, as after reset */
+	assert_int_equal(web->vcpus[1]->lapic.irr[2], 0);
+	lapic_mmio_write(web->vcpus[1], 0xf0, 0x1ff);
 	balloon_set_target(web, 100);
 	assert_int_equal(web->vcpus[1]->lapic.irr[2], 1);
 	assert_true(web->vcpus[1]->pending & PENDING_IRQ);

@@ -14,12 +14,16 @@ enum {
 	DFR = 0xe0,
 	SVR = 0xf0,
 	ISR = 0x100,
+	TMR = 0x180,
 	IRR = 0x200,
 	ESR = 0x280,
 	ICR = 0x300,
 	ICR_HI = 0x310,
 	LVT_TIMER = 0x320,
+	LVT_THERMAL = 0x330,
 	LVT_LINT0 = 0x350,
+	LVT_LINT1 = 0x360,
+	LVT_ERROR = 0x370,
 	INITIAL = 0x380,
 	CURRENT = 0x390,
 	DIVIDE = 0x3e0,
@@ -79,7 +83,7 @@ static void reset_state(void **state)
 	assert_int_equal(rd(DFR), 0xffffffff);
 	assert_int_equal(rd(LVT_TIMER), MASKED);
 	assert_int_equal(lapic_mmio_read(vm->vcpus[3], ID), 3u << 24);
-	assert_int_equal(rd(VERSION_) >> 16, 5);
+	assert_int_equal(rd(VERSION_) >> 16, 0x105); /* EOI broadcasts can be suppressed */
 	assert_int_equal(lapic_pending(v), -1);
 	assert_int_equal(rd(0x1000), 0);
 	wr(0x384, 5); /* not a register */
@@ -412,14 +416,328 @@ static void base_transitions(void **state)
 	assert_false(lapic_base_write(vm->vcpus[1], UINT64_MAX));
 }
 
+/* --- what is off, what is wrong ------------------------------------------------------ */
+
+/* SDM: "Local APIC State After It Has Been Software Disabled" */
+static void off_by_software(void **state)
+{
+	(void)state;
+	wr(LVT_TIMER, 0x50);
+	wr(LVT_LINT1, 0x400);
+	lapic_raise(v, 0x41);
+	wr(SVR, 0xff);
+	assert_int_equal(rd(LVT_TIMER), 0x50 | MASKED);
+	assert_int_equal(rd(LVT_LINT1), 0x400 | MASKED);
+	wr(LVT_TIMER, 0x51); /* cannot be unmasked */
+	assert_int_equal(rd(LVT_TIMER), 0x51 | MASKED);
+	assert_int_equal(lapic_pending(v), 0x41); /* what it has stays */
+	assert_false(lapic_accept_vector(v, 0x61, false));
+	assert_int_equal(ipi(0, 0x61), 0);
+	assert_int_equal(rd(IRR + 0x30), 0);
+	v->pending = 0;
+	ipi(0, 0x400); /* NMI, INIT and SIPI come all the same */
+	assert_int_equal(v->pending, PENDING_NMI);
+	assert_int_equal(ipi(2, 0x61), 1 << 2); /* and it may send */
+	wr(SVR, 0x1ff);
+	assert_int_equal(rd(LVT_TIMER), 0x51 | MASKED);
+	wr(LVT_TIMER, 0x51);
+	assert_int_equal(rd(LVT_TIMER), 0x51);
+}
+
+/* Off by IA32_APIC_BASE: deaf, and as after reset when it comes back. */
+static void off_by_base(void **state)
+{
+	u64 base = v->lapic.base;
+
+	(void)state;
+	wr(LVT_TIMER, 0x50);
+	wr(INITIAL, 1000);
+	wr(TPR, 0x20);
+	lapic_raise(v, 0x41);
+	assert_true(lapic_base_write(v, base & ~X2));
+	assert_int_equal(v->lapic.deadline, LAPIC_NO_DEADLINE);
+	v->pending = 0;
+	assert_false(lapic_accept_vector(v, 0x61, false));
+	assert_false(lapic_send(vm, &(struct lapic_message){ .dest = 0, .mode = DM_NMI }));
+	assert_false(lapic_pulse_lint(v, 1));
+	assert_int_equal(v->pending, 0);
+	assert_true(lapic_base_write(v, base));
+	assert_int_equal(lapic_pending(v), -1);
+	assert_int_equal(rd(TPR), 0);
+	assert_int_equal(rd(SVR), 0xff);
+	/* An xAPIC's destination is not the x2APIC's. */
+	wr(ICR_HI, 0x05000000);
+	x2apic(v);
+	assert_int_equal(rd(0x310), 0);
+}
+
+static u32 esr(void)
+{
+	wr(ESR, 0);
+	return rd(ESR);
+}
+
+static void errors(void **state)
+{
+	(void)state;
+	wr(LVT_ERROR, 0xee);
+	assert_int_equal(esr(), 0);
+	assert_int_equal(ipi(1, 0x0f), 0);
+	assert_int_equal(rd(ESR), 0); /* seen only once it is written */
+	assert_int_equal(lapic_pending(v), 0xee);
+	lapic_accept(v, 0xee);
+	wr(EOI, 0);
+	ipi(1, 0x01); /* no news */
+	assert_int_equal(lapic_pending(v), -1);
+	assert_int_equal(esr(), 0x20);
+	assert_int_equal(esr(), 0);
+	/* A register that is not there, read and written. */
+	rd(0x40);
+	assert_int_equal(lapic_pending(v), 0xee);
+	assert_int_equal(esr(), 0x80);
+	wr(0x3f0, 0x41);
+	assert_int_equal(rd(IRR + 0x20), 0);
+	assert_int_equal(esr(), 0x80);
+	rd(0x1000);
+	assert_int_equal(esr(), 0x80);
+	wr(VERSION_, 1); /* read-only is not "not there" */
+	rd(EOI);
+	assert_int_equal(esr(), 0);
+	/* An illegal vector that arrives: by the I/O APIC, by the timer. */
+	lapic_accept(v, 0xee);
+	wr(EOI, 0);
+	assert_false(lapic_send(vm, &(struct lapic_message){ .dest = 0, .vector = 15 }));
+	assert_int_equal(lapic_pending(v), 0xee);
+	assert_int_equal(esr(), 0x40);
+	wr(LVT_TIMER, 0x05);
+	wr(INITIAL, 1);
+	lapic_timer_check(v, fake.tsc + 100);
+	assert_int_equal(esr(), 0x40);
+	/* Its own vector is illegal: noted, and no more. */
+	lapic_accept(v, 0xee);
+	wr(EOI, 0);
+	wr(LVT_ERROR, 0x07);
+	ipi(1, 0x0f);
+	assert_int_equal(esr(), 0x60);
+	assert_int_equal(lapic_pending(v), -1);
+	/* The other CPUs have seen nothing of it. */
+	for (u32 i = 1; i < CPUS; i++)
+		assert_int_equal(vm->vcpus[i]->lapic.errors, 0);
+}
+
+static void reserved_bits_of_x2apic(void **state)
+{
+	/* register, what it takes, what it does not */
+	static const struct {
+		u32 msr, good, bad;
+	} r[] = { { 0x808, 0xff, 0x100 },	{ 0x80b, 0, 1 },
+		  { 0x80f, 0x11ff, 0x200 },	{ 0x828, 0, 1 },
+		  { 0x830, 0xcc441, 0x100041 }, { 0x830, 0xcd441, 0x2041 },
+		  { 0x832, 0x710ff, 0x80000 },	{ 0x833, 0x117ff, 0x800 },
+		  { 0x835, 0x1f7ff, 0x800 },	{ 0x837, 0x110ff, 0x400 },
+		  { 0x83e, 0xb, 0x4 },		{ 0x83f, 0xff, 0x100 } };
+	u64 value;
+
+	(void)state;
+	x2apic(v);
+	for (size_t i = 0; i < ARRAY_SIZE(r); i++) {
+		assert_true(lapic_msr_write(v, r[i].msr, r[i].good));
+		assert_false(lapic_msr_write(v, r[i].msr, r[i].bad));
+	}
+	assert_true(lapic_msr_read(v, 0x835, &value));
+	assert_int_equal(value, 0x1a7ff); /* delivery status and remote IRR are read-only */
+	assert_true(lapic_msr_read(v, 0x830, &value));
+	assert_int_equal(value & 0x1000, 0);
+	assert_true(lapic_msr_write(v, 0x83f, 3));
+	assert_true(lapic_msr_write(v, 0x828, 0));
+	assert_true(lapic_msr_read(v, 0x828, &value));
+	assert_int_equal(value, 0x20);
+}
+
+/* --- who gets it ----------------------------------------------------------------------- */
+
+static void lowest_priority(void **state)
+{
+	(void)state;
+	assert_int_equal(ipi(0xff, 0x142), 0x01); /* equals: the first */
+	wr(TPR, 0x30);
+	assert_int_equal(ipi(0xff, 0x142), 0x02);
+	lapic_raise(vm->vcpus[1], 0x81); /* in service counts like the task's priority */
+	lapic_accept(vm->vcpus[1], 0x81);
+	for (u32 i = 2; i < CPUS; i++)
+		lapic_mmio_write(vm->vcpus[i], TPR, 0x70);
+	assert_int_equal(ipi(0xff, 0x142), 0x01);
+	wr(SVR, 0xff); /* who takes none is not asked */
+	assert_int_equal(ipi(0xff, 0x142), 0x04);
+	assert_int_equal(ipi(0, 0xc0142), 0x04); /* all but self */
+	for (u32 i = 0; i < CPUS; i++)
+		lapic_mmio_write(vm->vcpus[i], SVR, 0xff);
+	assert_int_equal(ipi(0xff, 0x142), 0);
+}
+
+/* Eight bits of destination, and listeners in both modes. */
+static void narrow_messages(void **state)
+{
+	struct lapic_message m = { .vector = 0x42, .dest = 3 };
+
+	(void)state;
+	for (u32 i = 3; i < CPUS; i++)
+		x2apic(vm->vcpus[i]);
+	for (u32 i = 0; i < 3; i++)
+		lapic_mmio_write(vm->vcpus[i], LDR, 1u << (24 + i));
+	assert_true(lapic_send(vm, &m));
+	assert_int_equal(who_got(0x42), 1 << 3);
+	m.dest = 0xff;
+	assert_true(lapic_send(vm, &m));
+	assert_int_equal(who_got(0x42), 0x3f);
+	m.logical = true;
+	m.dest = 0x2a; /* flat bits, and bits of cluster 0 */
+	assert_true(lapic_send(vm, &m));
+	assert_int_equal(who_got(0x42), 0x2a);
+	m.dest = 0x40;
+	assert_false(lapic_send(vm, &m));
+	/* A wide destination is not cut down to eight bits. */
+	m.wide = true;
+	m.dest = 0x102;
+	assert_false(lapic_send(vm, &m));
+	m.dest = 0xff;
+	m.logical = false;
+	assert_false(lapic_send(vm, &m));
+	assert_int_equal(who_got(0x42), 0);
+}
+
+static void local_pins(void **state)
+{
+	(void)state;
+	v->pending = 0;
+	assert_false(lapic_pulse_lint(v, 0)); /* masked */
+	wr(LVT_LINT0, 0x43);
+	assert_true(lapic_pulse_lint(v, 0));
+	assert_int_equal(who_got(0x43), 1);
+	v->pending = 0;
+	wr(LVT_LINT1, 0x400);
+	assert_true(lapic_pulse_lint(v, 1));
+	assert_int_equal(v->pending, PENDING_NMI);
+	v->pending = 0;
+	for (u32 mode = 2; mode < 8; mode++)
+		if (mode != 4 && mode != 5) {
+			wr(LVT_LINT1, mode << 8 | 0x44);
+			assert_false(lapic_pulse_lint(v, 1));
+		}
+	assert_int_equal(v->pending, 0);
+	wr(LVT_LINT1, 0x500);
+	assert_true(lapic_pulse_lint(v, 1));
+	assert_int_equal(v->pending, PENDING_INIT);
+}
+
+static void trigger_mode(void **state)
+{
+	(void)state;
+	lapic_accept_vector(v, 0x45, true);
+	assert_int_equal(rd(TMR + 0x20), 1 << 5);
+	lapic_accept_vector(v, 0x46, false);
+	assert_int_equal(rd(TMR + 0x20), 1 << 5);
+	assert_int_equal(rd(IRR + 0x20), 3 << 5);
+	lapic_accept(v, 0x46);
+	lapic_give_back(v, 0x46);
+	lapic_accept_vector(v, 0x45, false); /* the last one to come decides */
+	assert_int_equal(rd(TMR + 0x20), 0);
+	lapic_accept_vector(v, 0x45, true);
+	lapic_accept(v, 0x45);
+	lapic_give_back(v, 0x45); /* nothing is lost by that */
+	assert_int_equal(rd(TMR + 0x20), 1 << 5);
+	assert_int_equal(rd(IRR + 0x20), 3 << 5);
+}
+
+/* --- the timer, more closely ------------------------------------------------------------ */
+
+static void divide_on_the_fly(void **state)
+{
+	u64 start = fake.tsc;
+
+	(void)state;
+	wr(LVT_TIMER, 0x60 | PERIODIC);
+	wr(DIVIDE, 11);
+	wr(INITIAL, 1000000);
+	fake.tsc = start + 400000;
+	wr(DIVIDE, 0); /* by 2: the 600000 left take twice as long */
+	assert_int_equal(rd(CURRENT), 600000);
+	assert_int_equal(v->lapic.deadline, start + 400000 + 1200000);
+	fake.tsc = v->lapic.deadline;
+	lapic_timer_check(v, fake.tsc);
+	assert_int_equal(v->lapic.deadline, fake.tsc + 2000000);
+	wr(INITIAL, 0);
+	wr(DIVIDE, 11); /* and does not start one that stands */
+	assert_int_equal(v->lapic.deadline, LAPIC_NO_DEADLINE);
+}
+
+static void counts_that_are_overdue(void **state)
+{
+	u64 start = fake.tsc, value;
+
+	(void)state;
+	wr(LVT_TIMER, 0x60 | PERIODIC);
+	wr(DIVIDE, 11);
+	wr(INITIAL, 1000000);
+	fake.tsc = start + 3250000; /* nobody has looked since */
+	assert_int_equal(rd(CURRENT), 750000);
+	wr(INITIAL, 500000); /* what was due comes all the same */
+	assert_int_equal(who_got(0x60), 1);
+	assert_int_equal(v->lapic.deadline, fake.tsc + 500000);
+	fake.tsc += 500000;
+	wr(LVT_TIMER, 0x61 | PERIODIC | MASKED); /* masked a moment too late */
+	assert_int_equal(who_got(0x60), 1);
+	assert_int_equal(v->lapic.deadline, fake.tsc + 500000); /* and goes on */
+	/* The count never shows more than was written, however short the period was. */
+	wr(INITIAL, 5);
+	assert_int_equal(rd(CURRENT), 5);
+	wr(INITIAL, 0);
+	/* The MSR reads zero outside its mode, and once it is due. */
+	wr(LVT_TIMER, 0x62 | DEADLINE);
+	assert_true(lapic_msr_write(v, TSC_DEADLINE, fake.tsc + vm->tsc_offset + 10));
+	wr(LVT_TIMER, 0x62);
+	assert_true(lapic_msr_read(v, TSC_DEADLINE, &value));
+	assert_int_equal(value, 0);
+	wr(LVT_TIMER, 0x62 | DEADLINE);
+	assert_true(lapic_msr_write(v, TSC_DEADLINE, fake.tsc + vm->tsc_offset + 10));
+	fake.tsc += 10;
+	assert_true(lapic_msr_read(v, TSC_DEADLINE, &value));
+	assert_int_equal(value, 0);
+	assert_int_equal(who_got(0x62), 1);
+	/* One deadline follows another that has just passed: both come. */
+	assert_true(lapic_msr_write(v, TSC_DEADLINE, fake.tsc + vm->tsc_offset + 10));
+	fake.tsc += 10;
+	assert_true(lapic_msr_write(v, TSC_DEADLINE, fake.tsc + vm->tsc_offset + 1000));
+	assert_int_equal(who_got(0x62), 1);
+	assert_int_equal(v->lapic.deadline, fake.tsc + 1000);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(reset_state),	   T(priorities),	  T(task_priority),    T(one_shot_timer),
-		T(periodic_timer), T(tsc_deadline_timer), T(ipis_of_xapic),    T(ipis_of_x2apic),
-		T(nmi_init_sipi),  T(x2apic_registers),	  T(base_transitions),
+		T(reset_state),
+		T(priorities),
+		T(task_priority),
+		T(one_shot_timer),
+		T(periodic_timer),
+		T(tsc_deadline_timer),
+		T(ipis_of_xapic),
+		T(ipis_of_x2apic),
+		T(nmi_init_sipi),
+		T(x2apic_registers),
+		T(base_transitions),
+		T(off_by_software),
+		T(off_by_base),
+		T(errors),
+		T(reserved_bits_of_x2apic),
+		T(lowest_priority),
+		T(narrow_messages),
+		T(local_pins),
+		T(trigger_mode),
+		T(divide_on_the_fly),
+		T(counts_that_are_overdue),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@ BASE := hv/base/err.c hv/base/format.c hv/base/log.c
 FRAMES := $(BASE) mm/buddy.c mm/epoch.c mm/frame.c
 P2M := $(FRAMES) mm/p2m.c mm/guestmem.c mm/sample.c mm/audit.c \
 	arch/x86_64/vmx/ept.c arch/x86_64/svm/npt.c
-CORE := $(P2M) $(wildcard hv/*.c hv/dev/*.c hv/load/*.c)
+CORE := $(P2M) hv/base/date.c $(wildcard hv/*.c hv/dev/*.c hv/load/*.c)
 FAKE := tests/fake/fake.c
 WRAP := -Wl,--wrap=frame_alloc_table,--wrap=frame_alloc_guest,--wrap=quarantine_commit,--wrap=buddy_free
 
@@ -41,6 +41,10 @@ test_insn_cpu_SRCS := $(filter-out hv/mmio.c,$(GUEST))
 test_emulate_SRCS := $(GUEST) tests/fake/record.c
 test_emulate_LDFLAGS := $(WRAP)
 test_gwalk_SRCS := $(GUEST)
+test_ioapic_SRCS := $(GUEST)
+test_uart_SRCS := $(GUEST)
+test_rtc_SRCS := $(GUEST)
+test_devices_SRCS := $(GUEST)
 test_caps_SRCS := arch/x86_64/vmx/caps.c
 test_svm_SRCS := arch/x86_64/svm/caps.c arch/x86_64/svm/check.c arch/x86_64/svm/decode.c
 test_vulns_SRCS := arch/x86_64/cpu/vulns.c
@@ -69,7 +73,7 @@ test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave
 $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem balloon hypercall policy config \
-	exit lapic insn insn_zydis insn_cpu emulate gwalk caps svm vulns loader linux acpi pvclock reboot \
+	exit lapic ioapic uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm vulns loader linux acpi pvclock reboot \
 	sched shootdown driver efi mtrr boot pci serial fb screen timed power
 
 # What links all of hv/ links the guests' DSDT too.

@@ -25,30 +25,31 @@ void vmx_write_failed(u32 field, u64 value)
  * MSRs that the guest reaches without an exit: those that the VMCS or
  * guestregs switch.  One page for all VMs.  SDM: "MSR-Bitmap Address".
  */
-u8 vmx_msr_bitmap[PAGE_SIZE] __aligned(4096);
+static u8 *msr_bitmap;
 
 static void allow_msr(u32 msr, bool write)
 {
 	u32 base = msr >= 0xc0000000 ? 1024 : 0, bit = msr & 0x1fff;
 
-	vmx_msr_bitmap[base + bit / 8] &= (u8) ~(1u << (bit % 8));
+	msr_bitmap[base + bit / 8] &= (u8) ~(1u << (bit % 8));
 	if (write)
-		vmx_msr_bitmap[2048 + base + bit / 8] &= (u8) ~(1u << (bit % 8));
+		msr_bitmap[2048 + base + bit / 8] &= (u8) ~(1u << (bit % 8));
 }
 
-static void msr_bitmap_init(void)
+int vmx_msr_bitmap_init(void)
 {
-	memset(vmx_msr_bitmap, 0xff, PAGE_SIZE);
+	if (msr_bitmap)
+		return HV_OK;
+	msr_bitmap = frame_alloc_pages(0);
+	if (!msr_bitmap)
+		return HV_ENOMEM;
+	memset(msr_bitmap, 0xff, PAGE_SIZE);
 	for (u32 i = 0; i < nr_guest_own_msrs; i++)
 		allow_msr(guest_own_msrs[i], true);
 	allow_msr(MSR_IA32_TSC, false);
 	allow_msr(MSR_EFER, false);
 	allow_msr(MSR_IA32_PAT, false);
-}
-
-static u64 image_pa(const void *p)
-{
-	return (u64)p - VA_IMAGE;
+	return HV_OK;
 }
 
 /* Host state that differs from CPU to CPU; at each load on a CPU. */
@@ -92,8 +93,6 @@ void vmx_vmcs_init(struct vcpu *v)
 {
 	struct vmx_vcpu *x = vmx_of(v);
 
-	if (!vmx_msr_bitmap[0])
-		msr_bitmap_init();
 	x->cpu_controls = vmx_caps.cpu;
 	vmwrite(VMCS_PIN_CONTROLS, vmx_caps.pin);
 	vmwrite(VMCS_CPU_CONTROLS, vmx_caps.cpu);
@@ -112,7 +111,7 @@ void vmx_vmcs_init(struct vcpu *v)
 	vmwrite(VMCS_EXIT_MSR_LOAD, 0);
 	vmwrite(VMCS_ENTRY_MSR_LOAD, 0);
 	vmwrite(VMCS_ENTRY_INTERRUPT_INFO, 0);
-	vmwrite(VMCS_MSR_BITMAP, image_pa(vmx_msr_bitmap));
+	vmwrite(VMCS_MSR_BITMAP, plat_pa(msr_bitmap).v);
 	vmwrite(VMCS_TSC_OFFSET, v->vm->tsc_offset);
 	vmwrite(VMCS_LINK_POINTER, UINT64_MAX);
 	vmwrite(VMCS_VPID, 1 + v->vm->id * MAX_VCPUS + v->index);

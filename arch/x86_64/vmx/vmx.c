@@ -115,7 +115,7 @@ static int vmx_cpu_enable(void)
 			"vmx: locked off on CPU %u only, which is not used; update the firmware",
 			plat_cpu());
 	region = frame_alloc_pages(0);
-	if (!region)
+	if (!region || vmx_msr_bitmap_init())
 		return HV_ENOMEM;
 	*region = vmx_caps.revision;
 	write_cr0((read_cr0() | vmx_caps.cr0_fixed0) & vmx_caps.cr0_fixed1);

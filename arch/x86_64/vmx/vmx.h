@@ -113,6 +113,9 @@ void vmx_interrupt_window(struct vcpu *v, bool on);
 void vmx_nmi_window(struct vcpu *v, bool on);
 
 extern struct pt_format ept_format;
-extern u8 vmx_msr_bitmap[], vmx_exit_entry[];
+extern u8 vmx_exit_entry[];
+
+/* Before the first vCPU. HV_ENOMEM. */
+int vmx_msr_bitmap_init(void);
 
 #endif
