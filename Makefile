@@ -126,7 +126,7 @@ RUN_ARGS := $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) --timeout $(TIME
 NESTED_TESTS ?= nested balloon cpu
 NESTED_INTEL_TESTS ?= nested-intel
 
-.PHONY: run test image bench machine-test firmware-test screen-test test-nested test-nested-intel soak broken deps clean help
+.PHONY: run linux test image bench machine-test firmware-test screen-test test-nested test-nested-intel soak broken deps clean help
 
 run: ## Boot in an emulator and run the demo VMs, or those of CONF
 	$(Q)tools/deps build run $(if $(filter uefi,$(FIRMWARE)),image)
@@ -147,7 +147,7 @@ test: ## All tests: on the host, then whole machines
 broken: ## Hypervisors with a part left out, whose tests must fail
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/break-shootdown BREAK=shootdown hypervisor
 
-machine-test: all broken ## Whole-machine tests only; TESTS="cpu apic" chooses
+machine-test: all broken $(BUILD)/linux/initrd.cpio ## Whole-machine tests only; TESTS="cpu apic" chooses
 	$(Q)tests/run/run $(if $(EMU),--emu $(EMU) --) $(TESTS)
 
 firmware-test: ## The image, booted by BIOS and by UEFI in QEMU; TESTS="uefi bios" chooses
@@ -161,6 +161,14 @@ soak: ## Eight VMs, a million random lock and unlock entries, every byte verifie
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/run/soak --hv $(HV) $(if $(SEED),--seed $(SEED)) $(if $(ENTRIES),--entries $(ENTRIES)) \
 		$(if $(EMU),--emu $(EMU))
+
+# Debian's kernel and busybox, fetched once.
+LINUX := $(BUILD)/linux/initrd.cpio
+linux: ## A small Debian to run as a guest: build/linux/
+	$(Q)tools/deps run
+	$(Q)$(MAKE) --no-print-directory $(LINUX)
+$(LINUX): tools/linux tools/debian.py
+	$(Q)tools/linux --cache $(BUILD)/nested -o $(@D)
 
 screen-test: all ## What the host's screen shows, in QEMU; CASES="32 text" chooses
 	$(Q)tests/run/screen --keep $(BUILD)/test/screen $(CASES)

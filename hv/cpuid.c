@@ -131,7 +131,8 @@ static void init_extended(void)
 	r[EDX] &= EXT1_EDX;
 	r = policy.extended[7];
 	r[EAX] = r[EBX] = r[ECX] = 0;
-	r[EDX] &= BIT(8); /* invariant TSC */
+	/* Invariant TSC: our own clock is it, and a guest has no deeper sleep than HLT. */
+	r[EDX] = BIT(8);
 	r = policy.extended[8];
 	r[EAX] &= 0xffff;
 	r[EBX] &= EXT8_EBX;

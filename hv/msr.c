@@ -59,6 +59,14 @@ static bool read_misc_enable(struct vcpu *v, u32 msr, u64 *value)
 	return true;
 }
 
+static bool read_hwcr(struct vcpu *v, u32 msr, u64 *value)
+{
+	(void)v;
+	(void)msr;
+	*value = BIT(24); /* the TSC counts at the frequency of P0 */
+	return true;
+}
+
 static bool read_efer(struct vcpu *v, u32 msr, u64 *value)
 {
 	(void)msr;
@@ -145,6 +153,7 @@ static const struct msr_row rows[] = {
 	{ 0x800, 0x8ff, lapic_msr_read, lapic_msr_write },
 	{ MSR_PV_WALL_CLOCK, MSR_PV_SYSTEM_TIME, pvclock_read, pvclock_write },
 	{ 0xc0000080, 0xc0000080, read_efer, write_efer },
+	{ 0xc0010015, 0xc0010015, read_hwcr, write_ignore },
 	{ 0xc001001f, 0xc001001f, read_zero, write_ignore }, /* AMD's NB_CFG: Linux sets a bit */
 	{ 0x48, 0x48, read_spec_ctrl, write_spec_ctrl },
 	{ 0x10a, 0x10a, read_arch_capabilities, NULL },

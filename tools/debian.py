@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Debian's kernel and busybox, fetched without being installed, and initramfs archives."""
+
+import fcntl
+import glob
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+
+KERNEL = "linux-image-cloud-amd64"      # a name that depends on the newest one
+BUSYBOX = "busybox-static"
+
+
+def fail(text):
+    sys.exit(f"{os.path.basename(sys.argv[0])}: {text}")
+
+
+def say(text):
+    print(f"{os.path.basename(sys.argv[0])}: {text}", file=sys.stderr, flush=True)
+
+
+def run(*command, **options):
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, **options)
+    except FileNotFoundError:
+        fail(f"no {command[0]}: this needs Debian 12 and `tools/deps run`")
+    if done.returncode:
+        fail(f"{' '.join(command)}: {(done.stderr or done.stdout).strip()}")
+    return done.stdout
+
+
+# --- Debian's packages -----------------------------------------------------------------
+
+def refresh():
+    """Bring apt's lists up to date, where that is permitted."""
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    say("apt-get update")
+    try:
+        subprocess.run([*sudo, "apt-get", "-q", "update"], stdout=subprocess.DEVNULL)
+    except FileNotFoundError:
+        pass
+
+
+def kernel_package(again=True):
+    """The package that KERNEL stands for today."""
+    found = re.findall(r"^\s*Depends: (linux-image-\S+)",
+                       subprocess.run(["apt-cache", "depends", KERNEL], capture_output=True,
+                                      text=True).stdout, re.M)
+    if not found and again:
+        refresh()
+        return kernel_package(again=False)
+    if not found:
+        fail(f"apt knows no {KERNEL}: as root, type: apt-get update")
+    return found[0]
+
+
+def fetch_kernel(cache):
+    """Unpack the kernel under CACHE; apt is asked only once: a newer one is no reason to fetch again."""
+    trees = [path for path in glob.glob(os.path.join(cache, "linux-image-*"))
+             if not path.endswith((".part", ".deb"))]
+    return trees[0] if trees else fetch(kernel_package(), cache)
+
+
+def vmlinuz(tree):
+    return glob.glob(os.path.join(tree, "boot", "vmlinuz-*"))[0]
+
+
+def locked(cache):
+    """Only one process at a time fetches; the lock lives as long as what is returned."""
+    os.makedirs(cache, exist_ok=True)
+    lock = open(os.path.join(cache, "lock"), "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def fetch(package, cache):
+    """Unpack PACKAGE under CACHE; returns where."""
+    tree = os.path.join(cache, package)
+    if os.path.isdir(tree):
+        return tree
+    say(f"fetching {package}")
+    # As root apt would like another user to write here; it does without, and says so.
+    download = ["apt-get", "-q", "-o", "APT::Sandbox::User=", "download", package]
+    if subprocess.run(download, cwd=cache, capture_output=True).returncode:
+        refresh()   # the lists may name a version that is gone
+        run(*download, cwd=cache)
+    debs = glob.glob(os.path.join(cache, f"{package}_*.deb"))
+    shutil.rmtree(tree + ".part", ignore_errors=True)
+    run("dpkg-deb", "-x", debs[0], tree + ".part")
+    for deb in debs:
+        os.remove(deb)
+    os.rename(tree + ".part", tree)     # only a whole one has the name
+    return tree
+
+
+# --- the initramfs ---------------------------------------------------------------------
+
+class Cpio:
+    """An archive in the kernel's format, see "initramfs buffer format" in its documentation.
+
+    The kernel takes several of them one after the other, so that the large one can be
+    written once.
+    """
+
+    def __init__(self, path):
+        self.file = open(path, "wb")
+        self.folders, self.number = set(), 0
+
+    def entry(self, name, mode, data=b"", device=(0, 0)):
+        self.number += 1
+        fields = [self.number, mode, 0, 0, 1, 0, len(data), 0, 0, *device, len(name) + 1, 0]
+        head = b"070701" + b"".join(b"%08X" % f for f in fields) + name.encode() + b"\0"
+        for part in (head, data):
+            self.file.write(part + b"\0" * (-len(part) % 4))
+
+    def parents(self, name):
+        folder = os.path.dirname(name)
+        if folder and folder not in self.folders:
+            self.parents(folder)
+            self.folders.add(folder)
+            self.entry(folder, stat.S_IFDIR | 0o755)
+
+    def add(self, name, data, mode=0o755):
+        name = name.lstrip("/")
+        self.parents(name)
+        self.entry(name, stat.S_IFREG | mode, data)
+
+    def add_file(self, name, path):
+        with open(path, "rb") as f:
+            self.add(name, f.read())
+
+    def close(self):
+        self.entry("TRAILER!!!", 0)
+        self.file.write(b"\0" * (-self.file.tell() % 512))
+        self.file.close()
