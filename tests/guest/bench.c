@@ -292,12 +292,12 @@ int bare_main(void)
 	zeroing();
 	if (!bare_on_aerostat())
 		return 0;
-	apic_by_mmio();
 	if (!bare_balloon_start())
 		return 1;
 	wait_for_clean_memory();
 	populate();
 	small_entries();
 	large_entries();
+	apic_by_mmio(); /* last: nobody's timer comes any more */
 	return audit();
 }

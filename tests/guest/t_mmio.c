@@ -7,7 +7,7 @@
 
 #define MSR_APIC_BASE 0x1b
 #define APIC 0xfee00000ul
-#define COUNT 0x380 /* the timer's initial count, masked: keeps all 32 bits */
+#define COUNT 0x380	      /* the timer's initial count, masked: keeps all 32 bits */
 #define NOWHERE 0x100000000ul /* above what crt0.S maps */
 #define CF 0x1
 #define ZF 0x40
