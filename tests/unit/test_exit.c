@@ -131,7 +131,7 @@ static void msrs(void **state)
 	static const u32 gp[] = { 0,	      1,	  0x3a,	     0xc1,
 				  0x186,      0x345,	  0x480,     0x48b,
 				  0x570,      0xd90,	  0x10a,     0xc0000100 + 0x1000,
-				  0xc0010015, 0xc0010117, 0xffffffff };
+				  0xc0010114, 0xc0010117, 0xffffffff };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(gp); i++) {
@@ -145,6 +145,8 @@ static void msrs(void **state)
 	assert_true(msr(true, 0xc001001f, BIT(46)));
 	assert_true(msr(false, 0xc001001f, 0));
 	assert_int_equal(msr_value(), 0);
+	assert_true(msr(false, 0xc0010015, 0)); /* HWCR: the TSC is invariant */
+	assert_int_equal(msr_value(), BIT(24));
 	assert_false(msr(true, 0x1b, UINT64_MAX));
 	assert_true(msr(true, 0x277, 0x0007040600070406));
 	assert_int_equal(fake_of(v)->reg[GREG_PAT], 0x0007040600070406);
