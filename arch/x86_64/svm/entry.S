@@ -10,13 +10,6 @@
  */
 #include <arch/x86_64/cpu/guest_exit.inc>
 
-#define RCX 8
-#define RDX 16
-#define RBX 24
-#define RBP 40
-#define RSI 48
-#define RDI 56
-
 	.text
 	.globl svm_enter
 	.align 16
@@ -30,37 +23,12 @@ svm_enter:
 	push %r15
 	push %rdi
 	mov %rsi, %rax
-	mov RCX(%rdi), %rcx
-	mov RDX(%rdi), %rdx
-	mov RBX(%rdi), %rbx
-	mov RBP(%rdi), %rbp
-	mov RSI(%rdi), %rsi
-	mov (8 * 8)(%rdi), %r8
-	mov (8 * 9)(%rdi), %r9
-	mov (8 * 10)(%rdi), %r10
-	mov (8 * 11)(%rdi), %r11
-	mov (8 * 12)(%rdi), %r12
-	mov (8 * 13)(%rdi), %r13
-	mov (8 * 14)(%rdi), %r14
-	mov (8 * 15)(%rdi), %r15
-	mov RDI(%rdi), %rdi
+	LOAD_GUEST_GPRS
 	ENTER_GUEST vmrun
 	cli
 	mov (%rsp), %rax		/* the gpr array; the guest's RAX is in the VMCB */
 	mov %rdi, RDI(%rax)
-	mov %rcx, RCX(%rax)
-	mov %rdx, RDX(%rax)
-	mov %rbx, RBX(%rax)
-	mov %rbp, RBP(%rax)
-	mov %rsi, RSI(%rax)
-	mov %r8, (8 * 8)(%rax)
-	mov %r9, (8 * 9)(%rax)
-	mov %r10, (8 * 10)(%rax)
-	mov %r11, (8 * 11)(%rax)
-	mov %r12, (8 * 12)(%rax)
-	mov %r13, (8 * 13)(%rax)
-	mov %r14, (8 * 14)(%rax)
-	mov %r15, (8 * 15)(%rax)
+	SAVE_GUEST_GPRS %rax
 	pop %rdi
 	RETURN_FROM_GUEST %rdi
 

@@ -9,13 +9,6 @@
 #include <arch/x86_64/cpu/guest_exit.inc>
 
 #define VMCS_HOST_RSP 0x6c14
-#define RAX 0
-#define RCX 8
-#define RDX 16
-#define RBX 24
-#define RBP 40
-#define RSI 48
-#define RDI 56
 
 	.text
 	.globl vmx_enter, vmx_exit_entry
@@ -32,20 +25,7 @@ vmx_enter:
 	vmwrite %rsp, %rax
 	test %rsi, %rsi			/* ZF survives the loads */
 	mov RAX(%rdi), %rax
-	mov RCX(%rdi), %rcx
-	mov RDX(%rdi), %rdx
-	mov RBX(%rdi), %rbx
-	mov RBP(%rdi), %rbp
-	mov RSI(%rdi), %rsi
-	mov (8 * 8)(%rdi), %r8
-	mov (8 * 9)(%rdi), %r9
-	mov (8 * 10)(%rdi), %r10
-	mov (8 * 11)(%rdi), %r11
-	mov (8 * 12)(%rdi), %r12
-	mov (8 * 13)(%rdi), %r13
-	mov (8 * 14)(%rdi), %r14
-	mov (8 * 15)(%rdi), %r15
-	mov RDI(%rdi), %rdi
+	LOAD_GUEST_GPRS
 	jz 1f
 	ENTER_GUEST vmresume
 	jmp 2f
@@ -61,19 +41,7 @@ vmx_enter:
 vmx_exit_entry:
 	xchg %rdi, (%rsp)		/* gpr array; the guest's RDI on the stack */
 	mov %rax, RAX(%rdi)
-	mov %rcx, RCX(%rdi)
-	mov %rdx, RDX(%rdi)
-	mov %rbx, RBX(%rdi)
-	mov %rbp, RBP(%rdi)
-	mov %rsi, RSI(%rdi)
-	mov %r8, (8 * 8)(%rdi)
-	mov %r9, (8 * 9)(%rdi)
-	mov %r10, (8 * 10)(%rdi)
-	mov %r11, (8 * 11)(%rdi)
-	mov %r12, (8 * 12)(%rdi)
-	mov %r13, (8 * 13)(%rdi)
-	mov %r14, (8 * 14)(%rdi)
-	mov %r15, (8 * 15)(%rdi)
+	SAVE_GUEST_GPRS %rdi
 	pop %rax
 	mov %rax, RDI(%rdi)
 	xor %eax, %eax
