@@ -94,7 +94,7 @@ void mmio_write(struct vcpu *v, gpa_t gpa, u32 size, u64 value)
 static bool is_bus(gpa_t gpa)
 {
 	return (gpa.v >= LOAD_LOW_END && gpa.v < LOAD_HIGH_START) ||
-	       (gpa.v >= LOAD_HOLE_START && gpa.v < GIB(4));
+	       (gpa.v >= LOAD_HOLE_START && gpa.v < LOAD_ABOVE_HOLE);
 }
 
 void mmio_exit(struct vcpu *v, const struct vmexit *e)

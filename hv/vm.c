@@ -10,10 +10,10 @@
 #include <hv/status.h>
 #include <hv/vm.h>
 
-#define LOW_END_GFN 0xa0UL
-#define HIGH_START_GFN 0x100UL
-#define HOLE_START_GFN 0xc0000UL
-#define ABOVE_4G_GFN 0x100000UL
+#define LOW_END_GFN (LOAD_LOW_END >> PAGE_SHIFT)
+#define HIGH_START_GFN (LOAD_HIGH_START >> PAGE_SHIFT)
+#define HOLE_START_GFN (LOAD_HOLE_START >> PAGE_SHIFT)
+#define ABOVE_4G_GFN (LOAD_ABOVE_HOLE >> PAGE_SHIFT)
 
 struct vm *vms[MAX_VMS];
 u32 nr_vms;

@@ -148,7 +148,7 @@ static void fill_fadt(struct fadt *f)
 static void fill_madt(struct madt *m, const struct vm *vm)
 {
 	m->local_apic = LAPIC_DEFAULT_BASE;
-	m->io = (struct io_apic){ 1, sizeof(m->io), 0, 0, 0xfec00000, 0 };
+	m->io = (struct io_apic){ 1, sizeof(m->io), 0, 0, IOAPIC_BASE, 0 };
 	for (u32 i = 0; i < vm->cfg->vcpus; i++)
 		m->cpu[i] = (struct local_apic){ 0, sizeof(m->cpu[i]), (u8)i, (u8)i, 1 };
 	seal(&m->h, "APIC", 5,

@@ -116,12 +116,6 @@ static const u8 *protected_mode_part(const struct vm *vm, const struct image *im
 	return img->data + setup;
 }
 
-/* End of the RAM below the hole. */
-static u64 low_end(const struct vm *vm)
-{
-	return min(vm->cfg->memory, LOAD_HOLE_START);
-}
-
 static int load_kernel(struct vm *vm, const struct image *img, u64 *address, u64 *end)
 {
 	const struct setup_header *h = header_of(img);
@@ -138,19 +132,19 @@ static int load_kernel(struct vm *vm, const struct image *img, u64 *address, u64
 				"has a load address below 1 MiB, above 3 GiB or off its alignment: "
 				"is it damaged?");
 	*end = *address + max((u64)h->init_size, size);
-	if (*end > low_end(vm))
+	if (*end > load_low_end(vm))
 		return log_error(
 			HV_ERANGE,
 			"vm %s: %s needs %lu MiB below 3 GiB to start, and the VM has %lu; give it more",
 			vm->cfg->name, vm->cfg->kernel, (*end + MIB(1) - 1) >> 20,
-			low_end(vm) >> 20);
+			load_low_end(vm) >> 20);
 	return load_put(vm, *address, code, size, *end - *address);
 }
 
 /* As high as the kernel allows, so that it does not lie where the kernel unpacks itself. */
 static int load_initrd(struct vm *vm, u64 kernel_end, struct setup_header *h)
 {
-	u64 top = min(low_end(vm), h->initrd_addr_max + 1UL), at;
+	u64 top = min(load_low_end(vm), h->initrd_addr_max + 1UL), at;
 	const struct image *img;
 
 	h->ramdisk_image = h->ramdisk_size = 0;
@@ -183,8 +177,9 @@ static void fill_map(const struct vm *vm, struct zero_page *z)
 {
 	e820_add(z, 0, ACPI_TABLES, E820_RAM);
 	e820_add(z, ACPI_TABLES, LOAD_LOW_END, E820_ACPI);
-	e820_add(z, LOAD_HIGH_START, low_end(vm), E820_RAM);
-	e820_add(z, GIB(4), GIB(4) + vm->cfg->memory - low_end(vm), E820_RAM);
+	e820_add(z, LOAD_HIGH_START, load_low_end(vm), E820_RAM);
+	e820_add(z, LOAD_ABOVE_HOLE, LOAD_ABOVE_HOLE + vm->cfg->memory - load_low_end(vm),
+		 E820_RAM);
 }
 
 static int load_command_line(struct vm *vm, struct zero_page *z)

@@ -10,6 +10,11 @@ int load_bad(const struct vm *vm, int err, const char *what)
 	return log_error(err, "vm %s: %s %s", vm->cfg->name, vm->cfg->kernel, what);
 }
 
+u64 load_low_end(const struct vm *vm)
+{
+	return min(vm->cfg->memory, LOAD_HOLE_START);
+}
+
 int load_put(struct vm *vm, u64 to, const void *from, size_t bytes, u64 total)
 {
 	u64 end = to + total;

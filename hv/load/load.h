@@ -26,6 +26,10 @@ int loader_load(struct vm *vm, struct loaded *out);
 #define LOAD_LOW_END 0xa0000UL
 #define LOAD_HIGH_START 0x100000UL
 #define LOAD_HOLE_START 0xc0000000UL
+#define LOAD_ABOVE_HOLE GIB(4)
+
+/* End of the RAM below the hole. */
+u64 load_low_end(const struct vm *vm);
 
 int load_multiboot(struct vm *vm, const struct image *kernel, struct loaded *out);
 

@@ -166,7 +166,7 @@ static int load_modules(struct vm *vm, struct info_page *page, u64 *top)
 
 static void fill_info(struct vm *vm, struct info_page *p)
 {
-	u64 memory = vm->cfg->memory, low = min(memory, LOAD_HOLE_START);
+	u64 memory = vm->cfg->memory, low = load_low_end(vm);
 
 	p->info = (struct mb_info){
 		.flags = BIT(0) | BIT(2) | BIT(3) | BIT(6) | BIT(9),
@@ -181,7 +181,7 @@ static void fill_info(struct vm *vm, struct info_page *p)
 	};
 	p->mmap[0] = (struct mb_mmap){ 20, 0, LOAD_LOW_END, 1 };
 	p->mmap[1] = (struct mb_mmap){ 20, LOAD_HIGH_START, low - LOAD_HIGH_START, 1 };
-	p->mmap[2] = (struct mb_mmap){ 20, GIB(4), memory - low, 1 };
+	p->mmap[2] = (struct mb_mmap){ 20, LOAD_ABOVE_HOLE, memory - low, 1 };
 	str_copy(p->loader, "Aerostat", sizeof(p->loader));
 	str_format(p->cmdline, sizeof(p->cmdline), "%s %s", vm->cfg->kernel, vm->cfg->cmdline);
 }
