@@ -80,6 +80,13 @@ void fake_machine_off(void)
 	fake.table = NULL;
 }
 
+int fake_teardown(void **state)
+{
+	(void)state;
+	fake_machine_off();
+	return 0;
+}
+
 u8 *fake_frame(u32 frame)
 {
 	return plat_ptr(HPA((u64)frame << PAGE_SHIFT));

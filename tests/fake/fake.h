@@ -48,6 +48,9 @@ void fake_machine_at(u32 first, u32 count, u32 nr_cpus);
 void fake_machine(u32 count, u32 nr_cpus);
 void fake_machine_off(void);
 
+/* The same, as cmocka has it behind each test. */
+int fake_teardown(void **state);
+
 /* Every byte of a frame, and whether it is zero. */
 u8 *fake_frame(u32 frame);
 bool fake_is_zero(const void *p, size_t n);

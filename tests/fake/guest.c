@@ -67,6 +67,32 @@ s64 guest_call(struct vcpu *v, u64 number, u64 rbx, u64 rcx, u64 rdx)
 	return (s64)v->gpr[GPR_RAX];
 }
 
+u64 guest_port(struct vcpu *v, u16 port, u8 size, bool in, u64 rax)
+{
+	struct vmexit e = { .kind = EXIT_IO, .length = 1 };
+
+	e.io.port = port;
+	e.io.size = size;
+	e.io.in = in;
+	v->gpr[GPR_RAX] = rax;
+	exit_dispatch(v, &e);
+	return v->gpr[GPR_RAX];
+}
+
+int guest_load(struct vm *vm, struct image *img, const void *file, size_t size, struct loaded *out)
+{
+	u8 *copy = malloc(size);
+	int err;
+
+	memcpy(copy, file, size);
+	img->data = copy;
+	img->size = size;
+	fake_log_clear();
+	err = loader_load(vm, out);
+	free(copy);
+	return err;
+}
+
 void guest_touch(struct vcpu *v, u64 gfn)
 {
 	struct vmexit e = { .kind = EXIT_P2M_FAULT };

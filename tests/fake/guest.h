@@ -6,6 +6,7 @@
 #include <tests/fake/tables.h>
 
 #include <hv/exit.h>
+#include <hv/load/load.h>
 #include <hv/vm.h>
 
 /* A fake machine with this much RAM and no VM. */
@@ -19,6 +20,12 @@ struct vm *guest_start(struct vm_config *cfg);
 
 /* A hypercall from CPL 0; returns RAX, and the rest is in v->gpr. */
 s64 guest_call(struct vcpu *v, u64 number, u64 rbx, u64 rcx, u64 rdx);
+
+/* IN or OUT of @size bytes at @port, with @rax before; returns RAX after. */
+u64 guest_port(struct vcpu *v, u16 port, u8 size, bool in, u64 rax);
+
+/* loader_load() with @img a copy of @file that ends where the file ends. */
+int guest_load(struct vm *vm, struct image *img, const void *file, size_t size, struct loaded *out);
 
 /* An EPT violation at @gfn. */
 void guest_touch(struct vcpu *v, u64 gfn);

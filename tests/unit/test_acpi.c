@@ -34,13 +34,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	fake_machine_off();
-	return 0;
-}
-
 static u64 get(const u8 *p, size_t bytes)
 {
 	u64 v = 0;
@@ -193,7 +186,7 @@ static void apart(void **state)
 /* The sleep type of \_S5 in the DSDT ends the VM at the port that the FADT names. */
 static void power_off_and_reset(void **state)
 {
-	struct vmexit e = { .kind = EXIT_IO, .length = 1 };
+	u16 port;
 	u64 length;
 	const u8 *f = table(xsdt_entry(0), "FACP", &length);
 	const u8 *d = table(get(f + 140, 8), "DSDT", &length);
@@ -204,27 +197,21 @@ static void power_off_and_reset(void **state)
 	/* PackageOp, length, count, BytePrefix, value */
 	assert_int_equal(s5[4], 0x12);
 	assert_int_equal(s5[7], 0x0a);
-	e.io.size = 1;
-	e.io.port = (u16)get(f + 244 + 4, 8);
+	port = (u16)get(f + 244 + 4, 8);
 	for (u32 type = 0; type < 8; type++) {
-		vm->vcpus[0]->gpr[GPR_RAX] = type << 2; /* not enabled */
-		exit_dispatch(vm->vcpus[0], &e);
-		vm->vcpus[0]->gpr[GPR_RAX] = 1 << 5 | type << 2;
+		guest_port(vm->vcpus[0], port, 1, false, type << 2); /* not enabled */
 		if (type != s5[8])
-			exit_dispatch(vm->vcpus[0], &e);
+			guest_port(vm->vcpus[0], port, 1, false, 1 << 5 | type << 2);
 	}
 	assert_int_equal(vm->state, VM_RUNNING);
-	vm->vcpus[0]->gpr[GPR_RAX] = 1u << 5 | s5[8] << 2u;
-	exit_dispatch(vm->vcpus[0], &e);
+	guest_port(vm->vcpus[0], port, 1, false, 1u << 5 | s5[8] << 2u);
 	assert_int_equal(vm->state, VM_ENDING);
 	assert_int_equal(vm->exit_status, 0);
 	start(1);
-	e.io.port = (u16)get(f + 116 + 4, 8);
-	vm->vcpus[0]->gpr[GPR_RAX] = f[128] ^ 0x80u;
-	exit_dispatch(vm->vcpus[0], &e);
+	port = (u16)get(f + 116 + 4, 8);
+	guest_port(vm->vcpus[0], port, 1, false, f[128] ^ 0x80u);
 	assert_int_equal(vm->state, VM_RUNNING);
-	vm->vcpus[0]->gpr[GPR_RAX] = f[128];
-	exit_dispatch(vm->vcpus[0], &e);
+	guest_port(vm->vcpus[0], port, 1, false, f[128]);
 	assert_int_equal(vm->state, VM_ENDING);
 	assert_true(vm->again);
 }
@@ -283,7 +270,7 @@ static void no_memory(void **state)
 	tables_check(&vm->p2m);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
 
 int main(void)
 {

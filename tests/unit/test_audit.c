@@ -55,13 +55,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	fake_machine_off();
-	return 0;
-}
-
 static void assert_found(const char *words)
 {
 	u64 steps;
@@ -197,7 +190,7 @@ static void nonsense_record(void **state)
 	assert_int_equal(frames_check(0, 600), HV_OK);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
 
 int main(void)
 {

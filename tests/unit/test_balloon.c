@@ -24,13 +24,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	fake_machine_off();
-	return 0;
-}
-
 static u64 page(u64 gfn)
 {
 	return gfn << PAGE_SHIFT;
@@ -397,7 +390,7 @@ static void popped_page(void **state)
 	assert_int_equal(vm->p2m.ballooned, 0);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
 
 int main(void)
 {

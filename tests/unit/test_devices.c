@@ -69,13 +69,9 @@ static u64 some_value(void)
 
 static void port(struct vcpu *v, u16 number, bool in)
 {
-	struct vmexit e = { .kind = EXIT_IO, .length = 1 };
+	u8 size = (u8)(1u << roll(3));
 
-	e.io.port = number;
-	e.io.size = (u8)(1u << roll(3));
-	e.io.in = in;
-	v->gpr[GPR_RAX] = some_value();
-	exit_dispatch(v, &e);
+	guest_port(v, number, size, in, some_value());
 }
 
 static void local_apic(struct vcpu *v)

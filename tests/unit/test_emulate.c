@@ -83,13 +83,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	fake_machine_off();
-	return 0;
-}
-
 static void code_at(u64 linear, const char *bytes, size_t n)
 {
 	s->rip = linear;
@@ -657,7 +650,7 @@ static void hostile(void **state)
 		if (vm->state != VM_RUNNING)
 			vm->state = VM_RUNNING; /* revived, for the next round */
 		if (!(round % 4096)) {
-			teardown(state);
+			fake_teardown(state);
 			setup(state);
 		}
 	}
@@ -665,7 +658,7 @@ static void hostile(void **state)
 	assert_true(emulated > 1000 && faults > 1000 && ended > 1000);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
 
 int main(void)
 {

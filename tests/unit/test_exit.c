@@ -22,23 +22,10 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	fake_machine_off();
-	return 0;
-}
-
 static void port(u16 number, u8 size, bool in, u64 rax)
 {
-	struct vmexit e = { .kind = EXIT_IO, .length = 1 };
-
-	e.io.port = number;
-	e.io.size = size;
-	e.io.in = in;
-	v->gpr[GPR_RAX] = rax;
 	v->advance = 0;
-	exit_dispatch(v, &e);
+	guest_port(v, number, size, in, rax);
 }
 
 static void ports(void **state)
@@ -358,7 +345,7 @@ static void apic_by_mmio(void **state)
 	assert_int_equal(other->state, VM_RUNNING);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
 
 int main(void)
 {

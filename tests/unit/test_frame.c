@@ -12,13 +12,6 @@ static void machine(u32 count)
 	acct = (struct frame_acct){ .owner = 3 };
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	fake_machine_off();
-	return 0;
-}
-
 /* Free, used and quarantined frames are all there is. */
 static void assert_sum(void)
 {
@@ -498,7 +491,7 @@ static void pieces_that_come_later(void **state)
 	assert_int_equal(frames_check(0, 4096), HV_OK);
 }
 
-#define T(f) cmocka_unit_test_teardown(f, teardown)
+#define T(f) cmocka_unit_test_teardown(f, fake_teardown)
 
 int main(void)
 {

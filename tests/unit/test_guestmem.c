@@ -23,13 +23,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	fake_machine_off();
-	return 0;
-}
-
 static gpa_t at(u64 gfn, u64 offset)
 {
 	return GPA((gfn << PAGE_SHIFT) + offset);
@@ -185,10 +178,10 @@ static void sampling_flushes(void **state)
 	assert_true(p.flush_gen > gen);
 }
 
-#define BOTH(f)                                                      \
-	{ #f " (EPT)", f, setup, teardown, &ept_format },            \
-	{                                                            \
-#f " (NPT)", f, setup, teardown, (void *)&npt_format \
+#define BOTH(f)                                                           \
+	{ #f " (EPT)", f, setup, fake_teardown, &ept_format },            \
+	{                                                                 \
+#f " (NPT)", f, setup, fake_teardown, (void *)&npt_format \
 	}
 
 int main(void)

@@ -27,13 +27,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	fake_machine_off();
-	return 0;
-}
-
 static void user_mode_gets_ud(void **state)
 {
 	(void)state;
@@ -246,7 +239,7 @@ static void grow(void **state)
 	assert_int_equal(v->gpr[GPR_RCX], 800);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
 
 int main(void)
 {

@@ -51,13 +51,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	fake_machine_off();
-	return 0;
-}
-
 static u32 rd(u32 offset)
 {
 	return lapic_mmio_read(v, offset);
@@ -712,7 +705,7 @@ static void counts_that_are_overdue(void **state)
 	assert_int_equal(v->lapic.deadline, fake.tsc + 1000);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
 
 int main(void)
 {

@@ -81,26 +81,9 @@ static int setup(void **state)
 	return setup_with(MIB(64));
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	fake_machine_off();
-	return 0;
-}
-
-/* Loads a copy that ends where the file ends. */
 static int load_cut(size_t size)
 {
-	u8 *copy = malloc(size);
-	int err;
-
-	memcpy(copy, file, size);
-	img->data = copy;
-	img->size = size;
-	fake_log_clear();
-	err = loader_load(vm, &out);
-	free(copy);
-	return err;
+	return guest_load(vm, img, file, size, &out);
 }
 
 static int load(void)
@@ -548,7 +531,7 @@ static void no_memory_at_all(void **state)
 	assert_int_equal(vm->p2m.acct.tables, 0);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
 
 int main(void)
 {

@@ -81,26 +81,9 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	fake_machine_off();
-	return 0;
-}
-
-/* Loads a copy that ends where the file ends. */
 static int load(const void *file, size_t size)
 {
-	u8 *copy = malloc(size);
-	int err;
-
-	memcpy(copy, file, size);
-	img->data = copy;
-	img->size = size;
-	fake_log_clear();
-	err = loader_load(vm, &out);
-	free(copy);
-	return err;
+	return guest_load(vm, img, file, size, &out);
 }
 
 static u32 peek(u64 gpa)
@@ -330,7 +313,7 @@ static void machine_state(void **state)
 	assert_int_equal(vm->vcpus[0]->gpr[GPR_RBX], 0x9000);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
 
 /* As FAT has it: names differ in more than case, but an exact one comes first. */
 static void names_of_files(void **state)

@@ -68,13 +68,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	fake_machine_off();
-	return 0;
-}
-
 static const struct power_info *parse(u32 fadt_length, u8 revision)
 {
 	table(DSDT, "DSDT", 200, 1);
@@ -299,14 +292,14 @@ static void multiboot1_screen(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(revision_1, setup, teardown),
-		cmocka_unit_test_setup_teardown(revision_1_has_no_flags_of_2, setup, teardown),
-		cmocka_unit_test_setup_teardown(revision_3, setup, teardown),
-		cmocka_unit_test_setup_teardown(hardware_reduced, setup, teardown),
-		cmocka_unit_test_setup_teardown(s5_in_all_forms, setup, teardown),
-		cmocka_unit_test_setup_teardown(dsdt_by_the_long_address, setup, teardown),
-		cmocka_unit_test_setup_teardown(multiboot2_screen, setup, teardown),
-		cmocka_unit_test_setup_teardown(multiboot1_screen, setup, teardown),
+		cmocka_unit_test_setup_teardown(revision_1, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(revision_1_has_no_flags_of_2, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(revision_3, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(hardware_reduced, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(s5_in_all_forms, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(dsdt_by_the_long_address, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(multiboot2_screen, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(multiboot1_screen, setup, fake_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,13 +23,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	fake_machine_off();
-	return 0;
-}
-
 /* As Linux's pvclock_scale_delta() does it. */
 static u64 to_ns(struct pvclock_scale s, u64 ticks)
 {
@@ -365,7 +358,7 @@ static void cpuid_leaves(void **state)
 	}
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
 
 int main(void)
 {

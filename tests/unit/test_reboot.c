@@ -26,21 +26,9 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	fake_machine_off();
-	return 0;
-}
-
 static void reset_by(struct vcpu *v)
 {
-	struct vmexit e = { .kind = EXIT_IO, .length = 1 };
-
-	e.io.port = PORT_RESET;
-	e.io.size = 1;
-	v->gpr[GPR_RAX] = RESET_VALUE;
-	exit_dispatch(v, &e);
+	guest_port(v, PORT_RESET, 1, false, RESET_VALUE);
 }
 
 /* The host's work, for as long as there is any and no time needs to pass. */
@@ -335,7 +323,7 @@ static void no_memory_to_come_back(void **state)
 	assert_int_equal(vm->state, VM_RUNNING);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
 
 int main(void)
 {

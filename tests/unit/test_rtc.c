@@ -34,15 +34,7 @@ static int teardown(void **state)
 
 static u32 io(struct vm *m, bool in, u16 port, u32 value)
 {
-	struct vcpu *v = m->vcpus[0];
-	struct vmexit e = { .kind = EXIT_IO, .length = 1 };
-
-	e.io.port = port;
-	e.io.size = 1;
-	e.io.in = in;
-	v->gpr[GPR_RAX] = in ? 0 : value;
-	exit_dispatch(v, &e);
-	return (u32)v->gpr[GPR_RAX];
+	return (u32)guest_port(m->vcpus[0], port, 1, in, in ? 0 : value);
 }
 
 static u32 rd_of(struct vm *m, u32 reg)

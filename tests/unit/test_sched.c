@@ -26,13 +26,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	fake_machine_off();
-	return 0;
-}
-
 static void start(u32 i, u32 shares, u32 vcpus)
 {
 	cfg[i] = guest_config((const char *[]){ "a", "b", "c", "d" }[i]);
@@ -447,7 +440,7 @@ static void one_ends_the_other_goes_on(void **state)
 	assert_true(total(0) > 20 * MS);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
 
 int main(void)
 {

@@ -25,13 +25,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	fake_machine_off();
-	return 0;
-}
-
 static void at(const char *text)
 {
 	static char error[CONFIG_ERROR_MAX];
@@ -242,14 +235,15 @@ static void the_host_ends(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(each_in_its_time, setup, teardown),
-		cmocka_unit_test_setup_teardown(late_ticks_miss_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_restart_waits_for_the_end, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_cannot_be_done_is_said, setup, teardown),
-		cmocka_unit_test_setup_teardown(limits_move, setup, teardown),
-		cmocka_unit_test_setup_teardown(no_more_is_promised_than_there_is, setup, teardown),
-		cmocka_unit_test_setup_teardown(audits, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_host_ends, setup, teardown),
+		cmocka_unit_test_setup_teardown(each_in_its_time, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(late_ticks_miss_nothing, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(a_restart_waits_for_the_end, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(what_cannot_be_done_is_said, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(limits_move, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(no_more_is_promised_than_there_is, setup,
+						fake_teardown),
+		cmocka_unit_test_setup_teardown(audits, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(the_host_ends, setup, fake_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,34 +28,15 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	fake_machine_off();
-	return 0;
-}
-
 /* Through the port table, as a guest does. */
 static u32 in(u32 reg)
 {
-	struct vmexit e = { .kind = EXIT_IO, .length = 1 };
-
-	e.io.port = (u16)(UART_PORT + reg);
-	e.io.size = 1;
-	e.io.in = true;
-	v->gpr[GPR_RAX] = 0;
-	exit_dispatch(v, &e);
-	return (u32)v->gpr[GPR_RAX];
+	return (u32)guest_port(v, (u16)(UART_PORT + reg), 1, true, 0);
 }
 
 static void out(u32 reg, u32 value)
 {
-	struct vmexit e = { .kind = EXIT_IO, .length = 1 };
-
-	e.io.port = (u16)(UART_PORT + reg);
-	e.io.size = 1;
-	v->gpr[GPR_RAX] = value;
-	exit_dispatch(v, &e);
+	guest_port(v, (u16)(UART_PORT + reg), 1, false, value);
 }
 
 static bool line(void)
@@ -360,7 +341,7 @@ static void fresh_at_start(void **state)
 	assert_int_equal(in(IER) | in(LCR) | in(MCR), 0);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
 
 int main(void)
 {
