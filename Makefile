@@ -199,7 +199,7 @@ clean: ## Remove what was built
 
 help: ## This list
 	@echo "Targets:"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | sort | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | sort | expand -t 22
 	@echo "Variables:"
 	@echo "  CONF=FILE     configuration to run [$(CONF)]"
 	@echo "  EMU=NAME      emulator: bochs (VT-x), qemu (SVM), kvm, nested or nested-intel"

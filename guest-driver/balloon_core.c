@@ -41,16 +41,17 @@ static void stack_push(struct aero_stack *s, aero_u64 page)
 	s->top->entry[s->used++] = page;
 }
 
-/* Goes back without our addresses in it. */
+/* A page of the driver's own goes back to the kernel without our addresses in it. */
+static void own_page_free(struct aero_balloon *b, aero_u64 *memory, aero_u64 page)
+{
+	for (unsigned int i = 0; i < 4096 / sizeof(*memory); i++)
+		memory[i] = 0;
+	b->os->release(b->os->ctx, ORDER_4K, page);
+}
+
 static void chunk_free(struct aero_balloon *b, struct aero_chunk *c)
 {
-	aero_u64 page = c->page;
-
-	for (unsigned int i = 0; i < AERO_CHUNK_ENTRIES; i++)
-		c->entry[i] = 0;
-	c->next = 0;
-	c->page = 0;
-	b->os->release(b->os->ctx, ORDER_4K, page);
+	own_page_free(b, (aero_u64 *)c, c->page);
 }
 
 /* 0 if the stack is empty. */
@@ -271,6 +272,6 @@ void aero_balloon_stop(struct aero_balloon *b)
 		chunk_free(b, b->small.spare);
 	if (b->large.spare)
 		chunk_free(b, b->large.spare);
-	b->os->release(b->os->ctx, ORDER_4K, b->batch_page);
+	own_page_free(b, (aero_u64 *)b->batch, b->batch_page);
 	b->started = 0;
 }

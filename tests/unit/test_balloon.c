@@ -2,6 +2,7 @@
 /* LOCK, UNLOCK, START, targets and doorbell, through the exit path. */
 #include <tests/fake/guest.h>
 
+#include <hv/governor.h>
 #include <mm/guestmem.h>
 
 #define BATCH 0x200UL /* gfn of the batch page */
@@ -390,6 +391,40 @@ static void popped_page(void **state)
 	assert_int_equal(vm->p2m.ballooned, 0);
 }
 
+/* Named once when it stops and once when it calls again, not each time its VM waits. */
+static void silent_driver(void **state)
+{
+	const char *gone = "has been silent for 3 s", *back = "answers again";
+
+	(void)state;
+	governor_tick(fake.tsc);
+	fake_log_clear();
+	fake.tsc += 2900 * FAKE_KHZ;
+	governor_tick(fake.tsc);
+	assert_false(fake_log_has(gone));
+	/* While it waits for memory it is not to blame. */
+	atomic_store(&vm->waiting, 1u);
+	fake.tsc += 2900 * FAKE_KHZ;
+	governor_tick(fake.tsc);
+	atomic_store(&vm->waiting, 0u);
+	assert_false(fake_log_has(gone));
+	fake.tsc += 3100 * FAKE_KHZ;
+	governor_tick(fake.tsc);
+	assert_true(fake_log_has(gone));
+	fake_log_clear();
+	for (int i = 0; i < 4; i++) {
+		atomic_store(&vm->waiting, i % 2u);
+		fake.tsc += 200 * FAKE_KHZ;
+		governor_tick(fake.tsc);
+	}
+	atomic_store(&vm->waiting, 0u);
+	assert_false(fake_log_has(gone) || fake_log_has(back));
+	guest_call(v, AERO_CALL_POLL, 0, 0, 0);
+	fake.tsc += 200 * FAKE_KHZ;
+	governor_tick(fake.tsc);
+	assert_true(fake_log_has(back));
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
 
 int main(void)
@@ -407,6 +442,7 @@ int main(void)
 		T(every_reply_has_target_and_hint),
 		T(inflation_without_a_free_frame),
 		T(popped_page),
+		T(silent_driver),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,8 @@ static void release(void *ctx, unsigned int order, aero_u64 page)
 	(void)ctx;
 	for (u32 i = 0; i < 1u << order; i++) {
 		assert_int_equal(k.state[page + i], TAKEN); /* not twice */
+		/* Only pages of the driver's own are ever written, and those are cleared. */
+		assert_true(fake_is_zero(k.memory + (page + i) * PAGE_SIZE, PAGE_SIZE));
 		k.state[page + i] = FREE;
 	}
 	k.free += 1u << order;
