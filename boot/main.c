@@ -341,6 +341,7 @@ static enum mitigate_mode mitigate_mode(void)
 /* On the boot CPU's own guarded stack. */
 static void __attribute__((noreturn)) boot_on_stack(void)
 {
+	memory_give_back_boot_room(); /* off its stack */
 	print_cpu();
 	play_firmware();
 	tsc_init(acpi.pm_timer_port);

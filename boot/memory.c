@@ -20,7 +20,7 @@
 #define AT_BOOT (GIB(2) >> PAGE_SHIFT) /* frames that the first guest waits for */
 #define LIMIT (1UL << 32)	       /* frame numbers are 32 bits, and one of them is "none" */
 
-extern u8 __image_start[], __image_end[];
+extern u8 __image_start[], boot_room[], boot_room_end[];
 
 static struct {
 	struct boot_info *bi; /* its RAM: what is free */
@@ -177,6 +177,24 @@ bool memory_more(void)
 	return true;
 }
 
+/* Only what the loader calls RAM: it is to become somebody's. */
+static bool boot_room_is_ram(void)
+{
+	u64 start = (u64)boot_room - VA_IMAGE, end = (u64)boot_room_end - VA_IMAGE;
+
+	for (u32 i = 0; i < mem.nr; i++)
+		if (mem.ram[i].start <= start && end <= mem.ram[i].end)
+			return true;
+	return false;
+}
+
+void memory_give_back_boot_room(void)
+{
+	u64 start = (u64)boot_room - VA_IMAGE, end = (u64)boot_room_end - VA_IMAGE;
+
+	frames_add((u32)(start >> PAGE_SHIFT), (u32)((end - start) >> PAGE_SHIFT));
+}
+
 hpa_t memory_low_page(void)
 {
 	return mem.low_page;
@@ -239,7 +257,7 @@ static void all_ram(void)
 
 static void exclude_used(struct boot_info *bi)
 {
-	boot_exclude(bi, (u64)__image_start - VA_IMAGE, (u64)__image_end - VA_IMAGE);
+	boot_exclude(bi, (u64)__image_start - VA_IMAGE, (u64)boot_room_end - VA_IMAGE);
 	for (u32 i = 0; i < bi->nr_modules; i++)
 		boot_exclude(bi, bi->modules[i].start, bi->modules[i].end);
 	mem.low_page = HPA(boot_low_page(bi)); /* UEFI keeps some of these pages for itself */
@@ -279,6 +297,8 @@ const char *memory_init(struct boot_info *bi, struct pci_uart *uart)
 		return bi->error;
 	if (!bi->nr_ram)
 		return "the memory map names no memory above 1 MiB";
+	if (!boot_room_is_ram())
+		return "the loader has put the image where its memory map has no memory";
 	mem.top = mem.ram[mem.nr - 1].end >> PAGE_SHIFT;
 	why = map_all(&table_bytes);
 	if (why)

@@ -23,6 +23,12 @@ const char *memory_init(struct boot_info *bi, struct pci_uart *uart);
  */
 bool memory_more(void);
 
+/*
+ * The boot room (head.S) is memory like any other from now on: off its page
+ * tables and its stack.  After memory_init(), before memory_limit(), once.
+ */
+void memory_give_back_boot_room(void);
+
 /* A page of RAM below 640 KiB that is nobody's, for the other CPUs' start; 0: there is none. */
 hpa_t memory_low_page(void);
 

@@ -11,6 +11,19 @@
 #define MULTIBOOT2_MAGIC 0x36d76289
 #define MB2_HEADER_MAGIC 0xe85250d6
 
+/* In the header, where tags are as aligned as those of the information. */
+struct mb2_header_tag {
+	u16 type, flags;
+	u32 size;
+};
+
+enum { MB2_HEADER_END = 0, MB2_HEADER_ADDRESS = 2 };
+
+struct mb2_header_address {
+	struct mb2_header_tag tag;
+	u32 header, load, load_end, bss_end;
+};
+
 /* Before the first tag. */
 struct mb2_info {
 	u32 total_size, reserved;

@@ -24,12 +24,29 @@ struct elf_segment {
 #define HIGHEST MIB(16) /* far more than the image may be */
 #define MB2_SEARCH 32768
 
-static bool has_multiboot2(const u8 *file, u64 size)
+/* Where the tags of the header begin; 0: there is no header. */
+static u64 find_multiboot2(const u8 *file, u64 size)
 {
 	for (u64 at = 0; at + 4 <= min(size, (u64)MB2_SEARCH); at += 8)
 		if (*(const u32 *)(file + at) == MB2_HEADER_MAGIC)
-			return true;
-	return false;
+			return at + 16;
+	return 0;
+}
+
+/* One past what the header asks for: the boot room is in no segment. 0: it does not say. */
+static u32 wanted_end(const u8 *file, u64 size, u64 at)
+{
+	struct mb2_header_tag tag;
+
+	for (; at + sizeof(tag) <= size; at += ALIGN_UP((u64)tag.size, 8UL)) {
+		memcpy(&tag, file + at, sizeof(tag));
+		if (tag.type == MB2_HEADER_END || tag.size < sizeof(tag))
+			break;
+		if (tag.type == MB2_HEADER_ADDRESS &&
+		    at + sizeof(struct mb2_header_address) <= size)
+			return ((const struct mb2_header_address *)(file + at))->bss_end;
+	}
+	return 0;
 }
 
 static bool segment_fits(const struct elf_segment *s, u64 size)
@@ -43,11 +60,13 @@ const char *elf_plan(const void *file, u64 size, u32 where, struct elf_plan *pla
 {
 	const struct elf_header *h = file;
 	u32 n = 0, entry = 0;
+	u64 tags;
 
 	*plan = (struct elf_plan){ .start = UINT32_MAX };
 	if (size < sizeof(*h) || memcmp(h->ident, "\177ELF\2\1", 6) || h->machine != EM_X86_64)
 		return "is not a 64-bit ELF program";
-	if (!has_multiboot2(file, size))
+	tags = find_multiboot2(file, size);
+	if (!tags)
 		return "has no multiboot2 header, so it is not Aerostat";
 	if (h->ph_size != sizeof(struct elf_segment) || h->ph_offset > size ||
 	    (u64)h->ph_count * h->ph_size > size - h->ph_offset)
@@ -70,6 +89,7 @@ const char *elf_plan(const void *file, u64 size, u32 where, struct elf_plan *pla
 	}
 	if (!entry)
 		return "is damaged: its entry point is not in the file";
+	plan->end = max(plan->end, wanted_end(file, size, tags));
 	plan->copies[n] = (struct copy){ .src = entry };
 	return NULL;
 }

@@ -15,7 +15,7 @@ struct copy {
 struct elf_plan {
 	/* A copy with dst 0 ends the list; its src is the entry point. */
 	struct copy copies[ELF_MAX_SEGMENTS + 1];
-	u32 start, end; /* what the image will occupy, physical, bytes */
+	u32 start, end; /* what the image will occupy, its boot room included; physical, bytes */
 };
 
 /*

@@ -342,6 +342,31 @@ static void image_plan(void **state)
 	assert_int_equal(plan.copies[2].src, 0x100030);
 }
 
+/* The boot room is in no segment: the header's address tag says where it ends. */
+static void image_plan_boot_room(void **state)
+{
+	struct file_head f = good_elf();
+	/* They follow the header's 16 bytes, of which the magic is 4; the second is behind all else. */
+	struct mb2_header_tag *other = (void *)(f.rest + 12);
+	struct mb2_header_address *tag = (void *)(f.rest + 12 + 800);
+	size_t size = (size_t)((u8 *)(tag + 1) - (u8 *)&f);
+
+	(void)state;
+	*other = (struct mb2_header_tag){ 5, 1, 799 };
+	*tag = (struct mb2_header_address){ { MB2_HEADER_ADDRESS, 0, 24 }, .bss_end = 0x10f000 };
+	assert_null(planned(&f, size));
+	assert_int_equal(plan.end, 0x10f000);
+	tag->bss_end = 0x101000; /* less than its segments */
+	assert_null(planned(&f, size));
+	assert_int_equal(plan.end, 0x104000);
+	tag->bss_end = 0x10f000;
+	assert_null(planned(&f, size - 1)); /* cut */
+	assert_int_equal(plan.end, 0x104000);
+	other->size = 0; /* it would never end */
+	assert_null(planned(&f, size));
+	assert_int_equal(plan.end, 0x104000);
+}
+
 #define REFUSED(change, words)                                                   \
 	do {                                                                     \
 		struct file_head f = good_elf();                                 \
@@ -499,6 +524,7 @@ int main(void)
 		cmocka_unit_test(low_page),
 		cmocka_unit_test(newer_fadt),
 		cmocka_unit_test(image_plan),
+		cmocka_unit_test(image_plan_boot_room),
 		cmocka_unit_test(image_refused),
 		cmocka_unit_test(leaving),
 		cmocka_unit_test(not_leaving),

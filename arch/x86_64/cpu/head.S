@@ -4,6 +4,10 @@
  * code in the higher half.  NX and W^X hold from the first instruction with
  * paging on: one set of 4 KiB entries maps the image, by section, both at its
  * load address and at VA_IMAGE; everything else is mapped no-execute.
+ *
+ * These tables and the stack of boot_main() are in the boot room, behind the
+ * image: the headers ask the loader to keep it free, no loader need clear it,
+ * and memory_give_back_boot_room() ends its use.
  */
 #include "regs.h"
 
@@ -12,6 +16,16 @@
 #define PTE_W 2
 #define PTE_PS 0x80
 #define PTE_NX_HI 0x80000000 /* bit 63, in the upper half */
+
+/* The boot room: tables, then the stack down from its end (link.lds has the size). */
+#define PML4 PHYS(boot_room)
+#define PDPT (PML4 + 0x1000)	    /* for both ends: entry 0 is the bottom, 510 the top */
+#define DIRECT_PDPT (PML4 + 0x2000)
+#define IMAGE_PD (PML4 + 0x3000)
+#define IMAGE_PT (PML4 + 0x4000)
+#define DIRECT_PD (PML4 + 0x5000)   /* four */
+#define TABLES_BYTES 0x9000
+#define ENTRY(table, index, target) movl $(target + PTE_P + PTE_W), (table) + (index) * 8
 
 	.section .multiboot, "a"
 	/* Multiboot 1: page-aligned modules, memory map, and addresses because we are ELF64 */
@@ -22,7 +36,7 @@ mb1:	.long 0x1badb002
 	.long PHYS(mb1)
 	.long PHYS(__image_start)
 	.long PHYS(__data_end)
-	.long PHYS(__image_end)
+	.long PHYS(boot_room_end)
 	.long PHYS(_start)
 
 	.align 8
@@ -30,6 +44,18 @@ mb2:	.long 0xe85250d6
 	.long 0
 	.long mb2_end - mb2
 	.long -(0xe85250d6 + mb2_end - mb2)
+	/* addresses, because the ELF file does not know the boot room */
+	.align 8
+	.short 2, 0
+	.long 24
+	.long PHYS(mb2)
+	.long PHYS(__image_start)
+	.long PHYS(__data_end)
+	.long PHYS(boot_room_end)
+	.align 8
+	.short 3, 0
+	.long 12
+	.long PHYS(_start)
 	/* modules on page boundaries */
 	.align 8
 	.short 6, 0
@@ -58,7 +84,7 @@ mb2_end:
 _start:
 	cli
 	cld
-	mov $PHYS(boot_stack_top), %esp
+	mov $PHYS(boot_room_end), %esp
 	mov %eax, %ebp			/* loader's magic */
 	mov %ebx, %esi			/* loader's information */
 	rdtsc
@@ -77,8 +103,23 @@ _start:
 	test $(1 << 20), %edx
 	jz no_nx
 
+	mov $PML4, %edi
+	mov $(TABLES_BYTES / 4), %ecx
+	xor %eax, %eax
+	rep stosl
+	ENTRY(PML4, 0, PDPT)
+	ENTRY(PML4, 256, DIRECT_PDPT)
+	ENTRY(PML4, 511, PDPT)
+	ENTRY(PDPT, 0, IMAGE_PD)
+	ENTRY(PDPT, 510, IMAGE_PD)
+	ENTRY(DIRECT_PDPT, 0, DIRECT_PD)
+	ENTRY(DIRECT_PDPT, 1, DIRECT_PD + 0x1000)
+	ENTRY(DIRECT_PDPT, 2, DIRECT_PD + 0x2000)
+	ENTRY(DIRECT_PDPT, 3, DIRECT_PD + 0x3000)
+	ENTRY(IMAGE_PD, 0, IMAGE_PT)
+
 	/* Image: one page table entry per page, permissions by section. */
-	mov $PHYS(boot_image_pt), %edi
+	mov $IMAGE_PT, %edi
 	mov $PHYS(__image_start), %ecx
 	mov %ecx, %eax
 	shr $12, %eax
@@ -101,7 +142,7 @@ _start:
 	jb 1b
 
 	/* Direct map of the first 4 GiB: 2 MiB pages, writable, no-execute. */
-	mov $PHYS(boot_direct_pd), %edi
+	mov $DIRECT_PD, %edi
 	xor %ecx, %ecx
 1:	mov %ecx, %eax
 	shl $21, %eax
@@ -115,7 +156,7 @@ _start:
 	/* Enable PAE, long mode, NX, paging, write protection. */
 	mov $CR4_PAE, %eax
 	mov %eax, %cr4
-	mov $PHYS(boot_pml4), %eax
+	mov $PML4, %eax
 	mov %eax, %cr3
 	mov $MSR_EFER, %ecx
 	rdmsr
@@ -158,7 +199,7 @@ high64:
 	xor %eax, %eax
 	mov %eax, %fs
 	mov %eax, %gs
-	lea boot_stack_top(%rip), %rsp
+	movabs $(VA_DIRECT + PHYS(boot_room_end)), %rsp
 	mov %ebp, %edi
 	mov %esi, %esi
 	xor %ebp, %ebp
@@ -172,32 +213,6 @@ msg_no_long_mode:
 msg_no_nx:
 	.asciz "Aerostat: this CPU or its firmware hides NX (execute disable). Enable it in the firmware setup.\r\n"
 
-	.section .data.tables, "aw"
-	.align 4096
-boot_pml4:
-	.quad PHYS(boot_low_pdpt) + PTE_P + PTE_W
-	.fill 255, 8, 0
-	.quad PHYS(boot_direct_pdpt) + PTE_P + PTE_W
-	.fill 254, 8, 0
-	.quad PHYS(boot_high_pdpt) + PTE_P + PTE_W
-	/* One table for both ends: entry 0 is for the bottom, 510 for the top. */
-boot_low_pdpt:
-boot_high_pdpt:
-	.quad PHYS(boot_image_pd) + PTE_P + PTE_W
-	.fill 509, 8, 0
-	.quad PHYS(boot_image_pd) + PTE_P + PTE_W
-	.quad 0
-boot_image_pd:
-	.quad PHYS(boot_image_pt) + PTE_P + PTE_W
-	.fill 511, 8, 0
-boot_direct_pdpt:
-	.quad PHYS(boot_direct_pd) + PTE_P + PTE_W
-	.quad PHYS(boot_direct_pd) + 0x1000 + PTE_P + PTE_W
-	.quad PHYS(boot_direct_pd) + 0x2000 + PTE_P + PTE_W
-	.quad PHYS(boot_direct_pd) + 0x3000 + PTE_P + PTE_W
-	.fill 508, 8, 0
-
-	.section .data
 	.section .data.gdt, "aw"
 	.align 8
 	.globl boot_tsc
@@ -213,13 +228,5 @@ boot_gdt_end:
 boot_gdt_ptr:
 	.short boot_gdt_end - boot_gdt - 1
 	.quad PHYS(boot_gdt)
-
-	.section .bss
-	.align 4096
-boot_image_pt:	.skip 4096
-boot_direct_pd:	.skip 4 * 4096
-boot_stack:	.skip 8192
-	.globl boot_stack_top
-boot_stack_top:
 
 	.section .note.GNU-stack, "", @progbits
