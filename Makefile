@@ -29,7 +29,7 @@ HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASM:%.S=$(BUILD)/%.o) $(BUILD)/font.
 HV := $(BUILD)/aerostat.elf
 
 # What runs seldom is built small: the image has a bar, and the caches are the guests'.
-HV_SELDOM := boot/% hv/alu.o hv/config.o hv/emulate.o hv/governor.o hv/gwalk.o hv/images.o \
+HV_SELDOM := boot/% hv/alu.o hv/config.o hv/disk_parse.o hv/emulate.o hv/governor.o hv/gwalk.o hv/images.o \
 	hv/insn.o hv/keys.o hv/load/% hv/manage.o hv/mmio.o hv/pages.o hv/policy.o hv/pvclock.o \
 	hv/screen.o hv/dev/% hv/status.o hv/timed.o hv/timed_parse.o hv/vm.o hv/base/% mm/audit.o \
 	arch/x86_64/cpu/% arch/x86_64/vmx/caps.o arch/x86_64/svm/caps.o \
@@ -42,10 +42,11 @@ $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HV_CFLAGS) -MMD -MP -c $< -o $@
 
-# Tables for guests: ASL to AML to an object with its bytes.
+# Tables for guests: ASL (iasl has no macros with arguments) to AML to an object with its bytes.
 $(BUILD)/hv/load/dsdt.o: hv/load/dsdt.asl Makefile
 	@mkdir -p $(@D)
-	$(Q)iasl -p $(@D)/dsdt $< >$(@D)/dsdt.log || { cat $(@D)/dsdt.log; exit 1; }
+	$(Q)$(CC) -E -P -x c $< -o $(@D)/dsdt.i
+	$(Q)iasl -p $(@D)/dsdt $(@D)/dsdt.i >$(@D)/dsdt.log || { cat $(@D)/dsdt.log; exit 1; }
 	$(Q)cd $(@D) && objcopy -I binary -O elf64-x86-64 \
 		--rename-section .data=.rodata,alloc,load,readonly,data,contents \
 		--add-section .note.GNU-stack=/dev/null dsdt.aml dsdt.o
@@ -169,8 +170,9 @@ LINUX := $(BUILD)/linux/initrd.cpio
 linux: ## A small Debian to run as a guest: build/linux/
 	$(Q)tools/deps run
 	$(Q)$(MAKE) --no-print-directory $(LINUX)
-$(LINUX): tools/linux tools/debian.py
+$(LINUX): tools/linux tools/debian.py $(wildcard tests/guest/linux/*.sh)
 	$(Q)tools/linux --cache $(BUILD)/nested -o $(@D)
+	$(Q)seq 100000 >$(@D)/numbers
 
 screen-test: all ## What the host's screen shows, in QEMU; CASES="32 text" chooses
 	$(Q)tests/run/screen --keep $(BUILD)/test/screen $(CASES)

@@ -43,7 +43,7 @@
 
 #define MULTIBOOT1_MAGIC 0x2badb002
 #define CONFIG_NAME "aerostat.conf"
-#define CONFIG_ORDER 5
+#define CONFIG_ORDER 6
 
 extern u8 __image_start[];
 
@@ -164,6 +164,7 @@ static void tick(u64 now)
 	report_boot();
 	report_nmis(false);
 	sched_event_at(cpus_due);
+	bus_tick(now);
 	if (memory_more()) { /* first things first, but guests run meanwhile */
 		sched_event_at(now + plat_tsc_khz());
 		return;

@@ -28,6 +28,16 @@ static bool fail(struct parser *p, const char *fmt, ...)
 	return false;
 }
 
+bool config_error(char error[CONFIG_ERROR_MAX], const char *fmt, ...)
+{
+	__builtin_va_list ap;
+
+	__builtin_va_start(ap, fmt);
+	str_vformat(error, CONFIG_ERROR_MAX, fmt, ap);
+	__builtin_va_end(ap);
+	return false;
+}
+
 static bool is_space(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r';
@@ -47,6 +57,19 @@ static bool parse_number(const char *s, u64 *v, const char **end)
 	*v = n;
 	*end = s;
 	return true;
+}
+
+bool config_next_word(const char **s, char *word, size_t size)
+{
+	size_t n = 0;
+
+	while (is_space(**s))
+		(*s)++;
+	for (; **s && !is_space(**s); (*s)++)
+		if (n < size - 1)
+			word[n++] = **s;
+	word[n] = '\0';
+	return n;
 }
 
 bool config_parse_size(const char *s, u64 *bytes)
@@ -104,7 +127,7 @@ bool config_parse_time(const char *s, u64 *ms)
 }
 
 /* What a key sets and how it is written. */
-enum value_kind { V_SIZE, V_NUMBER, V_TIME, V_YES_NO, V_TEXT, V_INITRD, V_MODULE, V_AT };
+enum value_kind { V_SIZE, V_NUMBER, V_TIME, V_YES_NO, V_TEXT, V_INITRD, V_MODULE, V_DISK, V_AT };
 
 struct key {
 	const char *name;
@@ -141,6 +164,7 @@ static const struct key vm_keys[] = {
 	{ "cmdline", V_TEXT, VM(cmdline), 0, 0 },
 	{ "module", V_MODULE, 0, 0, 0 },
 	{ "initrd", V_INITRD, 0, 0, 0 },
+	{ "disk", V_DISK, 0, 0, 0 },
 };
 
 /* The key that a typo was probably meant to be: most letters in common at the start. */
@@ -177,6 +201,15 @@ static bool set_module(struct parser *p, const char *value)
 		return fail(p, "the value is too long; %d characters are the most",
 			    CONFIG_TEXT_MAX - 1);
 	return true;
+}
+
+static bool add_disk(struct parser *p, const char *value)
+{
+	char error[CONFIG_ERROR_MAX];
+
+	if (p->vm->nr_disks == MAX_VM_DISKS)
+		return fail(p, "too many disks; a VM takes at most %d", MAX_VM_DISKS);
+	return disk_parse(value, &p->vm->disk[p->vm->nr_disks++], error) || fail(p, "%s", error);
 }
 
 static bool add_timed(struct parser *p, const char *value)
@@ -248,6 +281,8 @@ static bool set_value(struct parser *p, const struct key *k, void *base, const c
 		return set_module(p, value);
 	case V_MODULE:
 		return set_module(p, value);
+	case V_DISK:
+		return add_disk(p, value);
 	case V_AT:
 		return add_timed(p, value);
 	}

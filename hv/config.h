@@ -12,6 +12,15 @@
 #define CONFIG_TEXT_MAX 256
 #define CONFIG_ERROR_MAX 200
 
+#define MAX_VM_DISKS 4
+
+struct disk_config {
+	char file[CONFIG_TEXT_MAX];
+	bool blank;	/* no file: zeroes */
+	u64 writable;	/* bytes that may be written, in frames of the host; 0: read-only */
+	u32 latency_us; /* of each request */
+};
+
 struct vm_config {
 	char name[CONFIG_NAME_MAX];
 	u64 memory, min, max; /* bytes */
@@ -24,7 +33,9 @@ struct vm_config {
 	char cmdline[CONFIG_TEXT_MAX];
 	u32 nr_modules;
 	char module[MAX_VM_MODULES][CONFIG_TEXT_MAX]; /* "path arguments" */
-	int line;				      /* of its section, for messages */
+	u32 nr_disks;
+	struct disk_config disk[MAX_VM_DISKS];
+	int line; /* of its section, for messages */
 };
 
 struct host_config {
@@ -80,6 +91,17 @@ struct config {
  * "line N: ..." and @c is not to be used.
  */
 bool config_parse(const char *text, size_t len, struct config *c, char error[CONFIG_ERROR_MAX]);
+
+/* --- for the parsers of its values --- */
+
+/* Writes the message; returns false. */
+bool config_error(char error[CONFIG_ERROR_MAX], const char *fmt, ...) __printf(2, 3);
+
+/* The next word of *@s into @word, cut to @size; false at the end. */
+bool config_next_word(const char **s, char *word, size_t size);
+
+/* disk_parse.c: takes "FILE cow 64M latency=5ms"; false: @error says what to write. */
+bool disk_parse(const char *text, struct disk_config *d, char error[CONFIG_ERROR_MAX]);
 
 /* "90s", "500ms", "5m", "2h", "0" -> milliseconds, at most a year. false: not a time. */
 bool config_parse_time(const char *s, u64 *ms);

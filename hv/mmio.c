@@ -2,6 +2,7 @@
 /* Who is at which guest-physical address, by table. */
 #include <hv/base/log.h>
 #include <hv/dev/ioapic.h>
+#include <hv/dev/virtio.h>
 #include <hv/load/load.h>
 #include <hv/mmio.h>
 #include <hv/vm.h>
@@ -34,9 +35,15 @@ static bool always_present(const struct vcpu *v)
 	return true;
 }
 
+static bool has_bus(const struct vcpu *v)
+{
+	return v->vm->bus;
+}
+
 static const struct mmio_range ranges[] = {
 	{ LAPIC_DEFAULT_BASE, PAGE_SIZE, lapic_read, lapic_write, lapic_present },
 	{ IOAPIC_BASE, IOAPIC_SIZE, ioapic_mmio_read, ioapic_mmio_write, always_present },
+	{ VIRTIO_BASE, VIRTIO_SLOTS *VIRTIO_STRIDE, virtio_mmio_read, virtio_mmio_write, has_bus },
 };
 
 const struct mmio_range *mmio_find(const struct vcpu *v, gpa_t gpa)

@@ -27,34 +27,9 @@ static const struct {
 	[AT_SHARES] = { "shares", true, A_SHARES, " web1 2000" },
 };
 
-static bool fail(char *error, const char *fmt, ...) __printf(2, 3);
-static bool fail(char *error, const char *fmt, ...)
-{
-	__builtin_va_list ap;
-
-	__builtin_va_start(ap, fmt);
-	str_vformat(error, CONFIG_ERROR_MAX, fmt, ap);
-	__builtin_va_end(ap);
-	return false;
-}
-
 const char *timed_name(enum timed_kind kind)
 {
 	return actions[kind].name;
-}
-
-/* The next word of *@s into @word, cut to its size (too long for any name); false at the end. */
-static bool next_word(const char **s, char word[CONFIG_NAME_MAX + 1])
-{
-	size_t n = 0;
-
-	while (**s == ' ' || **s == '\t')
-		(*s)++;
-	for (; **s && **s != ' ' && **s != '\t'; (*s)++)
-		if (n < CONFIG_NAME_MAX)
-			word[n++] = **s;
-	word[n] = '\0';
-	return n;
 }
 
 static bool find_action(const char *name, struct timed_action *a)
@@ -90,22 +65,22 @@ static bool parse_value(struct timed_action *a, const char *word, char *error)
 		/* fall through */
 	case A_SIZE:
 		if (!config_parse_size(word, &a->value) || a->value & PAGE_MASK)
-			return fail(
+			return config_error(
 				error,
 				"%s takes a size, a multiple of 4K%s, not \"%s\"; for example 64M",
 				name, a->kind == AT_TARGET ? ", or \"policy\"" : "", word);
 		return true;
 	case A_SHARES:
 		return parse_number(word, 1, SHARES_MAX, &a->value) ||
-		       fail(error, "shares are a number from 1 to %d, not \"%s\"", SHARES_MAX,
-			    word);
+		       config_error(error, "shares are a number from 1 to %d, not \"%s\"",
+				    SHARES_MAX, word);
 	case A_STATUS:
 		return parse_number(word, 0, STATUS_MAX, &a->value) ||
-		       fail(error, "a status is a number from 0 to %d, not \"%s\"", STATUS_MAX,
-			    word);
+		       config_error(error, "a status is a number from 0 to %d, not \"%s\"",
+				    STATUS_MAX, word);
 	}
-	return fail(error, "\"%s\" is too much: write at = TIME %s%s", word, name,
-		    actions[a->kind].example);
+	return config_error(error, "\"%s\" is too much: write at = TIME %s%s", word, name,
+			    actions[a->kind].example);
 }
 
 bool timed_parse(const char *s, struct timed_action *a, char error[CONFIG_ERROR_MAX])
@@ -114,27 +89,30 @@ bool timed_parse(const char *s, struct timed_action *a, char error[CONFIG_ERROR_
 	const char *example;
 
 	*a = (struct timed_action){ 0 };
-	next_word(&s, word);
+	config_next_word(&s, word, sizeof(word));
 	if (!config_parse_time(word, &a->at_ms))
-		return fail(error, "\"%s\" is not a time; write for example at = 90s status", word);
-	if (!next_word(&s, word) || !find_action(word, a))
-		return fail(
+		return config_error(
+			error, "\"%s\" is not a time; write for example at = 90s status", word);
+	if (!config_next_word(&s, word, sizeof(word)) || !find_action(word, a))
+		return config_error(
 			error,
 			"\"%s\" is no action; there are status, audit, poweroff, reboot, start, stop, pause, resume, target, min, max, shares",
 			word);
 	example = actions[a->kind].example;
-	if (actions[a->kind].vm && (!next_word(&s, word) || !str_copy(a->vm, word, sizeof(a->vm))))
-		return fail(error, "%s needs the name of a VM; write for example at = 90s %s%s",
-			    timed_name(a->kind), timed_name(a->kind), example);
-	if (next_word(&s, word)) {
+	if (actions[a->kind].vm &&
+	    (!config_next_word(&s, word, sizeof(word)) || !str_copy(a->vm, word, sizeof(a->vm))))
+		return config_error(error,
+				    "%s needs the name of a VM; write for example at = 90s %s%s",
+				    timed_name(a->kind), timed_name(a->kind), example);
+	if (config_next_word(&s, word, sizeof(word))) {
 		if (!parse_value(a, word, error))
 			return false;
-		if (next_word(&s, word))
-			return fail(error, "\"%s\" is too much: write at = TIME %s%s", word,
-				    timed_name(a->kind), example);
+		if (config_next_word(&s, word, sizeof(word)))
+			return config_error(error, "\"%s\" is too much: write at = TIME %s%s", word,
+					    timed_name(a->kind), example);
 	} else if (actions[a->kind].value != NOTHING && a->kind != AT_STOP) {
-		return fail(error, "%s needs a value; write for example at = 90s %s%s",
-			    timed_name(a->kind), timed_name(a->kind), example);
+		return config_error(error, "%s needs a value; write for example at = 90s %s%s",
+				    timed_name(a->kind), timed_name(a->kind), example);
 	}
 	return true;
 }
@@ -148,10 +126,11 @@ bool timed_resolve(struct timed_action *a, const struct config *c, char error[CO
 	while (a->vm_id < c->nr_vms && strcmp(c->vm[a->vm_id].name, a->vm))
 		a->vm_id++;
 	if (a->vm_id == c->nr_vms)
-		return fail(error, "there is no VM \"%s\"; a section [vm %s] is missing", a->vm,
-			    a->vm);
+		return config_error(error, "there is no VM \"%s\"; a section [vm %s] is missing",
+				    a->vm, a->vm);
 	if (size && a->value > c->vm[a->vm_id].memory)
-		return fail(error, "%s is more than the memory of VM %s; write %luK or less",
-			    timed_name(a->kind), a->vm, c->vm[a->vm_id].memory >> 10);
+		return config_error(error,
+				    "%s is more than the memory of VM %s; write %luK or less",
+				    timed_name(a->kind), a->vm, c->vm[a->vm_id].memory >> 10);
 	return true;
 }

@@ -95,10 +95,10 @@ static int create_vcpus(struct vm *vm)
 	return HV_OK;
 }
 
-/* In frames: the tables of @vm and its reserve. */
+/* In frames: the tables of @vm, its reserve, its disks. */
 static u64 overhead_of(const struct vm *vm)
 {
-	return (vm->cfg->reserve >> PAGE_SHIFT) + vm->pages / 512 + 8;
+	return (vm->cfg->reserve >> PAGE_SHIFT) + vm->pages / 512 + 8 + bus_frames(vm);
 }
 
 /* In frames: what VMs other than @vm may count on. */
@@ -109,7 +109,8 @@ static u64 promised_to_others(const struct vm *vm)
 	for (u32 i = 0; i < nr_vms; i++)
 		if (vms[i] != vm &&
 		    (vm_alive(vms[i]) || vms[i]->again || atomic_load(&vms[i]->state) == VM_BUILT))
-			promised += (vms[i]->cfg->min + vms[i]->cfg->reserve) >> PAGE_SHIFT;
+			promised += ((vms[i]->cfg->min + vms[i]->cfg->reserve) >> PAGE_SHIFT) +
+				    bus_frames(vms[i]);
 	return promised;
 }
 
@@ -160,7 +161,8 @@ static int prepare(struct vm *vm, struct loaded *image)
 	vm->p2m.acct.min = vm->cfg->min >> PAGE_SHIFT;
 	vm->p2m.acct.reserve_max = vm->cfg->reserve >> PAGE_SHIFT;
 	frame_reserve_fill(&vm->p2m.acct);
-	return loader_load(vm, image);
+	err = bus_start(vm);
+	return err ? err : loader_load(vm, image);
 }
 
 static void enter_image(struct vm *vm, const struct loaded *image)
@@ -312,6 +314,7 @@ static bool reap_step(struct vm *vm)
 	for (u32 i = 0; i < vm->nr_vcpus; i++)
 		if (!sched_retire(vm->vcpus[i]))
 			return false;
+	bus_quiesce(vm);
 	if (vm->p2m.root.v) {
 		spin_lock(&vm->p2m.lock);
 		err = p2m_teardown(&vm->p2m, &vm->teardown_gfn, &b);
@@ -322,6 +325,8 @@ static bool reap_step(struct vm *vm)
 		if (err)
 			return false;
 	}
+	if (!vm->again && !bus_stop(vm))
+		return false;
 	for (u32 i = 0; i < vm->nr_vcpus; i++)
 		vcpu_fini(vm->vcpus[i]);
 	atomic_store_seq(&vm->state, vm->again ? VM_QUEUED : VM_ENDED);

@@ -8,6 +8,7 @@
 
 #include <hv/balloon.h>
 #include <hv/config.h>
+#include <hv/dev/bus.h>
 #include <hv/dev/ioapic.h>
 #include <hv/dev/rtc.h>
 #include <hv/dev/uart.h>
@@ -39,6 +40,7 @@ struct vm {
 	struct ioapic ioapic;
 	struct uart uart;
 	struct rtc rtc;
+	struct bus *bus;    /* NULL: it has no virtio devices */
 	struct audit audit; /* of this VM's management calls, under audit_lock */
 	struct spinlock audit_lock;
 	u32 nr_vcpus;

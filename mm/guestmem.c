@@ -8,12 +8,27 @@ static u8 *page_ptr(const struct p2m_entry *e, gpa_t gpa)
 	return (u8 *)plat_ptr(HPA((u64)e->frame << PAGE_SHIFT)) + (gpa.v & PAGE_MASK);
 }
 
+/* Aligned words of 2, 4 and 8 bytes in one access: another CPU may be writing or reading them. */
+static void copy(void *to, const void *from, size_t len)
+{
+	uintptr_t both = (uintptr_t)to | (uintptr_t)from;
+
+	if (len == 2 && !(both & 1))
+		atomic_store((u16 *)to, atomic_load((const u16 *)from));
+	else if (len == 4 && !(both & 3))
+		atomic_store((u32 *)to, atomic_load((const u32 *)from));
+	else if (len == 8 && !(both & 7))
+		atomic_store((u64 *)to, atomic_load((const u64 *)from));
+	else
+		memcpy(to, from, len);
+}
+
 static int read_page(struct p2m *p, gpa_t gpa, u8 *buf, size_t len)
 {
 	struct p2m_entry e = p2m_lookup(p, gpa.v >> PAGE_SHIFT);
 
 	if (e.kind == P2M_MAPPED)
-		memcpy(buf, page_ptr(&e, gpa), len);
+		copy(buf, page_ptr(&e, gpa), len);
 	else if (e.kind == P2M_EMPTY)
 		memset(buf, 0, len);
 	else
@@ -38,7 +53,7 @@ static int write_page(struct p2m *p, gpa_t gpa, const u8 *buf, size_t len)
 	}
 	if (e.kind != P2M_MAPPED || !e.writable)
 		return HV_EFAULT;
-	memcpy(page_ptr(&e, gpa), buf, len);
+	copy(page_ptr(&e, gpa), buf, len);
 	return HV_OK;
 }
 

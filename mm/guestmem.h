@@ -3,6 +3,7 @@
  * The hypervisor's access to guest memory.  Never keep a pointer: these
  * functions translate on each call, and what they touch stays valid until
  * this CPU's next quiescent point (see mm/epoch.h).  Without p2m->lock.
+ * Words of 2, 4 or 8 bytes, aligned on both sides, are read and written whole.
  */
 #ifndef MM_GUESTMEM_H
 #define MM_GUESTMEM_H

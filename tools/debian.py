@@ -96,6 +96,23 @@ def fetch(package, cache):
     return tree
 
 
+def modules_of(tree, names):
+    """Files of the modules NAMES and of what they depend on, relative to TREE, and where that is."""
+    release = os.path.basename(glob.glob(os.path.join(tree, "lib", "modules", "*"))[0])
+    folder = os.path.join("lib", "modules", release)
+    if not os.path.isfile(os.path.join(tree, folder, "modules.dep")):
+        run("depmod", "-b", tree, release)
+    needs = {}
+    with open(os.path.join(tree, folder, "modules.dep")) as f:
+        for line in f:
+            path, _, others = line.partition(":")
+            needs[os.path.basename(path)[:-3].replace("-", "_")] = [path, *others.split()]
+    found = []
+    for name in names:
+        found += [path for path in needs[name.replace("-", "_")] if path not in found]
+    return folder, found
+
+
 # --- the initramfs ---------------------------------------------------------------------
 
 class Cpio:
@@ -136,3 +153,13 @@ class Cpio:
         self.entry("TRAILER!!!", 0)
         self.file.write(b"\0" * (-self.file.tell() % 512))
         self.file.close()
+
+
+def add_modules(archive, tree, names):
+    """The kernel modules NAMES of TREE, with what modprobe needs to find them."""
+    folder, paths = modules_of(tree, names)
+    for path in [*paths, "modules.dep", "modules.alias", "modules.softdep", "modules.builtin",
+                 "modules.order"]:
+        source = os.path.join(tree, folder, path)
+        if os.path.isfile(source):
+            archive.add_file(os.path.join(folder, path), source)

@@ -85,6 +85,10 @@ static void load_vm(const struct vm_config *vm)
 	str_format(who, sizeof(who), CONFIG ": VM %s (line %d): module ", vm->name, vm->line);
 	for (u32 i = 0; i < vm->nr_modules; i++)
 		load_vm_module(vm->module[i], who);
+	str_format(who, sizeof(who), CONFIG ": VM %s (line %d): disk ", vm->name, vm->line);
+	for (u32 i = 0; i < vm->nr_disks; i++)
+		if (!vm->disk[i].blank)
+			load_module(vm->disk[i].file, who);
 }
 
 static void load_all(void)

@@ -23,6 +23,10 @@ u64 plat_time_us(void);
 /* Microseconds since 1970-01-01 00:00 UTC, as the machine's clock had it at boot; 0: it has none. */
 u64 plat_wall_time_us(void);
 
+/* 64 random bits of the CPU's own generator, if it has one; false: they are not ready. */
+bool plat_random(u64 *bits);
+bool plat_has_random(void);
+
 /* Makes CPU @cpu leave guest mode or idle soon. Never waits. */
 void plat_kick(u32 cpu);
 

@@ -158,7 +158,7 @@ static void fill_madt(struct madt *m, const struct vm *vm)
 int acpi_load(struct vm *vm)
 {
 	struct tables t = { 0 };
-	struct acpi_machine machine = { 0 };
+	struct acpi_machine machine = { .virtio_slots = bus_slots(vm) };
 	size_t dsdt = _binary_dsdt_aml_start.length;
 	int err;
 

@@ -3,6 +3,18 @@
  * What every VM has, and where: the UART, the balloon's device, eight
  * virtio-mmio slots.  ACPI_MACHINE (hv/load/acpi.h) says which slots are in use.
  */
+#define VIRTIO(name, slot, base, gsi) \
+		Device (name) { \
+			Name (_HID, "LNRO0005") \
+			Name (_UID, slot) \
+			Name (_CCA, 1) \
+			Method (_STA) { Return (ToInteger ((SLOT >> slot) & 1) * 0x0F) } \
+			Name (_CRS, ResourceTemplate () { \
+				Memory32Fixed (ReadWrite, base, 0x200) \
+				Interrupt (ResourceConsumer, Edge, ActiveHigh, Exclusive) { gsi } \
+			}) \
+		}
+
 DefinitionBlock ("", "DSDT", 2, "AEROST", "AEROSTAT", 1)
 {
 	Name (_S5, Package () { 5, 0, 0, 0 })
@@ -29,5 +41,13 @@ DefinitionBlock ("", "DSDT", 2, "AEROST", "AEROSTAT", 1)
 				Interrupt (ResourceConsumer, Edge, ActiveHigh, Exclusive) { 5 }
 			})
 		}
+		VIRTIO (VIO0, 0, 0xD0000000, 16)
+		VIRTIO (VIO1, 1, 0xD0000200, 17)
+		VIRTIO (VIO2, 2, 0xD0000400, 18)
+		VIRTIO (VIO3, 3, 0xD0000600, 19)
+		VIRTIO (VIO4, 4, 0xD0000800, 20)
+		VIRTIO (VIO5, 5, 0xD0000A00, 21)
+		VIRTIO (VIO6, 6, 0xD0000C00, 22)
+		VIRTIO (VIO7, 7, 0xD0000E00, 23)
 	}
 }

@@ -144,6 +144,19 @@ void plat_kick(u32 cpu)
 	fake.kicks++;
 }
 
+bool plat_has_random(void)
+{
+	return !fake.no_random;
+}
+
+bool plat_random(u64 *bits)
+{
+	static u64 seed = 0x9e3779b97f4a7c15;
+
+	*bits = fake_random(&seed);
+	return !fake.no_random;
+}
+
 void plat_scrub(void *p, size_t bytes)
 {
 	assert_int_equal(bytes & PAGE_MASK, 0);

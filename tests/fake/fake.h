@@ -35,6 +35,7 @@ struct fake {
 	void (*on_idle)(u64 deadline, const u32 *wake);
 	jmp_buf power_off, panic;
 	bool power_off_armed, panic_armed;
+	bool no_random;
 	bool rebooted; /* by what was to be a power off */
 	char panic_text[256];
 	char log[8192]; /* the newest lines */

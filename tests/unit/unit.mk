@@ -32,7 +32,7 @@ test_balloon_SRCS := $(GUEST)
 test_hypercall_SRCS := $(GUEST)
 test_guestmem_SRCS := $(test_p2m_SRCS)
 test_policy_SRCS := hv/policy.c
-test_config_SRCS := hv/config.c hv/timed_parse.c hv/base/format.c
+test_config_SRCS := hv/config.c hv/disk_parse.c hv/timed_parse.c hv/base/format.c
 test_lapic_SRCS := $(GUEST)
 test_insn_SRCS := $(FAKE) $(FRAMES) hv/insn.c
 test_insn_zydis_SRCS := $(FAKE) $(FRAMES) hv/insn.c
@@ -60,6 +60,8 @@ test_reboot_SRCS := $(GUEST)
 test_linux_SRCS := $(GUEST) tests/fake/record.c
 test_linux_LDFLAGS := $(WRAP)
 test_sched_SRCS := $(GUEST)
+test_virtio_SRCS := $(GUEST) tests/fake/virtio.c
+test_virtio_blk_SRCS := $(test_virtio_SRCS)
 test_shootdown_SRCS := $(GUEST)
 test_exit_SRCS := $(GUEST)
 test_fb_SRCS := arch/x86_64/cpu/fb.c
@@ -73,7 +75,7 @@ test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave
 $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem balloon hypercall policy config \
-	exit lapic ioapic uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm vulns loader linux acpi pvclock reboot \
+	exit lapic ioapic uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm vulns loader linux acpi pvclock reboot virtio virtio_blk \
 	sched shootdown driver efi mtrr boot pci serial fb screen timed power
 
 # What links all of hv/ links the guests' DSDT too.

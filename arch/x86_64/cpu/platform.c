@@ -24,6 +24,25 @@ void plat_kick(u32 cpu)
 	apic_send_ipi(cpus[cpu]->apic_id, VECTOR_KICK);
 }
 
+#define RDRAND_TRIES 10 /* SDM: "Random Number Generator Instructions" */
+
+bool plat_has_random(void)
+{
+	return cpuid(1, 0).c & BIT(30);
+}
+
+bool plat_random(u64 *bits)
+{
+	for (int i = 0; i < RDRAND_TRIES; i++) {
+		bool valid;
+
+		asm volatile("rdrand %0" : "=r"(*bits), "=@ccc"(valid));
+		if (valid)
+			return true;
+	}
+	return false;
+}
+
 void plat_scrub(void *p, size_t bytes)
 {
 	zero_qwords(p, bytes);

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A VM's virtio devices: which slot has what.  A VM has a bus if its kernel is
+ * a Linux, which gets the standard set, or if it has disks.
+ */
+#ifndef HV_DEV_BUS_H
+#define HV_DEV_BUS_H
+
+#include <hv/config.h>
+#include <hv/dev/virtio_blk.h>
+
+enum { SLOT_CONSOLE, SLOT_RNG, SLOT_DISK, SLOT_BALLOON = SLOT_DISK + MAX_VM_DISKS };
+
+struct bus {
+	struct virtio slot[VIRTIO_SLOTS];
+	struct virtio_blk disk[MAX_VM_DISKS];
+};
+
+/* In frames: what the VM's disks hold as long as it is on, and nobody can reclaim. */
+u64 bus_frames(const struct vm *vm);
+
+/* Devices as after power-on; disks keep what was written if the VM only reboots. HV_ENOENT, HV_ENOMEM. */
+int bus_start(struct vm *vm);
+
+/* Bit per slot that is in use. */
+u32 bus_slots(const struct vm *vm);
+
+/* The VM is no longer alive: on return no CPU works in its devices, and none will. */
+void bus_quiesce(struct vm *vm);
+
+/* It is off for good: gives the disks' frames back, a bounded piece; true when all are. */
+bool bus_stop(struct vm *vm);
+
+/* Work that is due at TSC @now, of all VMs. From the scheduler's tick. */
+void bus_tick(u64 now);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Virtio over MMIO, and its split rings.  "Virtual I/O Device (VIRTIO) Version
+ * 1.2": "Virtio Over MMIO", "Split Virtqueues".  This is the transport; each
+ * device is a struct virtio_kind in a file of its own.
+ *
+ * Rings, descriptors and lengths are the guest's: they are read anew, checked,
+ * and used from the copy.  Addresses are translated at each use, so that a ring
+ * may be reclaimed under us like any memory; a device that finds its ring
+ * senseless or gone stops, says so once, and waits for a reset.
+ */
+#ifndef HV_DEV_VIRTIO_H
+#define HV_DEV_VIRTIO_H
+
+#include <hv/base/atomic.h>
+
+struct vcpu;
+struct vm;
+
+/* Where the slots are, as dsdt.asl says; slot n has I/O APIC pin 16 + n. */
+#define VIRTIO_BASE 0xd0000000UL
+#define VIRTIO_STRIDE 0x200UL
+#define VIRTIO_SLOTS 8
+#define VIRTIO_FIRST_PIN 16
+
+#define VIRTIO_QUEUES 4
+#define VIRTQ_SIZE 128 /* the most; a power of two */
+
+#define VIRTIO_F_VERSION_1 BIT(32)
+
+struct virtio;
+
+/* What a device is and does. */
+struct virtio_kind {
+	u32 id; /* "Device Types" */
+	u32 nr_queues;
+	u64 features;
+	/* Everything that was begun is forgotten. */
+	void (*reset)(struct virtio *d);
+	/* Work on all queues, a bounded piece; virtio_again() if there is more. Any CPU. */
+	void (*work)(struct virtio *d, u64 now);
+};
+
+struct virtq {
+	bool ready;
+	u16 num;
+	u16 next; /* in the available ring: the chain to take next */
+	u16 used; /* what we have put into the used ring */
+	u64 desc, avail, ring;
+};
+
+struct virtio {
+	struct spinlock lock;
+	const struct virtio_kind *kind; /* NULL: the slot is empty */
+	struct vm *vm;
+	void *device;
+	const void *config; /* the device's configuration space, read-only */
+	u32 config_size;
+	u64 offered; /* kind->features, less what this one lacks */
+	u64 features;
+	u32 slot;
+	u32 status, isr;
+	u32 queue_sel, device_features_sel, driver_features_sel;
+	u64 due; /* (a) TSC when work() is to be called, UINT64_MAX: not before the guest notifies */
+	u64 interrupts; /* statistics */
+	struct virtq q[VIRTIO_QUEUES];
+};
+
+/* An empty slot becomes a device; @device is the kind's own. While the VM is off. */
+void virtio_plug(struct virtio *d, const struct virtio_kind *kind, struct vm *vm, u32 slot,
+		 void *device);
+
+/* As after power-on. */
+void virtio_reset(struct virtio *d);
+
+u64 virtio_mmio_read(struct vcpu *v, u64 offset, u32 size);
+void virtio_mmio_write(struct vcpu *v, u64 offset, u32 size, u64 value);
+
+/* The slot's work, if it is due at @now; returns when it is next. Any CPU. */
+u64 virtio_work_due(struct virtio *d, u64 now);
+
+/* --- for devices, with d->lock held --------------------------------------------------- */
+
+struct virtq_segment {
+	u64 gpa;
+	u32 length;
+};
+
+/* A request: first what the device reads, then what it writes. */
+struct virtq_chain {
+	u16 head;
+	u16 nr_in, nr_out; /* segments: out are the driver's to the device, and first */
+	u64 bytes_in, bytes_out;
+	struct virtq_segment segment[VIRTQ_SIZE];
+};
+
+/* How many chains wait; 0 also if the queue is not in use, or broken. */
+u32 virtq_waiting(struct virtio *d, u32 queue);
+
+/* Copies the next chain. HV_ENOENT: none waits; HV_EFAULT: broken. It stays the next. */
+int virtq_peek(struct virtio *d, u32 queue, struct virtq_chain *c);
+
+/*
+ * The chain @c is done, @written bytes of it; the next one follows.  HV_ENOMEM,
+ * HV_EAGAIN: no memory for the used ring now, nothing has changed.
+ */
+int virtq_done(struct virtio *d, u32 queue, const struct virtq_chain *c, u32 written);
+
+/* After some were done: interrupts the guest, if it wants that. */
+void virtq_interrupt(struct virtio *d, u32 queue);
+
+/*
+ * @length bytes at @offset of what the device reads, or writes.  HV_ERANGE: the
+ * chain is shorter; HV_EFAULT: not memory; writing also HV_ENOMEM, HV_EAGAIN.
+ */
+int virtq_read(struct virtio *d, const struct virtq_chain *c, u64 offset, void *to, size_t length);
+int virtq_write(struct virtio *d, const struct virtq_chain *c, u64 offset, const void *from,
+		size_t length);
+
+/* work() is to be called again at TSC @at, or earlier. */
+void virtio_again(struct virtio *d, u64 at);
+
+/* Is @err a lack of memory, now?  Then work() is called again soon, and the rest waits. */
+bool virtio_wait_for_memory(struct virtio *d, int err);
+
+/* The guest's driver has done what cannot be understood: stops until a reset. */
+void virtio_broken(struct virtio *d, const char *what);
+
+/* --- between virtio.c and virtq.c ----------------------------------------------------- */
+
+/* The guest has said where @q is: ready, if that can be. */
+bool virtq_start(struct virtq *q);
+
+/* Has the driver not said that it polls? */
+bool virtq_wants_interrupt(struct virtio *d, u32 queue);
+
+#endif

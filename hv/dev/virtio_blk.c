@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/log.h>
+#include <hv/base/platform.h>
+#include <hv/base/string.h>
+#include <hv/dev/virtio_blk.h>
+#include <hv/vm.h>
+
+#define F_SEG_MAX BIT(2)
+#define F_RO BIT(5)
+#define F_BLK_SIZE BIT(6)
+#define F_FLUSH BIT(9)
+
+enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8 };
+enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2 };
+
+struct request {
+	u32 type, reserved;
+	u64 sector;
+};
+
+#define REQUEST_MAX MIB(4) /* a driver that asks for more at once gets an error */
+#define PASS_MAX MIB(1)	   /* bytes for which one call works; a request begun is finished */
+
+static void log_full(struct virtio *d)
+{
+	struct virtio_blk *blk = d->device;
+
+	if (!blk->full_logged)
+		log_line("vm %s: the writable part of %s is full: writes fail; give it more",
+			 d->vm->cfg->name, blk->id);
+	blk->full_logged = true;
+}
+
+/* One contiguous piece of a transfer. HV_ENOMEM, HV_EAGAIN: not now; else: it failed. */
+static int transfer_piece(struct virtio *d, const struct virtq_chain *c, bool out, u64 offset,
+			  u64 done, size_t *n)
+{
+	struct virtio_blk *blk = d->device;
+	const u8 *from;
+	u8 *to;
+	int err;
+
+	if (out) {
+		err = disk_write(&blk->disk, offset, n, &to);
+		if (err)
+			log_full(d);
+		else
+			err = virtq_read(d, c, sizeof(struct request) + done, to, *n);
+	} else {
+		err = disk_read(&blk->disk, offset, n, &from);
+		if (!err)
+			err = virtq_write(d, c, done, from, *n);
+	}
+	return err;
+}
+
+static int transfer(struct virtio *d, const struct virtq_chain *c, bool out, u64 sector, u64 bytes)
+{
+	struct virtio_blk *blk = d->device;
+	u64 sectors = bytes / DISK_SECTOR;
+
+	if (bytes % DISK_SECTOR || bytes > REQUEST_MAX || sector > blk->config.capacity ||
+	    sectors > blk->config.capacity - sector || (out && !blk->disk.writable))
+		return HV_ERANGE;
+	for (u64 done = 0; done < bytes;) {
+		size_t n = bytes - done;
+		int err = transfer_piece(d, c, out, sector * DISK_SECTOR + done, done, &n);
+
+		if (err)
+			return err;
+		done += n;
+	}
+	*(out ? &blk->writes : &blk->reads) += sectors;
+	return HV_OK;
+}
+
+static int get_id(struct virtio *d, const struct virtq_chain *c, u64 bytes)
+{
+	const struct virtio_blk *blk = d->device;
+
+	return virtq_write(d, c, 0, blk->id, min(bytes, sizeof(blk->id)));
+}
+
+/* The last byte that the device writes is the status; before it is the data. */
+static int carry_out(struct virtio *d, const struct virtq_chain *c, const struct request *r,
+		     u8 *status)
+{
+	u64 data = c->bytes_in - 1;
+	int err = HV_OK;
+
+	*status = S_OK;
+	switch (r->type) {
+	case T_IN:
+		err = transfer(d, c, false, r->sector, data);
+		break;
+	case T_OUT:
+		err = transfer(d, c, true, r->sector, c->bytes_out - sizeof(*r));
+		break;
+	case T_FLUSH: /* memory is as stable as this disk gets */
+		break;
+	case T_GET_ID:
+		err = get_id(d, c, data);
+		break;
+	default:
+		*status = S_UNSUPP;
+	}
+	return err;
+}
+
+/* False: it has to wait. */
+static bool serve(struct virtio *d, const struct virtq_chain *c)
+{
+	struct request r;
+	u8 status;
+	int err;
+
+	if (!c->bytes_in || virtq_read(d, c, 0, &r, sizeof(r))) {
+		virtio_broken(d, "a block request has no header, or no place for its status");
+		return false;
+	}
+	err = carry_out(d, c, &r, &status);
+	if (virtio_wait_for_memory(d, err))
+		return false;
+	if (err)
+		status = S_IOERR;
+	err = virtq_write(d, c, c->bytes_in - 1, &status, 1);
+	if (!err)
+		err = virtq_done(d, 0, c, status == S_OK ? (u32)c->bytes_in : 1);
+	if (err && !virtio_wait_for_memory(d, err))
+		virtio_broken(d, "a block request's status has no place in memory");
+	return !err;
+}
+
+/* When what the guest has announced is due. */
+static void note_arrivals(struct virtio *d, u32 waiting, u64 now)
+{
+	struct virtio_blk *blk = d->device;
+	u16 end = (u16)(d->q[0].next + waiting);
+
+	if ((u16)(end - blk->seen) > VIRTQ_SIZE)
+		return; /* it has taken some back: they are due when they were */
+	for (; blk->seen != end; blk->seen++)
+		blk->due[blk->seen % VIRTQ_SIZE] = now + blk->latency;
+}
+
+static void work(struct virtio *d, u64 now)
+{
+	struct virtio_blk *blk = d->device;
+	u32 waiting = virtq_waiting(d, 0);
+	struct virtq_chain c;
+	u64 bytes = 0;
+	bool any = false;
+
+	note_arrivals(d, waiting, now);
+	for (; waiting; waiting--) {
+		u64 due = blk->due[d->q[0].next % VIRTQ_SIZE];
+
+		if (due > now || bytes >= PASS_MAX) {
+			virtio_again(d, max(due, now));
+			break;
+		}
+		if (virtq_peek(d, 0, &c) || !serve(d, &c))
+			break;
+		bytes += c.bytes_in + c.bytes_out;
+		any = true;
+	}
+	if (any)
+		virtq_interrupt(d, 0);
+}
+
+static void reset(struct virtio *d)
+{
+	((struct virtio_blk *)d->device)->seen = 0;
+}
+
+const struct virtio_kind virtio_blk = {
+	.id = 2,
+	.nr_queues = 1,
+	.features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH,
+	.reset = reset,
+	.work = work,
+};
+
+void virtio_blk_plug(struct virtio *d, struct vm *vm, u32 slot, struct virtio_blk *blk, u64 latency)
+{
+	blk->latency = latency;
+	blk->config.capacity = blk->disk.bytes / DISK_SECTOR;
+	blk->config.segments = BLK_SEGMENTS;
+	blk->config.block_size = DISK_SECTOR;
+	virtio_plug(d, &virtio_blk, vm, slot, blk);
+	d->config = &blk->config;
+	d->config_size = sizeof(blk->config);
+	if (!blk->disk.writable)
+		d->offered |= F_RO;
+}

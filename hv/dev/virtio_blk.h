@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A block device. "Virtual I/O Device (VIRTIO) Version 1.2": "Block Device".
+ * With a latency a request is carried out that long after the guest gave
+ * notice of it, any number at once, as by a disk with many heads.
+ */
+#ifndef HV_DEV_VIRTIO_BLK_H
+#define HV_DEV_VIRTIO_BLK_H
+
+#include <hv/dev/disk.h>
+#include <hv/dev/virtio.h>
+
+#define BLK_SEGMENTS (VIRTQ_SIZE - 2)
+
+struct virtio_blk {
+	struct disk disk;
+	u64 latency; /* TSC ticks */
+	u16 seen;    /* available index up to which arrivals are noted */
+	bool full_logged;
+	u64 due[VIRTQ_SIZE]; /* by available index */
+	char id[20];
+	u64 reads, writes; /* sectors; statistics */
+	struct {	   /* as far as the features go that are offered */
+		u64 capacity;
+		u32 size_max, segments;
+		u16 cylinders;
+		u8 heads, sectors;
+		u32 block_size;
+	} config;
+};
+
+extern const struct virtio_kind virtio_blk;
+
+/* An open disk goes into @d, an empty slot. */
+void virtio_blk_plug(struct virtio *d, struct vm *vm, u32 slot, struct virtio_blk *blk,
+		     u64 latency);
+
+#endif

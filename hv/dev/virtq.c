@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* "Split Virtqueues": the guest's rings, of which nothing is believed. */
+#include <hv/base/string.h>
+#include <hv/dev/virtio.h>
+#include <hv/vm.h>
+#include <mm/guestmem.h>
+
+struct descriptor {
+	u64 gpa;
+	u32 length;
+	u16 flags, next;
+};
+#define DESC_NEXT BIT(0)
+#define DESC_WRITE BIT(1) /* by the device */
+
+struct used {
+	u32 id, length;
+};
+
+#define AVAIL_NO_INTERRUPT BIT(0)
+/* Both rings: flags, index, entries. */
+#define RING_INDEX 2
+#define RING_ENTRIES 4
+
+/* Guest-physical addresses are shorter than this on any CPU: sums do not wrap. */
+#define ADDRESS_LIMIT BIT(52)
+
+bool virtq_start(struct virtq *q)
+{
+	if (!q->num || q->num > VIRTQ_SIZE || q->num & (q->num - 1))
+		return false;
+	if (q->desc & 15 || q->avail & 1 || q->ring & 3)
+		return false;
+	if (q->desc >= ADDRESS_LIMIT || q->avail >= ADDRESS_LIMIT || q->ring >= ADDRESS_LIMIT)
+		return false;
+	q->next = q->used = 0;
+	q->ready = true;
+	return true;
+}
+
+static int read(struct virtio *d, u64 gpa, void *to, size_t length)
+{
+	return guest_read(&d->vm->p2m, GPA(gpa), to, length);
+}
+
+u32 virtq_waiting(struct virtio *d, u32 queue)
+{
+	struct virtq *q = &d->q[queue];
+	u16 index, waiting;
+
+	if (!q->ready)
+		return 0;
+	if (read(d, q->avail + RING_INDEX, &index, sizeof(index))) {
+		virtio_broken(d, "a queue's available ring is not in memory");
+		return 0;
+	}
+	waiting = (u16)(index - q->next);
+	if (waiting > q->num) {
+		virtio_broken(d, "an available ring has more entries than its queue");
+		return 0;
+	}
+	return waiting;
+}
+
+static int broken_chain(struct virtio *d, const char *what)
+{
+	virtio_broken(d, what);
+	return HV_EFAULT;
+}
+
+/* What the device reads comes first; no chain is longer than the queue, so a loop ends. */
+static int walk(struct virtio *d, struct virtq *q, struct virtq_chain *c)
+{
+	struct descriptor desc = { .next = c->head, .flags = DESC_NEXT };
+
+	c->nr_in = c->nr_out = 0;
+	c->bytes_in = c->bytes_out = 0;
+	while (desc.flags & DESC_NEXT) {
+		u32 n = c->nr_in + c->nr_out;
+
+		if (desc.next >= q->num || n == q->num)
+			return broken_chain(
+				d, "a chain of descriptors leaves its table, or is a loop");
+		if (read(d, q->desc + desc.next * sizeof(desc), &desc, sizeof(desc)))
+			return broken_chain(d, "a queue's descriptors are not in memory");
+		if (desc.flags & ~(DESC_NEXT | DESC_WRITE) || desc.gpa >= ADDRESS_LIMIT ||
+		    (c->nr_in && !(desc.flags & DESC_WRITE)))
+			return broken_chain(d, "a descriptor is malformed");
+		c->segment[n] = (struct virtq_segment){ desc.gpa, desc.length };
+		if (desc.flags & DESC_WRITE) {
+			c->nr_in++;
+			c->bytes_in += desc.length;
+		} else {
+			c->nr_out++;
+			c->bytes_out += desc.length;
+		}
+	}
+	return HV_OK;
+}
+
+int virtq_peek(struct virtio *d, u32 queue, struct virtq_chain *c)
+{
+	struct virtq *q = &d->q[queue];
+
+	if (!virtq_waiting(d, queue))
+		return HV_ENOENT;
+	if (read(d, q->avail + RING_ENTRIES + q->next % q->num * sizeof(u16), &c->head,
+		 sizeof(c->head)))
+		return broken_chain(d, "a queue's available ring is not in memory");
+	return walk(d, q, c);
+}
+
+int virtq_done(struct virtio *d, u32 queue, const struct virtq_chain *c, u32 written)
+{
+	struct virtq *q = &d->q[queue];
+	struct used entry = { c->head, written };
+	u16 index = (u16)(q->used + 1);
+	int err = guest_write(&d->vm->p2m,
+			      GPA(q->ring + RING_ENTRIES + q->used % q->num * sizeof(entry)),
+			      &entry, sizeof(entry));
+
+	/* The entry is there before the index says so; x86 keeps the order of stores. */
+	barrier();
+	if (!err)
+		err = guest_write(&d->vm->p2m, GPA(q->ring + RING_INDEX), &index, sizeof(index));
+	if (err == HV_EFAULT)
+		virtio_broken(d, "a queue's used ring is not in memory");
+	if (err)
+		return err;
+	q->used = index;
+	q->next++;
+	return HV_OK;
+}
+
+bool virtq_wants_interrupt(struct virtio *d, u32 queue)
+{
+	u16 flags;
+
+	/* The guest clears the flag, then looks at the used index; we go the other way round. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return !read(d, d->q[queue].avail, &flags, sizeof(flags)) && !(flags & AVAIL_NO_INTERRUPT);
+}
+
+typedef int (*piece_fn)(struct virtio *d, u64 gpa, void *buf, size_t length);
+
+static int write(struct virtio *d, u64 gpa, void *from, size_t length)
+{
+	return guest_write(&d->vm->p2m, GPA(gpa), from, length);
+}
+
+static int pieces(struct virtio *d, const struct virtq_segment *s, u32 nr, u64 offset, u8 *buf,
+		  size_t length, piece_fn piece)
+{
+	for (; nr && length; s++, nr--) {
+		size_t n;
+		int err;
+
+		if (offset >= s->length) {
+			offset -= s->length;
+			continue;
+		}
+		n = min(length, (size_t)(s->length - offset));
+		err = piece(d, s->gpa + offset, buf, n);
+		if (err)
+			return err;
+		offset = 0;
+		buf += n;
+		length -= n;
+	}
+	return length ? HV_ERANGE : HV_OK;
+}
+
+int virtq_read(struct virtio *d, const struct virtq_chain *c, u64 offset, void *to, size_t length)
+{
+	return pieces(d, c->segment, c->nr_out, offset, to, length, read);
+}
+
+int virtq_write(struct virtio *d, const struct virtq_chain *c, u64 offset, const void *from,
+		size_t length)
+{
+	return pieces(d, c->segment + c->nr_out, c->nr_in, offset, (u8 *)(uintptr_t)from, length,
+		      write);
+}
