@@ -8,6 +8,7 @@
 
 #include <hv/balloon.h>
 #include <hv/config.h>
+#include <hv/console.h>
 #include <hv/dev/ioapic.h>
 #include <hv/dev/rtc.h>
 #include <hv/dev/uart.h>
@@ -37,6 +38,7 @@ struct vm {
 	struct balloon balloon;
 	struct sampler sampler;
 	struct ioapic ioapic;
+	struct console console;
 	struct uart uart;
 	struct rtc rtc;
 	struct audit audit; /* of this VM's management calls, under audit_lock */
