@@ -184,7 +184,6 @@ void serial_interrupt(u32 line)
 		return;
 	out(UART_IER, 0);
 	pic_eoi();
-	interrupts = true;
 	atomic_store_release(&masked, 1u);
 	sched_event_at(plat_tsc());
 }
@@ -206,9 +205,13 @@ u32 serial_read(char *bytes, u32 max)
 		if (!(status & LSR_BAD))
 			bytes[n++] = (char)byte;
 	}
-	if (atomic_swap(&masked, 0u))
+	if (atomic_swap(&masked, 0u)) {
 		out(UART_IER, IER_RX); /* what is there now is an edge again */
-	if (!interrupts)
+		if (!interrupts)
+			log_line("console: serial port %lx interrupts", uart.base);
+		interrupts = true;
+	}
+	if (tries || !interrupts)
 		sched_event_at(plat_tsc() + (tries ? POLL_BUSY_MS : POLL_MS) * plat_tsc_khz());
 	return n;
 }
