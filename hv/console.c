@@ -22,9 +22,9 @@
  * Whatever a VM may have left the terminal in: within a sequence, on the other page,
  * reporting the mouse, with a scrolling region, other letters, no cursor, in colours.
  */
-#define TERMINAL_RESET                                                               \
-	"\030\033[?1;47;1000;1002;1003;2004l\0337\033[r\0338\033[?7;25h\033[4l\033>" \
-	"\033(B\017" LOG_TAKE_BACK
+#define TERMINAL_RESET                                                                   \
+	"\036\030\033[?1;47;1000;1002;1003;2004l\0337\033[r\0338\033[?7;25h\033[4l\033>" \
+	"\033(B\017\033[0m\r\n"
 
 static struct terminal {
 	void (*write)(const char *bytes, size_t n); /* NULL: there is none */

@@ -39,11 +39,12 @@ void log_bust_lock(void);
 bool log_is_busted(void);
 
 /*
- * What a sink that is lent gets first when it is not any more.  By one byte of it, which
- * ASCII calls record separator, whoever reads along knows that the borrower's turn is over.
+ * What a sink that is lent gets first when it is not any more.  By the first byte, which
+ * ASCII calls record separator, whoever reads along knows that the borrower's turn is over;
+ * up to the end of the line, a terminal is put right.
  */
 #define LOG_TURN_OVER '\036'
-#define LOG_TAKE_BACK "\033[0m\036\r\n"
+#define LOG_TAKE_BACK "\036\033[0m\r\n"
 
 /* Nobody logs meanwhile, so no sink is written to: for who shares one's device. */
 void log_lock(void);

@@ -180,8 +180,8 @@ static void has_the_terminal(void **state)
 	type(A "0");
 	assert_false(console_lent());
 	pass(20);
-	assert_int_equal(wire[0], 030);
-	assert_true(on_wire("\033[0m\036\r\ntwo| noise\r\n"));
+	assert_int_equal(wire[0], RS);
+	assert_true(on_wire("\033[0m\r\ntwo| noise\r\n"));
 	assert_true(strstr(strchr(wire, RS), "noise, too\r\n["));
 	assert_true(on_wire("] console: one; the keyboard is the hypervisor's"));
 	clear();
@@ -520,7 +520,7 @@ static void a_panic_takes_the_terminal(void **state)
 	log_raw("missed");
 	clear();
 	log_bust_lock();
-	assert_string_equal(wire, "\033[0m\036\r\r\n");
+	assert_string_equal(wire, "\036\033[0m\r\r\n");
 	clear();
 	log_raw("*** CPU 0: ");
 	says(0, "and on and on");
