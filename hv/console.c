@@ -112,7 +112,7 @@ static void put(struct vm *vm, char byte, bool seen)
 }
 
 /* False: @vm does not have the terminal. What ends a VM's turn is not for VMs to say. */
-static bool send(struct vm *vm, const char *bytes, size_t n)
+static bool send(const struct vm *vm, const char *bytes, size_t n)
 {
 	bool lent;
 

@@ -205,7 +205,7 @@ void pic_mask(void)
 	outb(0xa1, 0xff);
 }
 
-/* Intel, MultiProcessor Specification: "Virtual Wire Mode". */
+/* MultiProcessor Specification: "Virtual Wire Mode". */
 void pic_unmask(u32 irq)
 {
 	apic_write(APIC_LVT_LINT0, LVT_EXTINT);
