@@ -29,7 +29,7 @@ HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASM:%.S=$(BUILD)/%.o) $(BUILD)/font.
 HV := $(BUILD)/aerostat.elf
 
 # What runs seldom is built small: the image has a bar, and the caches are the guests'.
-HV_SELDOM := boot/% hv/alu.o hv/config.o hv/disk_parse.o hv/emulate.o hv/governor.o hv/gwalk.o hv/images.o \
+HV_SELDOM := boot/% hv/alu.o hv/config.o hv/console.o hv/disk_parse.o hv/emulate.o hv/governor.o hv/gwalk.o hv/images.o \
 	hv/insn.o hv/keys.o hv/load/% hv/manage.o hv/mmio.o hv/pages.o hv/policy.o hv/pvclock.o \
 	hv/screen.o hv/dev/% hv/status.o hv/timed.o hv/timed_parse.o hv/vm.o hv/base/% mm/audit.o \
 	arch/x86_64/cpu/% arch/x86_64/vmx/caps.o arch/x86_64/svm/caps.o \
@@ -115,11 +115,15 @@ hypervisor: $(HV)
 # --- run, test, measure ---------------------------------------------------------------
 
 CONF ?= tests/run/demo.conf
-MEM ?= 160
-SMP ?= 2
+# The machine that CONF asks for, as in "#! smp=2 mem=128".
+conf_word = $(or $(shell sed -n 's/^#!.*\b$(1)=\([0-9]*\).*/\1/p' $(CONF) 2>/dev/null | head -n 1),$(2))
+MEM ?= $(call conf_word,mem,160)
+SMP ?= $(call conf_word,smp,2)
 TIMEOUT ?= 300
 
-RUN_ARGS := $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) --timeout $(TIMEOUT) \
+RUN_ARGS := $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) \
+	$(if $(filter file,$(origin TIMEOUT)),--unattended-timeout,--timeout) $(TIMEOUT) \
+	$(if $(INTERACTIVE),--interactive) \
 	$(if $(CPU),--cpu $(CPU)) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(LOG),--log $(LOG)) \
 	$(if $(ARGS),--args "$(ARGS)")
 
@@ -127,10 +131,11 @@ RUN_ARGS := $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) --timeout $(TIME
 NESTED_TESTS ?= nested balloon cpu
 NESTED_INTEL_TESTS ?= nested-intel
 
-.PHONY: run linux test image bench machine-test firmware-test screen-test test-nested test-nested-intel soak broken deps clean help
+.PHONY: run linux test image bench machine-test firmware-test screen-test console-test test-nested test-nested-intel soak broken deps clean help
 
 run: ## Boot in an emulator and run the demo VMs, or those of CONF
 	$(Q)tools/deps build run $(if $(filter uefi,$(FIRMWARE)),image)
+	$(Q)! grep -qs 'build/linux/' $(CONF) || $(MAKE) --no-print-directory linux
 	$(Q)$(MAKE) --no-print-directory all $(if $(filter uefi,$(FIRMWARE)),$(EFI))
 	$(Q)tools/run --hv $(HV) --conf $(CONF) $(RUN_ARGS)
 
@@ -177,6 +182,12 @@ $(LINUX): tools/linux tools/debian.py $(wildcard tests/guest/linux/*.sh)
 screen-test: all ## What the host's screen shows, in QEMU; CASES="32 text" chooses
 	$(Q)tests/run/screen --keep $(BUILD)/test/screen $(CASES)
 
+console-test: all ## Somebody types, at the console of several VMs; CASES="qemu/linux" chooses
+	$(Q)tools/deps run
+	$(Q)$(MAKE) --no-print-directory $(LINUX) || \
+		echo "linux: Debian's kernel could not be fetched; the test with it is skipped"
+	$(Q)tests/run/console $(CASES)
+
 test-nested: ## In KVM, on Linux, on an emulated AMD CPU: no special hardware, some 3 minutes
 	$(Q)tools/deps build run
 	$(Q)$(MAKE) --no-print-directory all
@@ -208,9 +219,10 @@ help: ## This list
 	@echo "                [run: the fastest here; tests and bench: bochs and qemu]"
 	@echo "  FIRMWARE=NAME bios, or uefi (not in bochs) [bios]"
 	@echo "  CPU=MODEL     its CPU model [the emulator's best]"
-	@echo "  MEM=MiB       the machine's memory [$(MEM)]"
-	@echo "  SMP=N         its CPUs [$(SMP)]"
-	@echo "  TIMEOUT=s     end a run after so many seconds [$(TIMEOUT)]"
+	@echo "  MEM=MiB       the machine's memory [what CONF asks for in #! mem=, or 160]"
+	@echo "  SMP=N         its CPUs [what CONF asks for in #! smp=, or 2]"
+	@echo "  TIMEOUT=s     end a run after so many seconds [$(TIMEOUT); none where somebody types]"
+	@echo "  INTERACTIVE=1 what is typed goes to the machine, also if CONF has no console = NAME"
 	@echo "  LOG=DIR       keep one file per VM and one for the host there"
 	@echo "  TESTS=NAMES   for machine-test: tests/run/NAME.conf"
 	@echo "  MITIGATIONS=M for bench: off, auto or force [off]"

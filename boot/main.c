@@ -25,6 +25,7 @@
 #include <boot/multiboot2.h>
 #include <hv/base/log.h>
 #include <hv/base/string.h>
+#include <hv/console.h>
 #include <hv/cpuid.h>
 #include <hv/governor.h>
 #include <hv/images.h>
@@ -146,8 +147,18 @@ static void poll_keyboard(void)
 		screen_key(key_decode((u8)code));
 }
 
+#define TYPED_MAX 64 /* bytes in one tick; the rest interrupts again */
+
+static void poll_terminal(void)
+{
+	char typed[TYPED_MAX];
+
+	console_typed(typed, serial_read(typed, sizeof(typed)));
+}
+
 static void __attribute__((noreturn)) end_host(void)
 {
+	console_stop();
 	report_nmis(true);
 	screen_stop();
 	status_print();
@@ -170,8 +181,9 @@ static void tick(u64 now)
 		return;
 	}
 	governor_tick(now);
-	uart_tick(now);
 	poll_keyboard();
+	poll_terminal();
+	console_tick(now);
 	manage_tick();
 	timed_tick(now);
 	/* Not while CPUs start: the log is to say how many there are. */
@@ -377,6 +389,9 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	crash_if_asked();
 	start_vms();
 	timed_init(config);
+	if (config->host.console[0])
+		console_begin(vms[config->host.console_vm]);
+	serial_listen();
 	screen_start(config->host.pages_ms, i8042_present());
 	sched_set_tick(tick);
 	sched_event_at(plat_tsc());

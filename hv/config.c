@@ -127,13 +127,24 @@ bool config_parse_time(const char *s, u64 *ms)
 }
 
 /* What a key sets and how it is written. */
-enum value_kind { V_SIZE, V_NUMBER, V_TIME, V_YES_NO, V_TEXT, V_INITRD, V_MODULE, V_DISK, V_AT };
+enum value_kind {
+	V_SIZE,
+	V_NUMBER,
+	V_TIME,
+	V_YES_NO,
+	V_TEXT,
+	V_CONSOLE,
+	V_INITRD,
+	V_MODULE,
+	V_DISK,
+	V_AT
+};
 
 struct key {
 	const char *name;
 	enum value_kind kind;
 	size_t offset;
-	u64 min, max; /* numbers: themselves; sizes: bytes; times: milliseconds */
+	u64 min, max; /* numbers: themselves; sizes, texts: bytes; times: milliseconds */
 };
 
 #define HOST(field) offsetof(struct host_config, field)
@@ -143,6 +154,7 @@ static const struct key host_keys[] = {
 	{ "memory", V_SIZE, HOST(memory), MIB(4), MAX_MEMORY },
 	{ "stay", V_YES_NO, HOST(stay), 0, 0 },
 	{ "status", V_NUMBER, HOST(status_ms), 0, 3600000 },
+	{ "console", V_CONSOLE, HOST(console), 0, CONFIG_NAME_MAX },
 	{ "pages", V_TIME, HOST(pages_ms), 0, 3600000 },
 	{ "at", V_AT, 0, 0, 0 },
 	{ "policy", V_NUMBER, HOST(policy_ms), 1, 60000 },
@@ -160,8 +172,8 @@ static const struct key vm_keys[] = {
 	{ "vcpus", V_NUMBER, VM(vcpus), 1, MAX_VCPUS },
 	{ "control", V_YES_NO, VM(control), 0, 0 },
 	{ "start", V_YES_NO, VM(start), 0, 0 },
-	{ "kernel", V_TEXT, VM(kernel), 0, 0 },
-	{ "cmdline", V_TEXT, VM(cmdline), 0, 0 },
+	{ "kernel", V_TEXT, VM(kernel), 0, CONFIG_TEXT_MAX },
+	{ "cmdline", V_TEXT, VM(cmdline), 0, CONFIG_TEXT_MAX },
 	{ "module", V_MODULE, 0, 0, 0 },
 	{ "initrd", V_INITRD, 0, 0, 0 },
 	{ "disk", V_DISK, 0, 0, 0 },
@@ -266,10 +278,13 @@ static bool set_value(struct parser *p, const struct key *k, void *base, const c
 			return fail(p, "%s takes yes or no, not \"%s\"", k->name, value);
 		*(bool *)at = value[0] == 'y';
 		return true;
+	case V_CONSOLE: /* a VM whose section may come later */
+		p->c->host.console_line = p->line;
+		__attribute__((fallthrough));
 	case V_TEXT:
-		if (!str_copy(at, value, CONFIG_TEXT_MAX))
-			return fail(p, "the value is too long; %d characters are the most",
-				    CONFIG_TEXT_MAX - 1);
+		if (!str_copy(at, value, k->max))
+			return fail(p, "the value is too long; %lu characters are the most",
+				    k->max - 1);
 		return true;
 	case V_INITRD:
 		for (end = value; *end; end++)
@@ -411,6 +426,18 @@ static bool finish_vm(struct parser *p, struct vm_config *vm)
 }
 
 /* VMs may be named before their sections come. */
+static bool finish_console(struct parser *p, struct config *c)
+{
+	u32 *id = &c->host.console_vm;
+
+	while (*id < c->nr_vms && strcmp(c->vm[*id].name, c->host.console))
+		++*id;
+	p->line = c->host.console_line;
+	return !c->host.console[0] || *id < c->nr_vms ||
+	       fail(p, "there is no VM \"%s\"; a section [vm %s] is missing", c->host.console,
+		    c->host.console);
+}
+
 static bool finish_timed(struct parser *p, struct timed_action *a)
 {
 	char error[CONFIG_ERROR_MAX];
@@ -456,6 +483,8 @@ bool config_parse(const char *text, size_t len, struct config *c, char error[CON
 	for (u32 i = 0; i < c->nr_vms; i++)
 		if (!finish_vm(&p, &c->vm[i]))
 			return false;
+	if (!finish_console(&p, c))
+		return false;
 	for (u32 i = 0; i < c->nr_timed; i++)
 		if (!finish_timed(&p, &c->timed[i]))
 			return false;

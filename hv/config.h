@@ -39,14 +39,17 @@ struct vm_config {
 };
 
 struct host_config {
-	u64 memory;	 /* bytes for guests; 0: all there is */
-	bool stay;	 /* do not power off when all VMs have ended */
-	u32 status_ms;	 /* between two tables on the console; 0: none */
-	u32 pages_ms;	 /* between two pages of the screen; 0: the log only */
-	u32 policy_ms;	 /* between two decisions */
-	u32 sample_ms;	 /* a period of the working-set sampling */
-	u32 tax;	 /* idle memory tax, percent */
-	u32 balloon_max; /* percent of a VM's memory */
+	u64 memory;		       /* bytes for guests; 0: all there is */
+	bool stay;		       /* do not power off when all VMs have ended */
+	u32 status_ms;		       /* between two tables on the console; 0: none */
+	u32 pages_ms;		       /* between two pages of the screen; 0: the log only */
+	u32 policy_ms;		       /* between two decisions */
+	u32 sample_ms;		       /* a period of the working-set sampling */
+	u32 tax;		       /* idle memory tax, percent */
+	u32 balloon_max;	       /* percent of a VM's memory */
+	char console[CONFIG_NAME_MAX]; /* the VM that has the keyboard first; empty: none */
+	u32 console_vm;		       /* its id */
+	int console_line;
 };
 
 #define MAX_TIMED 32

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
+#include <hv/console.h>
 #include <hv/governor.h>
 #include <hv/sched.h>
 #include <hv/status.h>
@@ -216,7 +217,8 @@ void governor_tick(u64 now)
 		gov->hurry_after = now + ms_to_ticks(gov->cfg.policy_ms) / 4;
 	}
 	if (gov->cfg.status_ms && now >= gov->next_status) {
-		status_print();
+		if (!console_lent())
+			status_print();
 		gov->next_status = now + ms_to_ticks(gov->cfg.status_ms);
 	}
 	sched_event_at(min(gov->next_decision, gov->next_sample));

@@ -210,6 +210,7 @@ static int vm_start(struct vm *vm)
 	vm->exit_status = 0;
 	balloon_init(vm);
 	ioapic_reset(vm);
+	console_reset(vm);
 	uart_reset(vm);
 	rtc_reset(vm);
 	sampler_init(&vm->sampler, plat_tsc() ^ vm->id);
@@ -263,7 +264,7 @@ void vm_end(struct vm *vm, int status, const char *fmt, ...)
 
 	if (!begin_end(vm))
 		return;
-	uart_flush(vm);
+	console_flush(vm);
 	vm->exit_status = status;
 	va_start(ap, fmt);
 	str_vformat(vm->exit_reason, sizeof(vm->exit_reason), fmt, ap);
@@ -281,7 +282,7 @@ void vm_reboot(struct vm *vm)
 	vm->again = true; /* and so it keeps what it was promised */
 	vm->next_try = max(now, REBOOT_PERIOD_MS * plat_tsc_khz() - vm->tsc_offset);
 	vm->give_up_at = vm->next_try + VM_START_PATIENCE_MS * plat_tsc_khz();
-	uart_flush(vm);
+	console_flush(vm);
 	log_line("vm %s: reboots", vm->cfg->name);
 	hurry_end(vm);
 }

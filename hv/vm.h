@@ -8,6 +8,7 @@
 
 #include <hv/balloon.h>
 #include <hv/config.h>
+#include <hv/console.h>
 #include <hv/dev/bus.h>
 #include <hv/dev/ioapic.h>
 #include <hv/dev/rtc.h>
@@ -38,6 +39,7 @@ struct vm {
 	struct balloon balloon;
 	struct sampler sampler;
 	struct ioapic ioapic;
+	struct console console;
 	struct uart uart;
 	struct rtc rtc;
 	struct bus *bus;    /* NULL: it has no virtio devices */

@@ -12,6 +12,7 @@ static struct {
 	struct log_sink *sinks;
 	bool busted;
 	u64 written; /* bytes ever; the ring holds the newest */
+	u64 lines;
 	char ring[LOG_RING_SIZE];
 } log_state;
 
@@ -25,9 +26,31 @@ void log_add_sink(struct log_sink *sink)
 	log_state.sinks = sink;
 }
 
+void log_lock(void)
+{
+	if (!log_state.busted)
+		spin_lock(&log_state.lock);
+}
+
+void log_unlock(void)
+{
+	if (!log_state.busted)
+		spin_unlock(&log_state.lock);
+}
+
 void log_bust_lock(void)
 {
 	log_state.busted = true;
+	for (struct log_sink *k = log_state.sinks; k; k = k->next)
+		if (k->quiet) {
+			k->quiet = false;
+			k->write(LOG_TAKE_BACK, sizeof(LOG_TAKE_BACK) - 1);
+		}
+}
+
+u64 log_lines(void)
+{
+	return log_state.lines;
 }
 
 bool log_is_busted(void)
@@ -54,14 +77,15 @@ char log_byte(u64 at)
 
 static void emit(const char *s, size_t len)
 {
-	if (!log_state.busted)
-		spin_lock(&log_state.lock);
-	for (size_t i = 0; i < len; i++)
+	log_lock();
+	for (size_t i = 0; i < len; i++) {
 		log_state.ring[log_state.written++ % LOG_RING_SIZE] = s[i];
+		log_state.lines += s[i] == '\n';
+	}
 	for (struct log_sink *k = log_state.sinks; k; k = k->next)
-		k->write(s, len);
-	if (!log_state.busted)
-		spin_unlock(&log_state.lock);
+		if (!k->quiet)
+			k->write(s, len);
+	log_unlock();
 }
 
 static void emit_line(char *line, int len)

@@ -15,6 +15,7 @@
 struct log_sink {
 	void (*write)(const char *s, size_t len);
 	struct log_sink *next;
+	bool quiet; /* lent to somebody: lines stay in the ring, but for a panic's. Under log_lock() */
 };
 
 /* The sink first gets what the ring still has. Boot only. */
@@ -36,6 +37,21 @@ int log_error_at(const char *where, int err, const char *fmt, ...) __printf(3, 4
 void log_bust_lock(void);
 
 bool log_is_busted(void);
+
+/*
+ * What a sink that is lent gets first when it is not any more.  By the first byte, which
+ * ASCII calls record separator, whoever reads along knows that the borrower's turn is over;
+ * up to the end of the line, a terminal is put right.
+ */
+#define LOG_TURN_OVER '\036'
+#define LOG_TAKE_BACK "\036\033[0m\r\n"
+
+/* Nobody logs meanwhile, so no sink is written to: for who shares one's device. */
+void log_lock(void);
+void log_unlock(void);
+
+/* Lines ever. */
+u64 log_lines(void);
 
 /*
  * The ring by position: bytes ever written, the oldest that is still there, and

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <hv/base/log.h>
-#include <hv/base/platform.h>
-#include <hv/sched.h>
+#include <hv/console.h>
 #include <hv/vm.h>
 
 enum { DATA, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCRATCH };
@@ -35,84 +33,13 @@ enum { DATA, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCRATCH };
 #define MSR_RI BIT(6)
 #define MSR_DCD BIT(7)
 
-/* How long a line without an end waits for it; less where a guest listens, and may prompt. */
-#define QUIET_MS 1000
-#define QUIET_LISTENING_MS 100
-
 void uart_reset(struct vm *vm)
 {
 	struct uart *u = &vm->uart;
 
 	u->ier = u->fcr = u->lcr = u->mcr = u->scratch = u->dll = u->dlm = u->msr_delta = 0;
 	u->thr_interrupt = u->overrun = u->line_up = false;
-	u->head = u->tail = u->length = 0;
-}
-
-/* --- the console ------------------------------------------------------------------ */
-
-/* Guests write any byte; only text reaches the console. */
-static char printable(u32 c)
-{
-	return (c >= ' ' && c < 0x7f) || c == '\t' ? (char)c : '?';
-}
-
-static void show(struct vm *vm)
-{
-	struct uart *u = &vm->uart;
-
-	u->line[u->length] = '\0';
-	log_raw("%s| %s", vm->cfg->name, u->line);
-	u->length = 0;
-}
-
-/* TSC at which an unfinished line has waited for long enough. */
-static u64 quiet_at(const struct uart *u)
-{
-	u64 ms = u->ier & IER_RX ? QUIET_LISTENING_MS : QUIET_MS;
-
-	return u->written + ms * plat_tsc_khz();
-}
-
-static void put(struct vm *vm, u32 c)
-{
-	struct uart *u = &vm->uart;
-
-	if (c == '\n') {
-		show(vm);
-		return;
-	}
-	if (c == '\r')
-		return;
-	if (u->length == UART_LINE_MAX)
-		show(vm);
-	u->line[u->length++] = printable(c);
-	u->written = plat_tsc();
-	if (u->length == 1)
-		sched_event_at(quiet_at(u));
-}
-
-void uart_flush(struct vm *vm)
-{
-	spin_lock(&vm->uart.lock);
-	if (vm->uart.length)
-		show(vm);
-	spin_unlock(&vm->uart.lock);
-}
-
-void uart_tick(u64 now)
-{
-	for (u32 i = 0; i < nr_vms; i++) {
-		struct uart *u = &vms[i]->uart;
-
-		if (!atomic_load(&u->length))
-			continue;
-		spin_lock(&u->lock);
-		if (u->length && quiet_at(u) <= now)
-			show(vms[i]);
-		else if (u->length)
-			sched_event_at(quiet_at(u));
-		spin_unlock(&u->lock);
-	}
+	u->head = u->tail = 0;
 }
 
 /* --- the interrupt ---------------------------------------------------------------- */
@@ -194,15 +121,16 @@ static void fcr_write(struct uart *u, u32 value)
 	u->fcr = value & FCR_ENABLE ? value & 0xc9 : 0;
 }
 
-static void ier_write(struct uart *u, u32 value)
+static void ier_write(struct vm *vm, u32 value)
 {
+	struct uart *u = &vm->uart;
+
 	/* The transmitter is always empty, and says so as soon as it is asked. */
 	if (value & ~u->ier & IER_TX)
 		u->thr_interrupt = true;
+	if (value & ~u->ier & IER_RX)
+		console_listen(vm, uart_input);
 	u->ier = value & 0x0f;
-	/* Somebody begins to listen: what waits may be a prompt, and sooner due. */
-	if (u->length)
-		sched_event_at(quiet_at(u));
 }
 
 static void transmit(struct vm *vm, u32 byte)
@@ -212,7 +140,7 @@ static void transmit(struct vm *vm, u32 byte)
 	if (u->mcr & MCR_LOOP)
 		receive(u, (u8)byte);
 	else
-		put(vm, byte);
+		console_output(vm, &(char){ (char)byte }, 1);
 	u->thr_interrupt = true; /* gone already */
 }
 
@@ -276,7 +204,7 @@ static void write_register(struct vm *vm, u32 index, u8 value)
 		if (u->lcr & LCR_DLAB)
 			u->dlm = value;
 		else
-			ier_write(u, value);
+			ier_write(vm, value);
 		break;
 	case IIR_FCR:
 		fcr_write(u, value);

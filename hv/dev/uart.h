@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A 16550A on pin 4 of the I/O APIC.  TI's PC16550D datasheet.  What the guest
- * sends becomes lines on the host's console; what is typed waits in a buffer
+ * sends goes to its console (hv/console.h); what is typed waits in a buffer
  * that is longer than the FIFO, so that pasted text is not lost.
  */
 #ifndef HV_DEV_UART_H
@@ -9,7 +9,6 @@
 
 #include <hv/base/atomic.h>
 
-#define UART_LINE_MAX 160
 #define UART_INPUT_MAX 1024 /* a power of two */
 #define UART_PORT 0x3f8
 #define UART_PIN 4
@@ -24,9 +23,6 @@ struct uart {
 	bool overrun;
 	bool line_up;	/* the interrupt line */
 	u32 head, tail; /* of input; they run freely */
-	u32 length;
-	u64 written; /* TSC of the last byte of an unfinished line */
-	char line[UART_LINE_MAX + 1];
 	u8 input[UART_INPUT_MAX];
 };
 
@@ -39,11 +35,5 @@ void uart_out(struct vm *vm, u16 port, u32 value);
 
 /* Somebody types; what finds no room is lost, and the guest sees an overrun. Any CPU. */
 void uart_input(struct vm *vm, const char *bytes, size_t n);
-
-/* Shows an unfinished line. */
-void uart_flush(struct vm *vm);
-
-/* Shows the unfinished lines (prompts) of all VMs that are quiet at TSC @now. */
-void uart_tick(u64 now);
 
 #endif

@@ -256,6 +256,20 @@ static void times(void **state)
 	refused("[host]\npages = 2h\n" VM, "up to 3600s is possible");
 }
 
+static void first_console(void **state)
+{
+	(void)state;
+	assert_true(parse(VM));
+	assert_string_equal(c.host.console, "");
+	assert_true(parse("[host]\nconsole = b\n" VM "[vm b]\nmemory = 64M\nkernel = k\n"));
+	assert_string_equal(c.host.console, "b");
+	assert_int_equal(c.host.console_vm, 1);
+	refused("[host]\nconsole =\n" VM, "line 2: console has no value");
+	refused("[host]\n" VM "[host]\nconsole = b\n", "line 6: there is no VM \"b\"");
+	refused("[host]\nconsole = a23456789012345678901234567890123\n" VM,
+		"line 2: the value is too long; 31 characters are the most");
+}
+
 static void timed_actions(void **state)
 {
 	static const struct {
@@ -455,11 +469,17 @@ static void fuzz(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(everything), cmocka_unit_test(disks),
-		cmocka_unit_test(sizes),      cmocka_unit_test(errors_name_line_and_remedy),
-		cmocka_unit_test(times),      cmocka_unit_test(timed_actions),
-		cmocka_unit_test(ranges),     cmocka_unit_test(too_much),
-		cmocka_unit_test(long_lines), cmocka_unit_test(not_text),
+		cmocka_unit_test(everything),
+		cmocka_unit_test(disks),
+		cmocka_unit_test(sizes),
+		cmocka_unit_test(errors_name_line_and_remedy),
+		cmocka_unit_test(times),
+		cmocka_unit_test(first_console),
+		cmocka_unit_test(timed_actions),
+		cmocka_unit_test(ranges),
+		cmocka_unit_test(too_much),
+		cmocka_unit_test(long_lines),
+		cmocka_unit_test(not_text),
 		cmocka_unit_test(fuzz),
 	};
 

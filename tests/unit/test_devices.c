@@ -165,7 +165,7 @@ static void step(void)
 		break;
 	case 13:
 		fake.tsc += roll(1UL << roll(30));
-		uart_tick(fake.tsc);
+		console_tick(fake.tsc);
 		break;
 	case 14:
 		if (!roll(4))
@@ -225,13 +225,13 @@ static void check_all(void)
 			assert_true(e & ICR_LEVEL && ICR_MODE(e) <= DM_LOWEST);
 	}
 	assert_int_equal(vm->ioapic.lines >> UART_PIN & 1, u->line_up);
-	assert_true(u->head - u->tail <= UART_INPUT_MAX && u->length <= UART_LINE_MAX);
+	assert_true(u->head - u->tail <= UART_INPUT_MAX && vm->console.length <= CONSOLE_LINE_MAX);
 	if (u->line_up)
 		assert_true(u->ier && u->mcr & 8 && !(u->mcr & 0x10));
 	if (!(u->msr_delta | u->thr_interrupt | u->overrun) && u->head == u->tail)
 		assert_false(u->line_up);
 	/* No lock is left behind. */
-	assert_int_equal(vm->ioapic.lock.held | u->lock.held, 0);
+	assert_int_equal(vm->ioapic.lock.held | u->lock.held | vm->console.lock.held, 0);
 	assert_int_equal(atomic_load(&vm->state), VM_RUNNING);
 }
 
@@ -288,7 +288,7 @@ static void quiesce(void)
 static void nothing_comes(void)
 {
 	fake.tsc += 1UL << 33;
-	uart_tick(fake.tsc);
+	console_tick(fake.tsc);
 	for (u32 i = 0; i < CPUS; i++) {
 		struct vcpu *v = vm->vcpus[i];
 

@@ -2,9 +2,12 @@
 /* The serial console on registers in memory, in all the ways that they are laid out. */
 #include <tests/fake/fake.h>
 
+#include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/console.h>
 #include <arch/x86_64/cpu/paging.h>
 #include <hv/base/log.h>
+#include <hv/console.h>
+#include <hv/sched.h>
 
 static u8 device[64] __aligned(8);
 static u64 mapped;
@@ -16,6 +19,31 @@ void *paging_map_mmio(hpa_t pa, size_t bytes, unsigned int flags)
 	mapped = pa.v;
 	mapped_bytes = bytes;
 	return mapped == 0xdead ? NULL : device;
+}
+
+void pic_unmask(u32 irq)
+{
+	fail_msg("line %u of an 8259 for a port in memory", irq);
+}
+
+void pic_eoi(void)
+{
+	fail_msg("EOI");
+}
+
+static struct log_sink *the_sink;
+
+void console_open(void (*write)(const char *bytes, size_t n), struct log_sink *sink)
+{
+	assert_non_null(write);
+	the_sink = sink;
+}
+
+static u64 next_tick;
+
+void sched_event_at(u64 tsc)
+{
+	next_tick = tsc;
 }
 
 /* Memory that remembers is a UART with a scratch register, as far as one can tell. */
@@ -60,6 +88,34 @@ static void words_four_apart(void **state)
 	assert_false(serial_open(&p, "another test")); /* there is one already */
 }
 
+/* In memory there is no interrupt that we know: it is polled, faster while somebody types. */
+static void listens(void **state)
+{
+	u32 *r = (u32 *)device;
+	char typed[4];
+
+	(void)state;
+	r[5] = 0x61;
+	r[0] = 'k';
+	r[1] = 0;
+	assert_int_equal(serial_read(typed, sizeof(typed)), 0); /* not yet asked to */
+	serial_listen();
+	assert_int_equal(r[1], 0); /* its interrupts stay off */
+	assert_int_equal(next_tick, fake.tsc);
+	assert_int_equal(serial_read(typed, sizeof(typed)), sizeof(typed)); /* and there is more */
+	assert_memory_equal(typed, "kkkk", 4);
+	assert_int_equal(next_tick, fake.tsc + FAKE_KHZ);
+	r[5] = 0x71; /* a break: no byte, and it has an end */
+	assert_int_equal(serial_read(typed, sizeof(typed)), 0);
+	assert_int_equal(next_tick, fake.tsc + FAKE_KHZ);
+	r[5] = 0x60;
+	assert_int_equal(serial_read(typed, sizeof(typed)), 0);
+	assert_int_equal(next_tick, fake.tsc + 10 * FAKE_KHZ);
+	serial_interrupt(4); /* not ours */
+	assert_int_equal(r[1], 0);
+	assert_non_null(the_sink);
+}
+
 static void one_that_goes_away(void **state)
 {
 	u32 *r = (u32 *)device;
@@ -79,6 +135,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_not_there),
 		cmocka_unit_test(words_four_apart),
+		cmocka_unit_test(listens),
 		cmocka_unit_test(one_that_goes_away),
 	};
 

@@ -235,7 +235,7 @@ static void loopback(void **state)
 	assert_int_equal(in(DATA), 'q');
 	assert_int_equal(in(LSR), 0x60);
 	out(MCR, 0);
-	uart_flush(vm);
+	console_flush(vm);
 	assert_false(fake_log_has("tty|"));
 	in(MSR);
 	/* The ring indicator tells its end. */
@@ -284,11 +284,11 @@ static void lines(void **state)
 	out(DATA, 0x80);
 	say("\n");
 	assert_true(fake_log_has("tty| two??\n"));
-	for (u32 i = 0; i < UART_LINE_MAX + 1; i++)
+	for (u32 i = 0; i < CONSOLE_LINE_MAX + 1; i++)
 		say("l");
-	assert_int_equal(vm->uart.length, 1); /* a long one is cut */
+	assert_int_equal(vm->console.length, 1); /* a long one is cut */
 	vm_end(vm, 0, "test");
-	assert_int_equal(vm->uart.length, 0);
+	assert_int_equal(vm->console.length, 0);
 }
 
 static void prompts(void **state)
@@ -300,26 +300,26 @@ static void prompts(void **state)
 	say("login: ");
 	assert_int_equal(sched_next_event(), start + 1000 * MS);
 	fake.tsc += 999 * MS;
-	uart_tick(fake.tsc);
+	console_tick(fake.tsc);
 	assert_false(fake_log_has("login"));
 	say("x"); /* it is still being written */
 	fake.tsc += MS;
 	sched_event = UINT64_MAX;
-	uart_tick(fake.tsc);
+	console_tick(fake.tsc);
 	assert_false(fake_log_has("login"));
 	assert_int_equal(sched_next_event(), fake.tsc + 999 * MS);
 	fake.tsc += 999 * MS;
-	uart_tick(fake.tsc);
+	console_tick(fake.tsc);
 	assert_true(fake_log_has("tty| login: x\n"));
 	sched_event = UINT64_MAX;
-	uart_tick(fake.tsc); /* and then there is peace */
+	console_tick(fake.tsc); /* and then there is peace */
 	assert_int_equal(sched_next_event(), UINT64_MAX);
 	/* Sooner where the guest listens, or begins to. */
 	say("$ ");
 	out(IER, RX);
 	assert_int_equal(sched_next_event(), fake.tsc + 100 * MS);
 	fake.tsc += 100 * MS;
-	uart_tick(fake.tsc);
+	console_tick(fake.tsc);
 	assert_true(fake_log_has("tty| $ \n"));
 }
 

@@ -42,6 +42,7 @@ test_emulate_SRCS := $(GUEST) tests/fake/record.c
 test_emulate_LDFLAGS := $(WRAP)
 test_gwalk_SRCS := $(GUEST)
 test_ioapic_SRCS := $(GUEST)
+test_console_SRCS := $(GUEST)
 test_uart_SRCS := $(GUEST)
 test_rtc_SRCS := $(GUEST)
 test_devices_SRCS := $(GUEST)
@@ -75,7 +76,7 @@ test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave
 $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem balloon hypercall policy config \
-	exit lapic ioapic uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm vulns loader linux acpi pvclock reboot virtio virtio_blk \
+	exit lapic ioapic console uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm vulns loader linux acpi pvclock reboot virtio virtio_blk \
 	sched shootdown driver efi mtrr boot pci serial fb screen timed power
 
 # What links all of hv/ links the guests' DSDT too.

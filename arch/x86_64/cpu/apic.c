@@ -31,6 +31,7 @@ enum {
 #define SVR_ENABLE 0x100
 #define LVT_MASKED 0x10000
 #define LVT_NMI 0x400
+#define LVT_EXTINT 0x700
 #define TIMER_TSC_DEADLINE 0x40000
 #define ICR_PENDING 0x1000
 #define ICR_NMI 0x400
@@ -194,12 +195,24 @@ void pic_mask(void)
 	/* Initialised first, so that a spurious interrupt has a vector of its own. */
 	outb(0x20, 0x11);
 	outb(0xa0, 0x11);
-	outb(0x21, 0xe0);
-	outb(0xa1, 0xe8);
+	outb(0x21, VECTOR_PIC);
+	outb(0xa1, VECTOR_PIC + 8);
 	outb(0x21, 4);
 	outb(0xa1, 2);
 	outb(0x21, 1);
 	outb(0xa1, 1);
 	outb(0x21, 0xff);
 	outb(0xa1, 0xff);
+}
+
+/* MultiProcessor Specification: "Virtual Wire Mode". */
+void pic_unmask(u32 irq)
+{
+	apic_write(APIC_LVT_LINT0, LVT_EXTINT);
+	outb(0x21, (u8)~BIT(irq));
+}
+
+void pic_eoi(void)
+{
+	outb(0x20, 0x20);
 }

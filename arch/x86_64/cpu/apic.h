@@ -29,4 +29,8 @@ void apic_timer_calibrate(void);
 /* Masks the two 8259s, so that only the APIC interrupts us. */
 void pic_mask(void);
 
+/* Lets line @irq (0 to 7) of the first interrupt this CPU, at VECTOR_PIC + @irq; each wants an EOI. */
+void pic_unmask(u32 irq);
+void pic_eoi(void);
+
 #endif

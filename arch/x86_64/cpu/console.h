@@ -25,6 +25,18 @@ bool serial_open(const struct serial_port *port, const char *from);
 /* The first of COM1 to COM4 that answers. */
 bool serial_open_com(void);
 
+/*
+ * From now on the port is read, too: by interrupt where it has that of a PC's COM port,
+ * else by polling.  Boot CPU, once its APIC works.
+ */
+void serial_listen(void);
+
+/* Takes what has been typed, at most @max bytes. From the scheduler's tick, which it asks for. */
+u32 serial_read(char *bytes, u32 max);
+
+/* Line @irq of the 8259 has interrupted this CPU. */
+void serial_interrupt(u32 irq);
+
 /* 80x25 text at 0xb8000, for a machine that is in that mode; NULL without memory. */
 const struct screen_face *vga_init(void);
 

@@ -2,6 +2,7 @@
 /* hv/base/platform.h on hardware. */
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/cpu/console.h>
 #include <arch/x86_64/cpu/mitigate.h>
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
@@ -64,8 +65,10 @@ void host_interrupt(u32 vector)
 	case VECTOR_SPURIOUS:
 		break; /* SDM: no EOI for a spurious interrupt */
 	default:
-		if (vector >= 0xe0 && vector < 0xf0)
-			break; /* from a masked 8259 */
+		if (vector - VECTOR_PIC < 16) {
+			serial_interrupt(vector - VECTOR_PIC);
+			break; /* or from a masked 8259 */
+		}
 		log_line("cpu %u: unexpected interrupt %u", c->id, vector);
 		apic_eoi();
 	}

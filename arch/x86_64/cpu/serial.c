@@ -1,23 +1,41 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The one serial console: a 16550 behind ports or in memory. It is never read. */
+/*
+ * The one serial console: a 16550 behind ports or in memory.  An interrupt only asks
+ * for the scheduler's tick, which reads; until one has come, and where none can come,
+ * the port is polled.
+ */
+#include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/console.h>
 #include <arch/x86_64/cpu/paging.h>
 #include <hv/base/log.h>
+#include <hv/base/platform.h>
+#include <hv/console.h>
+#include <hv/sched.h>
 
 enum { UART_DATA, UART_IER, UART_FCR, UART_LCR, UART_MCR, UART_LSR, UART_MSR, UART_SCRATCH };
 #define LCR_8N1 3
 #define LCR_DLAB 0x80
+#define LSR_READY 1
+#define LSR_BAD 0x1c /* parity, framing, break: the byte is none */
 #define LSR_THRE 0x20
+#define IER_RX 1
+#define IER_TX 2
 #define MCR_DTR_RTS 3
+#define MCR_OUT2 8	  /* on a PC it gates the interrupt */
 #define MCR_LOOPBACK 0x1a /* with OUT2 and RTS, which come back as DCD and CTS */
 #define MSR_LOOPED 0x90
 #define CLOCK 1843200
 #define SPIN_MAX 100000
+#define POLL_MS 10
+#define POLL_BUSY_MS 1 /* the FIFO of 16 bytes is full after 1.4 ms at 115,200 baud */
 
 static struct serial_port uart;
 static volatile u8 *regs; /* of one in memory */
-static bool is_open, dead;
+static bool is_open, dead, listening;
+static u32 irq;		/* of the 8259; 0: none */
+static u32 masked;	/* (a) it has interrupted, and waits to be read */
+static bool interrupts; /* they work */
 
 static u8 in(u32 reg)
 {
@@ -54,6 +72,12 @@ static void put(char c)
 	out(UART_DATA, (u8)c);
 }
 
+static void serial_send(const char *bytes, size_t n)
+{
+	for (size_t i = 0; i < n && !dead; i++)
+		put(bytes[i]);
+}
+
 static void serial_write(const char *s, size_t len)
 {
 	for (size_t i = 0; i < len && !dead; i++) {
@@ -62,6 +86,8 @@ static void serial_write(const char *s, size_t len)
 		put(s[i]);
 	}
 }
+
+static struct log_sink sink = { .write = serial_write };
 
 /* By the scratch register; some have none, but all have a loopback. */
 static bool answers(void)
@@ -100,8 +126,6 @@ static void set_up(void)
 
 bool serial_open(const struct serial_port *port, const char *from)
 {
-	static struct log_sink sink = { .write = serial_write };
-
 	if (is_open || !port->base)
 		return false;
 	uart = *port;
@@ -115,6 +139,7 @@ bool serial_open(const struct serial_port *port, const char *from)
 	is_open = true;
 	set_up();
 	log_add_sink(&sink);
+	console_open(serial_send, &sink);
 	if (uart.baud)
 		log_line("console: serial %s %lx, %u baud, from %s", uart.mmio ? "memory" : "port",
 			 uart.base, uart.baud, from);
@@ -135,4 +160,58 @@ bool serial_open_com(void)
 			return true;
 	}
 	return false;
+}
+
+void serial_listen(void)
+{
+	listening = is_open;
+	if (!is_open)
+		return;
+	sched_event_at(plat_tsc());
+	if (uart.mmio || (uart.base & ~0x110UL) != 0x2e8)
+		return; /* not COM1 to COM4 */
+	irq = uart.base & 0x100 ? 4 : 3;
+	out(UART_MCR, MCR_DTR_RTS | MCR_OUT2);
+	pic_unmask(irq);
+	/* The transmitter is empty, and says so at once: do interrupts reach us? */
+	out(UART_IER, IER_RX | IER_TX);
+}
+
+/* The edge is what the 8259 sees: the line goes down, and up when the tick has read. */
+void serial_interrupt(u32 line)
+{
+	if (!irq || line != irq)
+		return;
+	out(UART_IER, 0);
+	pic_eoi();
+	atomic_store_release(&masked, 1u);
+	sched_event_at(plat_tsc());
+}
+
+u32 serial_read(char *bytes, u32 max)
+{
+	u32 n = 0, tries;
+
+	if (!listening || dead)
+		return 0;
+	for (tries = 0; tries < max; tries++) {
+		u8 status = in(UART_LSR), byte;
+
+		if (status == 0xff) /* unplugged */
+			dead = true;
+		if (dead || !(status & LSR_READY))
+			break;
+		byte = in(UART_DATA);
+		if (!(status & LSR_BAD))
+			bytes[n++] = (char)byte;
+	}
+	if (atomic_swap(&masked, 0u)) {
+		out(UART_IER, IER_RX); /* what is there now is an edge again */
+		if (!interrupts)
+			log_line("console: serial port %lx interrupts", uart.base);
+		interrupts = true;
+	}
+	if (tries || !interrupts)
+		sched_event_at(plat_tsc() + (tries ? POLL_BUSY_MS : POLL_MS) * plat_tsc_khz());
+	return n;
 }
