@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/platform.h>
+#include <hv/pvcpu.h>
 #include <hv/sched.h>
 #include <hv/vm.h>
 #include <mm/epoch.h>
@@ -59,6 +60,7 @@ static void make_ready(struct vcpu *v)
 	u64 floor = sched.clock > slice_ticks() ? sched.clock - slice_ticks() : 0;
 
 	v->state = VCPU_READY;
+	v->ready_since = plat_tsc();
 	/* Sleeping earns at most one slice of credit. */
 	v->vruntime = max(v->vruntime, floor);
 	list_add_tail(&sched.ready, &v->ready);
@@ -250,6 +252,7 @@ static struct vcpu *pick(u32 cpu)
 		best->state = VCPU_RUNNING;
 		best->cpu = cpu;
 		best->started = plat_tsc();
+		best->waited += best->started - best->ready_since;
 		sched.idle &= ~BIT(cpu);
 		sched.running[cpu] = best;
 		sched.clock = max(sched.clock, best->vruntime);
@@ -278,8 +281,10 @@ void sched_vm_resumed(const struct vm *vm)
 {
 	spin_lock(&sched.lock);
 	for (u32 i = 0; i < vm->nr_vcpus; i++)
-		if (vm->vcpus[i]->state == VCPU_READY)
+		if (vm->vcpus[i]->state == VCPU_READY) {
+			vm->vcpus[i]->ready_since = plat_tsc(); /* nobody stole its pause */
 			find_cpu_for(vm->vcpus[i]);
+		}
 	spin_unlock(&sched.lock);
 }
 
@@ -288,7 +293,11 @@ static void run(struct vcpu *v)
 	v->slice_end = v->started + slice_ticks();
 	if (unlikely(!atomic_load(&sched_first_run)))
 		atomic_store(&sched_first_run, plat_tsc());
+	if (v->pv_steal)
+		pvcpu_steal_begin(v);
 	vcpu_execute(v);
+	if (v->pv_steal && v->next == VCPU_READY)
+		pvcpu_steal_preempted(v);
 	sched_put(v);
 }
 
