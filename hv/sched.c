@@ -206,6 +206,14 @@ bool sched_should_yield(const struct vcpu *v)
 	return yield;
 }
 
+void sched_yield(struct vcpu *v)
+{
+	if (list_empty(&sched.ready))
+		return;
+	v->yields = true;
+	v->slice_end = 0;
+}
+
 bool sched_retire(struct vcpu *v)
 {
 	bool gone;
@@ -237,6 +245,14 @@ static void pass_on(void)
 		}
 }
 
+static bool goes_before(const struct vcpu *v, const struct vcpu *best, u32 cpu)
+{
+	if (!best || v->yields != best->yields)
+		return !best || best->yields;
+	return v->vruntime < best->vruntime ||
+	       (v->vruntime == best->vruntime && v->last_cpu == cpu);
+}
+
 /* The ready vCPU with the least virtual time; ties go to one that ran here last. */
 static struct vcpu *pick(u32 cpu)
 {
@@ -244,10 +260,11 @@ static struct vcpu *pick(u32 cpu)
 
 	spin_lock(&sched.lock);
 	list_for_each(v, &sched.ready, ready)
-		if (runnable(v) && (!best || v->vruntime < best->vruntime ||
-				    (v->vruntime == best->vruntime && v->last_cpu == cpu)))
+		if (runnable(v) && goes_before(v, best, cpu))
 			best = v;
 	if (best) {
+		list_for_each(v, &sched.ready, ready)
+			v->yields = false;
 		list_del(&best->ready);
 		best->state = VCPU_RUNNING;
 		best->cpu = cpu;

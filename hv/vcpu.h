@@ -63,6 +63,7 @@ struct vcpu {
 	u64 vruntime;	       /* (s) weighted TSC ticks */
 	u64 started;	       /* (s) TSC when it was put on the CPU */
 	u64 slice_end;	       /* 0: leave the CPU */
+	bool yields;	       /* (s) to any other that is ready */
 	u32 disagreements;     /* emulate.c: instructions in a row that cannot have exited */
 
 	struct lapic lapic;
