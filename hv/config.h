@@ -60,6 +60,7 @@ enum timed_kind {
 	AT_POWEROFF,
 	AT_REBOOT,
 	AT_START,
+	AT_SHUTDOWN,
 	AT_STOP,
 	AT_PAUSE,
 	AT_RESUME,

@@ -51,6 +51,10 @@ enum { EAX, EBX, ECX, EDX };
 #define EXT1_ECX (BIT(0) | BIT(5) | BIT(8))
 #define EXT1_EDX (BIT(11) | BIT(20) | BIT(26) | BIT(27) | BIT(29) | 0x0183a37fu)
 
+/* Leaf 0xd.1 EAX: XSAVEOPT XSAVEC XGETBV(1); without XSAVES there is no IA32_XSS. */
+#define XSAVE_EAX (BIT(0) | BIT(1) | BIT(2))
+#define XSAVE_EAX_XSAVEC BIT(1)
+
 static struct {
 	u32 basic[BASIC_MAX + 1][4];
 	u32 extended[EXTENDED_MAX - EXTENDED_BASE + 1][4];
@@ -215,6 +219,12 @@ static void answer_xsave(u32 sub, u32 r[4])
 		r[EAX] = (u32)policy.xcr0;
 		r[ECX] = policy.xsave_size;
 		r[EDX] = (u32)(policy.xcr0 >> 32);
+	} else if (sub == 1) {
+		host(0xd, 1, r);
+		r[EAX] &= XSAVE_EAX;
+		if (!(r[EAX] & XSAVE_EAX_XSAVEC))
+			r[EBX] = 0; /* the size of its compact area, by XCR0: as above */
+		r[ECX] = r[EDX] = 0;
 	} else if (sub >= 2 && sub < 63 && policy.xcr0 & BIT(sub)) {
 		host(0xd, sub, r);
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Carries out an instruction that touched a device.  The bytes come from the
+ * Carries out an instruction that touched a device, or INS and OUTS.  The bytes come from the
  * guest's memory, which another vCPU may change at any moment: so they are
  * fetched once, and an instruction that cannot have caused the exit is left to
  * the CPU to run.  With LOCK the operation is not atomic: a device has no
@@ -12,6 +12,7 @@
 #include <hv/exit.h>
 #include <hv/gwalk.h>
 #include <hv/insn.h>
+#include <hv/io.h>
 #include <hv/mmio.h>
 #include <hv/vm.h>
 #include <mm/guestmem.h>
@@ -32,6 +33,7 @@ struct work {
 	u64 rip;
 	gpa_t gpa; /* of the exit, and its kind */
 	bool write;
+	bool port; /* the exit was by INS or OUTS: gpa is its port */
 	u8 bytes[INSN_MAX];
 	size_t fetched;
 };
@@ -53,8 +55,8 @@ static void stop(struct work *w, const char *why)
 		at += (size_t)str_format(text + at, sizeof(text) - at, " %02x", w->bytes[i]);
 	vcpu_dump(w->v);
 	log_raw("%s# bytes at rip:%s", w->v->vm->cfg->name, text);
-	vm_end(w->v->vm, VM_STATUS_CRASHED, "%s of the device at %lx by an instruction %s",
-	       w->write ? "write" : "read", w->gpa.v, why);
+	vm_end(w->v->vm, VM_STATUS_CRASHED, "%s of the %s at %lx by an instruction %s",
+	       w->write ? "write" : "read", w->port ? "port" : "device", w->gpa.v, why);
 }
 
 /* As if the guest itself had touched that memory: it is served, or waited for. RIP stays. */
@@ -312,7 +314,7 @@ static void do_general(struct work *w, u64 linear)
 	done(w);
 }
 
-/* --- MOVS, STOS, LODS --------------------------------------------------------------- */
+/* --- MOVS, STOS, LODS, INS, OUTS --------------------------------------------------------------- */
 
 /* The side of a string instruction that a register points at. */
 struct side {
@@ -340,11 +342,16 @@ static bool next_element(struct work *w, struct side *s)
 
 static void move_element(struct work *w, struct side *from, struct side *to)
 {
-	u64 *rax = &w->v->gpr[GPR_RAX];
-	u64 value = from->used ? read_operand(w, &from->o) : *rax;
+	u64 *rax = &w->v->gpr[GPR_RAX], value;
 
+	if (from->used)
+		value = read_operand(w, &from->o);
+	else
+		value = w->port ? io_read(w->v->vm, (u16)w->gpa.v, w->insn.size) : *rax;
 	if (to->used)
 		write_operand(w, &to->o, value);
+	else if (w->port)
+		io_write(w->v->vm, (u16)w->gpa.v, w->insn.size, (u32)value);
 	else
 		*rax = insn_merge(*rax, value, w->insn.size);
 }
@@ -363,8 +370,10 @@ static void step_register(struct work *w, u8 reg, u64 by)
 static void do_string(struct work *w)
 {
 	const struct insn *i = &w->insn;
-	struct side from = { .used = i->op != INSN_STOS, .reg = GPR_RSI };
-	struct side to = { .used = i->op != INSN_LODS, .write = true, .reg = GPR_RDI };
+	struct side from = { .used = i->op != INSN_STOS && i->op != INSN_INS, .reg = GPR_RSI };
+	struct side to = { .used = i->op != INSN_LODS && i->op != INSN_OUTS,
+			   .write = true,
+			   .reg = GPR_RDI };
 	u64 by = backend->get_reg(w->v, GREG_RFLAGS) & RFLAGS_DF ? -(u64)i->size : i->size;
 
 	if (from.used)
@@ -376,7 +385,7 @@ static void do_string(struct work *w)
 			break;
 		if (!next_element(w, &from) || !next_element(w, &to))
 			return;
-		if (!n && !(from.used && !w->write && is_where_it_exited(w, &from.o)) &&
+		if (!n && !w->port && !(from.used && !w->write && is_where_it_exited(w, &from.o)) &&
 		    !(to.used && w->write && is_where_it_exited(w, &to.o))) {
 			disagree(w);
 			return;
@@ -395,18 +404,37 @@ static void do_string(struct work *w)
 		done(w);
 }
 
+static bool begin(struct work *w, struct vcpu *v, gpa_t gpa, bool write, bool port)
+{
+	w->v = v;
+	w->gpa = gpa;
+	w->write = write;
+	w->port = port;
+	gwalk_init(&w->walk, v);
+	return fetch(w);
+}
+
+void emulate_string_io(struct vcpu *v, u16 port, u8 size, bool in)
+{
+	struct work w;
+
+	if (!begin(&w, v, GPA(port), !in, true))
+		return;
+	if (w.insn.op != (in ? INSN_INS : INSN_OUTS) || w.insn.size != size)
+		disagree(&w);
+	else
+		do_string(&w);
+}
+
 void emulate_access(struct vcpu *v, gpa_t gpa, bool write)
 {
 	struct work w;
 	u64 linear;
 
-	w.v = v;
-	w.gpa = gpa;
-	w.write = write;
-	gwalk_init(&w.walk, v);
-	if (!fetch(&w))
+	if (!begin(&w, v, gpa, write, false))
 		return;
-	if (unlikely(write ? !insn_writes(&w.insn) : !insn_reads(&w.insn))) {
+	if (unlikely((write ? !insn_writes(&w.insn) : !insn_reads(&w.insn)) ||
+		     insn_is_port(&w.insn))) {
 		disagree(&w);
 		return;
 	}

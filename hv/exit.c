@@ -23,11 +23,11 @@ static void exit_skip(struct vcpu *v, struct vmexit *e)
 	vcpu_skip(v, e);
 }
 
-/* A guest that spins gives the rest of its slice to one that is ready. */
+/* A guest that spins waits for somebody who may have no CPU. */
 static void exit_pause(struct vcpu *v, struct vmexit *e)
 {
 	vcpu_skip(v, e);
-	v->slice_end = 0;
+	sched_yield(v);
 }
 
 static void exit_undefined(struct vcpu *v, struct vmexit *e)

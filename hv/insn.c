@@ -90,6 +90,8 @@ static const struct row one_byte[] = {
 	{ 0xfe, 0xa4, INSN_MOVS, 0, SIZED },
 	{ 0xfe, 0xaa, INSN_STOS, 0, SIZED },
 	{ 0xfe, 0xac, INSN_LODS, 0, SIZED | LOADS },
+	{ 0xfe, 0x6c, INSN_INS, 0, SIZED },
+	{ 0xfe, 0x6e, INSN_OUTS, 0, SIZED | LOADS },
 };
 
 /* After 0x0f. For MOVZX and MOVSX, SIZED speaks of the memory operand. */
@@ -258,7 +260,7 @@ static void read_register(struct insn *i, const struct row *r, u8 op, u8 rex)
 		i->size = 1;
 	else if (i->op == INSN_MOVZX || (i->op == INSN_MOVSX && r != &movsxd))
 		i->size = 2;
-	else if (r == &movsxd && i->size == 8)
+	else if ((r == &movsxd || insn_is_port(i)) && i->size == 8)
 		i->size = 4;
 	if (i->op != INSN_MOVZX && i->op != INSN_MOVSX)
 		i->reg_size = i->size;
@@ -339,5 +341,5 @@ bool insn_writes(const struct insn *i)
 
 bool insn_reads(const struct insn *i)
 {
-	return i->to_register || (i->op != INSN_MOV && i->op != INSN_STOS);
+	return i->to_register || (i->op != INSN_MOV && i->op != INSN_STOS && i->op != INSN_INS);
 }

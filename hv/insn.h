@@ -40,6 +40,9 @@ enum insn_op {
 	INSN_MOVS,
 	INSN_STOS,
 	INSN_LODS,
+	/* the other side is the port in DX: */
+	INSN_INS,
+	INSN_OUTS,
 };
 
 #define INSN_NO_REG 0xff
@@ -56,7 +59,7 @@ struct insn {
 	bool has_immediate;
 	bool repeat;
 	u8 address_size;       /* in bytes */
-	u8 segment;	       /* SEG_*, of the source for MOVS */
+	u8 segment;	       /* SEG_*, of the source for MOVS; STOS and INS write to ES */
 	u8 base, index, shift; /* base + (index << shift) + displacement; or INSN_NO_REG */
 	s64 displacement;
 	u64 immediate; /* sign-extended */
@@ -72,6 +75,11 @@ bool insn_writes(const struct insn *i);
 static inline bool insn_is_string(const struct insn *i)
 {
 	return i->op >= INSN_MOVS;
+}
+
+static inline bool insn_is_port(const struct insn *i)
+{
+	return i->op >= INSN_INS;
 }
 
 /* A register of @size bytes changes: 4 clear the upper half, 1 and 2 keep the rest. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* I/O ports by table. A port that nobody has reads as all ones, like an empty bus. */
 #include <hv/exit.h>
+#include <hv/insn.h>
 #include <hv/io.h>
 #include <hv/vm.h>
 
@@ -81,24 +82,37 @@ static const struct port_row *find(u16 port)
 	return NULL;
 }
 
+static u32 ones(u8 size)
+{
+	return UINT32_MAX >> (32 - size * 8);
+}
+
+u32 io_read(struct vm *vm, u16 port, u8 size)
+{
+	const struct port_row *row = find(port);
+
+	return row ? row->in(vm, port) & ones(size) : ones(size);
+}
+
+void io_write(struct vm *vm, u16 port, u8 size, u32 value)
+{
+	const struct port_row *row = find(port);
+
+	if (row)
+		row->out(vm, port, value & ones(size));
+}
+
 void exit_io(struct vcpu *v, struct vmexit *e)
 {
-	u32 mask = e->io.size == 4 ? UINT32_MAX : (1u << (e->io.size * 8)) - 1;
-	const struct port_row *row = find(e->io.port);
 	u64 *rax = &v->gpr[GPR_RAX];
 
-	if (e->io.string) {
-		vcpu_dump(v);
-		vm_end(v->vm, VM_STATUS_CRASHED, "string I/O to port %x is not supported",
-		       e->io.port);
+	if (unlikely(e->io.string)) {
+		emulate_string_io(v, e->io.port, e->io.size, e->io.in);
 		return;
 	}
-	if (e->io.in) {
-		u32 value = row ? row->in(v->vm, e->io.port) : UINT32_MAX;
-
-		*rax = e->io.size == 4 ? value : (*rax & ~(u64)mask) | (value & mask);
-	} else if (row) {
-		row->out(v->vm, e->io.port, (u32)*rax & mask);
-	}
+	if (e->io.in)
+		*rax = insn_merge(*rax, io_read(v->vm, e->io.port, e->io.size), e->io.size);
+	else
+		io_write(v->vm, e->io.port, e->io.size, (u32)*rax);
 	vcpu_skip(v, e);
 }

@@ -3,6 +3,8 @@
 #ifndef HV_IO_H
 #define HV_IO_H
 
+#include <hv/base/types.h>
+
 #define PORT_EXIT 0xf4		 /* QEMU's isa-debug-exit */
 #define PORT_SLEEP_CONTROL 0x600 /* ACPI: "Sleep Control Register" */
 #define PORT_SLEEP_STATUS 0x601
@@ -10,5 +12,15 @@
 #define PORT_PM1_CONTROL 0x604 /* where QEMU and Linux's reference firmware have it */
 
 #define RESET_VALUE 1
+
+struct vcpu;
+struct vm;
+
+/* @size bytes (1, 2, 4) from and to @port. One that nobody has is an empty bus. */
+u32 io_read(struct vm *vm, u16 port, u8 size);
+void io_write(struct vm *vm, u16 port, u8 size, u32 value);
+
+/* emulate.c: carries out the INS or OUTS at the guest's RIP, 64 elements at most; see mmio.h. */
+void emulate_string_io(struct vcpu *v, u16 port, u8 size, bool in);
 
 #endif

@@ -4,6 +4,7 @@
 #include <hv/cpuid.h>
 #include <hv/exit.h>
 #include <hv/pvclock.h>
+#include <hv/pvcpu.h>
 #include <hv/vm.h>
 
 #define EFER_SCE BIT(0)
@@ -152,6 +153,7 @@ static const struct msr_row rows[] = {
 	{ 0x6e0, 0x6e0, lapic_msr_read, lapic_msr_write },
 	{ 0x800, 0x8ff, lapic_msr_read, lapic_msr_write },
 	{ MSR_PV_WALL_CLOCK, MSR_PV_SYSTEM_TIME, pvclock_read, pvclock_write },
+	{ MSR_PV_STEAL_TIME, MSR_PV_EOI, pvcpu_read, pvcpu_write },
 	{ 0xc0000080, 0xc0000080, read_efer, write_efer },
 	{ 0xc0010015, 0xc0010015, read_hwcr, write_ignore },
 	{ 0xc001001f, 0xc001001f, read_zero, write_ignore }, /* AMD's NB_CFG: Linux sets a bit */

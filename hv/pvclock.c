@@ -7,6 +7,8 @@
 
 #define FEATURE_NOP_IO_DELAY BIT(1)
 #define FEATURE_CLOCKSOURCE2 BIT(3)
+#define FEATURE_STEAL_TIME BIT(5)
+#define FEATURE_PV_EOI BIT(6)
 #define FEATURE_CLOCKSOURCE_STABLE BIT(24)
 #define SYSTEM_TIME_ENABLE BIT(0)
 #define TIME_TSC_STABLE BIT(0)
@@ -48,7 +50,8 @@ void pvclock_cpuid(u32 leaf, u32 r[4])
 		r[2] = 0x564b4d56;
 		r[3] = 0x0000004d;
 	} else if (leaf == PVCLOCK_CPUID_FEATURES) {
-		r[0] = FEATURE_NOP_IO_DELAY | FEATURE_CLOCKSOURCE2 | FEATURE_CLOCKSOURCE_STABLE;
+		r[0] = FEATURE_NOP_IO_DELAY | FEATURE_CLOCKSOURCE2 | FEATURE_STEAL_TIME |
+		       FEATURE_PV_EOI | FEATURE_CLOCKSOURCE_STABLE;
 	}
 }
 
@@ -58,8 +61,7 @@ bool pvclock_read(struct vcpu *v, u32 msr, u64 *value)
 	return true;
 }
 
-/* False: there is no memory. If the host has none now, the WRMSR is done again later. */
-static bool give(struct vcpu *v, u64 gpa, const void *data, size_t bytes)
+bool pvclock_give(struct vcpu *v, u64 gpa, const void *data, size_t bytes)
 {
 	int err = guest_write(&v->vm->p2m, GPA(gpa), data, bytes);
 
@@ -80,7 +82,7 @@ static bool write_system_time(struct vcpu *v, u64 value)
 			       .flags = TIME_TSC_STABLE };
 
 	if (value & SYSTEM_TIME_ENABLE &&
-	    (value & 2 || !give(v, value & ~SYSTEM_TIME_ENABLE, &t, sizeof(t))))
+	    (value & 2 || !pvclock_give(v, value & ~SYSTEM_TIME_ENABLE, &t, sizeof(t))))
 		return false;
 	v->pv_time = value;
 	return true;
@@ -92,7 +94,7 @@ static bool write_wall_clock(struct vcpu *v, u64 value)
 	u64 us = plat_wall_time_us() - (plat_tsc() + v->vm->tsc_offset) * 1000 / plat_tsc_khz();
 	struct wall_clock w = { 2, (u32)(us / 1000000), (u32)(us % 1000000) * 1000 };
 
-	if (value & 3 || (value && !give(v, value, &w, sizeof(w))))
+	if (value & 3 || (value && !pvclock_give(v, value, &w, sizeof(w))))
 		return false;
 	v->vm->pv_wall = value;
 	return true;

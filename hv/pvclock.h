@@ -37,4 +37,10 @@ bool pvclock_read(struct vcpu *v, u32 msr, u64 *value);
  */
 bool pvclock_write(struct vcpu *v, u32 msr, u64 value);
 
+/*
+ * For a WRMSR that says where: @bytes of @data to the guest's @gpa.  False: there is no memory.
+ * If only the host has none now, the vCPU waits, and does the WRMSR again.
+ */
+bool pvclock_give(struct vcpu *v, u64 gpa, const void *data, size_t bytes);
+
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/platform.h>
+#include <hv/pvcpu.h>
 #include <hv/sched.h>
 #include <hv/vm.h>
 #include <mm/epoch.h>
@@ -59,6 +60,7 @@ static void make_ready(struct vcpu *v)
 	u64 floor = sched.clock > slice_ticks() ? sched.clock - slice_ticks() : 0;
 
 	v->state = VCPU_READY;
+	v->ready_since = plat_tsc();
 	/* Sleeping earns at most one slice of credit. */
 	v->vruntime = max(v->vruntime, floor);
 	list_add_tail(&sched.ready, &v->ready);
@@ -204,6 +206,14 @@ bool sched_should_yield(const struct vcpu *v)
 	return yield;
 }
 
+void sched_yield(struct vcpu *v)
+{
+	if (list_empty(&sched.ready))
+		return;
+	v->yields = true;
+	v->slice_end = 0;
+}
+
 bool sched_retire(struct vcpu *v)
 {
 	bool gone;
@@ -235,6 +245,14 @@ static void pass_on(void)
 		}
 }
 
+static bool goes_before(const struct vcpu *v, const struct vcpu *best, u32 cpu)
+{
+	if (!best || v->yields != best->yields)
+		return !best || best->yields;
+	return v->vruntime < best->vruntime ||
+	       (v->vruntime == best->vruntime && v->last_cpu == cpu);
+}
+
 /* The ready vCPU with the least virtual time; ties go to one that ran here last. */
 static struct vcpu *pick(u32 cpu)
 {
@@ -242,14 +260,16 @@ static struct vcpu *pick(u32 cpu)
 
 	spin_lock(&sched.lock);
 	list_for_each(v, &sched.ready, ready)
-		if (runnable(v) && (!best || v->vruntime < best->vruntime ||
-				    (v->vruntime == best->vruntime && v->last_cpu == cpu)))
+		if (runnable(v) && goes_before(v, best, cpu))
 			best = v;
 	if (best) {
+		list_for_each(v, &sched.ready, ready)
+			v->yields = false;
 		list_del(&best->ready);
 		best->state = VCPU_RUNNING;
 		best->cpu = cpu;
 		best->started = plat_tsc();
+		best->waited += best->started - best->ready_since;
 		sched.idle &= ~BIT(cpu);
 		sched.running[cpu] = best;
 		sched.clock = max(sched.clock, best->vruntime);
@@ -278,8 +298,10 @@ void sched_vm_resumed(const struct vm *vm)
 {
 	spin_lock(&sched.lock);
 	for (u32 i = 0; i < vm->nr_vcpus; i++)
-		if (vm->vcpus[i]->state == VCPU_READY)
+		if (vm->vcpus[i]->state == VCPU_READY) {
+			vm->vcpus[i]->ready_since = plat_tsc(); /* nobody stole its pause */
 			find_cpu_for(vm->vcpus[i]);
+		}
 	spin_unlock(&sched.lock);
 }
 
@@ -288,7 +310,11 @@ static void run(struct vcpu *v)
 	v->slice_end = v->started + slice_ticks();
 	if (unlikely(!atomic_load(&sched_first_run)))
 		atomic_store(&sched_first_run, plat_tsc());
+	if (v->pv_steal)
+		pvcpu_steal_begin(v);
 	vcpu_execute(v);
+	if (v->pv_steal && v->next == VCPU_READY)
+		pvcpu_steal_preempted(v);
 	sched_put(v);
 }
 

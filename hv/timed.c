@@ -105,6 +105,8 @@ static int perform(struct timed_action *a)
 		return manage_target(vm, a->by_policy ? BALLOON_BY_POLICY : a->value >> PAGE_SHIFT);
 	case AT_START:
 		return vm_queue_start(vm);
+	case AT_SHUTDOWN:
+		return vm_press_power(vm);
 	case AT_STOP:
 		return stop(vm, (int)a->value);
 	case AT_PAUSE:

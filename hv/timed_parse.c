@@ -18,6 +18,7 @@ static const struct {
 	[AT_POWEROFF] = { "poweroff", false, NOTHING, "" },
 	[AT_REBOOT] = { "reboot", false, NOTHING, "" },
 	[AT_START] = { "start", true, NOTHING, " web1" },
+	[AT_SHUTDOWN] = { "shutdown", true, NOTHING, " web1" },
 	[AT_STOP] = { "stop", true, A_STATUS, " web1" },
 	[AT_PAUSE] = { "pause", true, NOTHING, " web1" },
 	[AT_RESUME] = { "resume", true, NOTHING, " web1" },
@@ -96,7 +97,7 @@ bool timed_parse(const char *s, struct timed_action *a, char error[CONFIG_ERROR_
 	if (!config_next_word(&s, word, sizeof(word)) || !find_action(word, a))
 		return config_error(
 			error,
-			"\"%s\" is no action; there are status, audit, poweroff, reboot, start, stop, pause, resume, target, min, max, shares",
+			"\"%s\" is no action; there are status, audit, poweroff, reboot, start, shutdown, stop, pause, resume, target, min, max, shares",
 			word);
 	example = actions[a->kind].example;
 	if (actions[a->kind].vm &&

@@ -3,6 +3,7 @@
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/exit.h>
+#include <hv/pvcpu.h>
 #include <hv/sched.h>
 #include <hv/vm.h>
 #include <mm/epoch.h>
@@ -34,7 +35,7 @@ int vcpu_reset(struct vcpu *v)
 	v->disagreements = 0;
 	v->halted = v->window_open = v->nmi_window_open = false;
 	v->last_cpu = VCPU_NO_CPU;
-	v->flush_gen = v->vruntime = v->exits = v->ran = v->pv_time = 0;
+	v->flush_gen = v->vruntime = v->exits = v->ran = v->pv_time = v->pv_steal = v->waited = 0;
 	lapic_reset(v, false);
 	atomic_store_seq(&v->pending, 0u);
 	atomic_store_seq(&v->wait_for_sipi, 1u);
@@ -144,9 +145,12 @@ static void deliver_interrupt(struct vcpu *v, int vector)
  */
 static bool deliver(struct vcpu *v)
 {
-	u32 pending = atomic_swap(&v->pending, 0u);
+	u32 pending;
 	int vector;
 
+	if (v->lapic.eoi_offered)
+		pvcpu_eoi_collect(v);
+	pending = atomic_swap(&v->pending, 0u);
 	if (pending & (PENDING_INIT | PENDING_SIPI) && start_up(v, pending))
 		return false;
 	if (v->advance)
@@ -160,6 +164,8 @@ static bool deliver(struct vcpu *v)
 		sched_block(v, VCPU_HALTED);
 		return false;
 	}
+	if (v->lapic.pv_eoi)
+		pvcpu_eoi_offer(v);
 	return true;
 }
 

@@ -63,10 +63,15 @@ struct vcpu {
 	u64 vruntime;	       /* (s) weighted TSC ticks */
 	u64 started;	       /* (s) TSC when it was put on the CPU */
 	u64 slice_end;	       /* 0: leave the CPU */
+	bool yields;	       /* (s) to any other that is ready */
 	u32 disagreements;     /* emulate.c: instructions in a row that cannot have exited */
 
 	struct lapic lapic;
-	u64 pv_time; /* MSR_PV_SYSTEM_TIME */
+	u64 pv_time;  /* MSR_PV_SYSTEM_TIME */
+	u64 pv_steal; /* MSR_PV_STEAL_TIME */
+	u32 steal_version;
+	u64 ready_since; /* (s) TSC */
+	u64 waited;	 /* (s) TSC ticks, ready and without a CPU */
 	u64 exits;
 	u64 ran; /* (s) TSC ticks on a CPU */
 };

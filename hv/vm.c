@@ -287,6 +287,16 @@ void vm_reboot(struct vm *vm)
 	hurry_end(vm);
 }
 
+int vm_press_power(struct vm *vm)
+{
+	if (!vm_alive(vm))
+		return HV_ESTATE;
+	log_line("vm %s: power button pressed", vm->cfg->name);
+	ioapic_set_line(vm, VM_POWER_PIN, true);
+	ioapic_set_line(vm, VM_POWER_PIN, false);
+	return HV_OK;
+}
+
 int vm_pause(struct vm *vm)
 {
 	if (!atomic_cas(&vm->state, VM_RUNNING, VM_PAUSED))

@@ -30,6 +30,7 @@ enum vm_state {
 
 #define VM_STATUS_CRASHED 255
 #define VM_START_PATIENCE_MS 10000
+#define VM_POWER_PIN 9 /* of the I/O APIC: GED in dsdt.asl */
 
 struct vm {
 	u16 id;
@@ -92,6 +93,12 @@ void vm_end(struct vm *vm, int status, const char *fmt, ...) __printf(3, 4);
  * the VM cannot be taken apart before it is known to come back.
  */
 void vm_reboot(struct vm *vm);
+
+/*
+ * Presses the power button, which asks the guest to shut down; whether it listens, nobody
+ * knows.  HV_ESTATE: it is off.  Any CPU; takes ioapic.lock.
+ */
+int vm_press_power(struct vm *vm);
 
 int vm_pause(struct vm *vm);
 int vm_resume(struct vm *vm);

@@ -5,6 +5,7 @@
  */
 #include <hv/base/platform.h>
 #include <hv/dev/lapic_regs.h>
+#include <hv/pvcpu.h>
 #include <hv/vm.h>
 
 /* --- interrupts --------------------------------------------------------------- */
@@ -96,6 +97,8 @@ void lapic_accept(struct vcpu *v, u8 vector)
 
 void lapic_give_back(struct vcpu *v, u8 vector)
 {
+	if (v->lapic.eoi_offered)
+		pvcpu_eoi_collect(v);
 	v->lapic.regs[(R_ISR >> 4) + vector / 32] &= ~(1u << (vector % 32));
 	atomic_or(&v->lapic.irr[vector / 32], 1u << (vector % 32));
 	atomic_or(&v->pending, PENDING_IRQ);
@@ -104,9 +107,12 @@ void lapic_give_back(struct vcpu *v, u8 vector)
 void lapic_eoi(struct vcpu *v)
 {
 	struct lapic *a = &v->lapic;
-	int vector = highest_isr(a);
+	int vector;
 	u32 word, bit;
 
+	if (unlikely(a->eoi_offered))
+		pvcpu_eoi_collect(v);
+	vector = highest_isr(a);
 	if (vector < 0)
 		return;
 	word = (u32)vector / 32;

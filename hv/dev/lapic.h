@@ -23,6 +23,8 @@ struct lapic {
 	u64 deadline;	  /* of the timer, host TSC; LAPIC_NO_DEADLINE */
 	u64 period;	  /* TSC ticks, periodic mode */
 	u64 tsc_deadline; /* as the guest wrote it */
+	u64 pv_eoi;	  /* MSR_PV_EOI: hv/pvcpu.h */
+	bool eoi_offered; /* the guest may end the interrupt in service in its memory */
 	u8 sipi_vector;	  /* (a) */
 };
 

@@ -2,6 +2,7 @@
 /* The local APIC's registers, by memory and by MSR, and what a write to them sets off. */
 #include <hv/base/platform.h>
 #include <hv/dev/lapic_regs.h>
+#include <hv/pvcpu.h>
 #include <hv/vm.h>
 
 /*
@@ -26,6 +27,8 @@ void lapic_reset(struct vcpu *v, bool keep_base)
 	atomic_store(&a->errors, 0);
 	a->deadline = LAPIC_NO_DEADLINE;
 	a->period = a->tsc_deadline = 0;
+	a->pv_eoi = 0;
+	a->eoi_offered = false;
 }
 
 /* An error that is noted already is not told again, which ends the recursion by a bad LVT. */
@@ -214,6 +217,8 @@ static u32 read_reg(struct vcpu *v, u32 offset)
 {
 	struct lapic *a = &v->lapic;
 
+	if (a->eoi_offered)
+		pvcpu_eoi_collect(v);
 	switch (offset) {
 	case R_ID:
 		return lapic_is_x2(a) ? lapic_id(v) : lapic_id(v) << 24;

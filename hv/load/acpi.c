@@ -39,7 +39,8 @@ struct xsdt {
 /* "Fixed ACPI Description Table"; the fields of ACPI hardware that there is none of are left out. */
 struct fadt {
 	struct header h;
-	u8 legacy[109 - 36];
+	u8 legacy[108 - 36];
+	u8 century;
 	u16 boot_arch;
 	u8 reserved;
 	u32 flags;
@@ -56,10 +57,10 @@ _Static_assert(sizeof(struct fadt) == 276, "ACPI 6.3, table 5-33");
 #define FADT_WBINVD BIT(0)
 #define FADT_NO_POWER_BUTTON BIT(4) /* no fixed one, that is */
 #define FADT_NO_SLEEP_BUTTON BIT(5)
+#define FADT_NO_RTC_WAKE BIT(6)
 #define FADT_RESET_REG BIT(10)
 #define FADT_HW_REDUCED BIT(20)
 #define BOOT_ARCH_NO_VGA BIT(2)
-#define BOOT_ARCH_NO_RTC BIT(5)
 
 struct local_apic {
 	u8 type, length, processor, id;
@@ -133,9 +134,10 @@ static void fill_root(struct tables *t)
 
 static void fill_fadt(struct fadt *f)
 {
-	f->boot_arch = BOOT_ARCH_NO_VGA | BOOT_ARCH_NO_RTC;
-	f->flags = FADT_WBINVD | FADT_NO_POWER_BUTTON | FADT_NO_SLEEP_BUTTON | FADT_RESET_REG |
-		   FADT_HW_REDUCED;
+	f->century = RTC_CENTURY;
+	f->boot_arch = BOOT_ARCH_NO_VGA;
+	f->flags = FADT_WBINVD | FADT_NO_POWER_BUTTON | FADT_NO_SLEEP_BUTTON | FADT_NO_RTC_WAKE |
+		   FADT_RESET_REG | FADT_HW_REDUCED;
 	f->reset = port(PORT_RESET);
 	f->reset_value = RESET_VALUE;
 	f->minor_revision = 3;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What every VM has, and where: the UART, the balloon's device, eight
- * virtio-mmio slots.  ACPI_MACHINE (hv/load/acpi.h) says which slots are in use.
+ * What every VM has, and where: the UART, the clock, the power button, the
+ * balloon's device, eight virtio-mmio slots.  ACPI_MACHINE (hv/load/acpi.h) says which slots are in use.
  */
 #define VIRTIO(name, slot, base, gsi) \
 		Device (name) { \
@@ -32,6 +32,23 @@ DefinitionBlock ("", "DSDT", 2, "AEROST", "AEROSTAT", 1)
 				IO (Decode16, 0x3F8, 0x3F8, 0, 8)
 				Interrupt (ResourceConsumer, Level, ActiveHigh, Exclusive) { 4 }
 			})
+		}
+		Device (RTC0) /* without alarms, and so without an interrupt */
+		{
+			Name (_HID, EisaId ("PNP0B00"))
+			Name (_CRS, ResourceTemplate () { IO (Decode16, 0x70, 0x70, 0, 2) })
+		}
+		Device (PWRB)
+		{
+			Name (_HID, EisaId ("PNP0C0C"))
+		}
+		Device (GED) /* "Generic Event Device": the button's interrupt, VM_POWER_PIN */
+		{
+			Name (_HID, "ACPI0013")
+			Name (_CRS, ResourceTemplate () {
+				Interrupt (ResourceConsumer, Edge, ActiveHigh, Exclusive) { 9 }
+			})
+			Method (_EVT, 1, Serialized) { Notify (PWRB, 0x80) }
 		}
 		Device (AERO)
 		{

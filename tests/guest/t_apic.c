@@ -171,6 +171,70 @@ static int errors(void)
 	return 0;
 }
 
+/* --- as KVM's guests end interrupts ------------------------------------------------------- */
+
+#define MSR_PV_STEAL_TIME 0x4b564d03
+#define MSR_PV_EOI 0x4b564d04
+
+static volatile u32 pv_flag, pv_seen, pv_after, pv_in_service;
+
+/* The end of this one is told by the flag alone; the EOI behind the handler ends nothing more. */
+static void by_flag(void)
+{
+	pv_seen = pv_flag;
+	pv_flag = 0;
+	pv_in_service = (u32)bare_rdmsr(X2(0x130));
+	hits++;
+}
+
+/* Another one begins to wait: now the hypervisor wants to see the EOI. */
+static void not_by_flag(void)
+{
+	pv_seen = pv_flag;
+	bare_wrmsr(X2(0x3f0), 0x50);
+	pv_after = pv_flag;
+	pv_in_service = (u32)bare_rdmsr(X2(0x130));
+	hits++;
+}
+
+static int pv_eoi(void)
+{
+	static struct {
+		u64 steal;
+		u32 version, rest[13];
+	} __attribute__((aligned(64))) area;
+	u32 r[4];
+
+	bare_cpuid(0x40000101, 0, r);
+	CHECK_EQ(r[0] >> 5 & 3, 3);
+	bare_on_interrupt(0x60, by_flag);
+	bare_on_interrupt(0x61, not_by_flag);
+	bare_on_interrupt(0x50, count);
+	bare_wrmsr(MSR_PV_EOI, (u64)&pv_flag | 1);
+	for (u32 i = 1; i <= 3; i++) {
+		bare_wrmsr(X2(0x3f0), 0x60);
+		wait_for(&hits, i);
+		CHECK_EQ(pv_seen, 1);
+		CHECK_EQ(pv_in_service, 0);
+	}
+	bare_wrmsr(X2(0x3f0), 0x61);
+	wait_for(&hits, 5);
+	CHECK_EQ(pv_seen, 1);
+	CHECK_EQ(pv_after, 0);
+	CHECK_EQ(pv_in_service, 1u << 1);
+	bare_wrmsr(MSR_PV_EOI, 0);
+	bare_wrmsr(X2(0x3f0), 0x60);
+	wait_for(&hits, 6);
+	CHECK_EQ(pv_seen, 0);
+	/* Each time that it gets a CPU the area is written. */
+	bare_wrmsr(MSR_PV_STEAL_TIME, (u64)&area | 1);
+	CHECK_EQ(bare_rdmsr(MSR_PV_STEAL_TIME), (u64)&area | 1);
+	while (((volatile u32 *)&area.version)[0] < 10)
+		bare_sleep_us(1000);
+	CHECK_EQ(area.version & 1, 0);
+	return 0;
+}
+
 /* --- UART and clock --------------------------------------------------------------------- */
 
 #define COM1 0x3f8
@@ -345,15 +409,11 @@ static int ipis(void)
 int bare_main(void)
 {
 	static const struct test_case cases[] = {
-		{ "timer", timer },
-		{ "priorities", priorities },
-		{ "x2apic-gp", x2apic_gp },
-		{ "xapic", xapic },
-		{ "ipis", ipis },
-		{ "errors", errors },
-		{ "uart", uart },
-		{ "clock", clock },
-		{ NULL, NULL },
+		{ "timer", timer },	    { "priorities", priorities },
+		{ "x2apic-gp", x2apic_gp }, { "xapic", xapic },
+		{ "ipis", ipis },	    { "errors", errors },
+		{ "pv-eoi", pv_eoi },	    { "uart", uart },
+		{ "clock", clock },	    { NULL, NULL },
 	};
 
 	return run_case(cases);

@@ -106,15 +106,16 @@ static void fixed(void **state)
 	assert_int_equal(length, 276);
 	assert_int_equal(f[8], 6);
 	assert_int_equal(f[131], 3);
-	assert_int_equal(get(f + 109, 2), 1 << 2 | 1 << 5); /* no VGA, no RTC */
-	/* WBINVD, no fixed power and sleep button, reset register, hardware-reduced */
-	assert_int_equal(get(f + 112, 4), 1 | 1 << 4 | 1 << 5 | 1 << 10 | 1 << 20);
+	assert_int_equal(get(f + 109, 2), 1 << 2); /* no VGA */
+	/* WBINVD, no fixed power and sleep button, RTC wake, reset register, hardware-reduced */
+	assert_int_equal(get(f + 112, 4), 1 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 10 | 1 << 20);
+	assert_int_equal(f[108], RTC_CENTURY);
 	io_port(f + 116, PORT_RESET);
 	assert_int_equal(f[128], RESET_VALUE);
 	io_port(f + 244, PORT_SLEEP_CONTROL);
 	io_port(f + 256, PORT_SLEEP_STATUS);
 	/* Of ACPI hardware there is nothing: no FACS, no PM registers, no SMI command. */
-	assert_true(fake_is_zero(f + 36, 109 - 36));
+	assert_true(fake_is_zero(f + 36, 108 - 36));
 	assert_int_equal(get(f + 132, 8), 0);
 	assert_true(fake_is_zero(f + 148, 244 - 148));
 	dsdt = get(f + 140, 8);
@@ -256,6 +257,36 @@ static void as_iasl_reads_them(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+/* The pin that the DSDT names for the button's event gets one edge a press. */
+static void power_button(void **state)
+{
+	u64 length;
+	const u8 *d = table(get(table(xsdt_entry(0), "FACP", &length) + 140, 8), "DSDT", &length);
+	const u8 *hid = memmem(d, length, "ACPI0013", 8), *irq;
+	struct vcpu *v = vm->vcpus[0];
+
+	(void)state;
+	assert_non_null(hid);
+	/* "Extended Interrupt Descriptor": edge, active high, exclusive consumer; one interrupt */
+	irq = memmem(hid, 40, "\x89\x06\x00\x03\x01", 5);
+	assert_non_null(irq);
+	assert_int_equal(get(irq + 5, 4), VM_POWER_PIN);
+	lapic_mmio_write(v, 0xf0, 0x1ff);
+	assert_int_equal(vm_press_power(vm), HV_OK); /* nobody listens yet */
+	assert_int_equal(lapic_pending(v), -1);
+	vm->ioapic.entry[irq[5]] = 0x51;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(vm_press_power(vm), HV_OK);
+		assert_int_equal(lapic_pending(v), 0x51);
+		lapic_accept(v, 0x51);
+		lapic_mmio_write(v, 0xb0, 0);
+		assert_int_equal(lapic_pending(v), -1);
+	}
+	assert_int_equal(vm->state, VM_RUNNING); /* it is the guest's to decide */
+	vm_end(vm, 0, "off");
+	assert_int_equal(vm_press_power(vm), HV_ESTATE);
+}
+
 static void no_memory(void **state)
 {
 	u32 f;
@@ -280,6 +311,7 @@ int main(void)
 		T(processors),
 		T(apart),
 		T(power_off_and_reset),
+		T(power_button),
 		T(as_iasl_reads_them),
 		T(no_memory),
 	};

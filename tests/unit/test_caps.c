@@ -41,6 +41,10 @@ static void a_good_cpu(void **state)
 	assert_int_equal(c.cpu & (CPU_CR3_LOAD | CPU_CR3_STORE), 0);
 	assert_true(c.cpu2 & CPU2_EPT && c.cpu2 & CPU2_UNRESTRICTED && c.cpu2 & CPU2_VPID);
 	assert_int_equal(c.cpu2 & CPU2_XSAVES, 0); /* not asked for */
+	assert_true(c.cpu2 & CPU2_PLE);		   /* nice to have */
+	m.cpu2 &= ~(CPU2_PLE << 32);
+	assert_null(vmx_caps_check(&m, &c));
+	assert_int_equal(c.cpu2 & CPU2_PLE, 0);
 	/* Before TRUE MSRs, CR3 exits were forced: then they are on. */
 	m.cpu |= CPU_CR3_LOAD | CPU_CR3_STORE;
 	assert_null(vmx_caps_check(&m, &c));

@@ -286,6 +286,8 @@ static void timed_actions(void **state)
 		{ "at = 90s stop a 256", "a status is a number from 0 to 255, not \"256\"" },
 		{ "at = 90s stop a 1K", "a status is a number from 0 to 255, not \"1K\"" },
 		{ "at = 90s stop a 1 2", "\"2\" is too much: write at = TIME stop web1" },
+		{ "at = 90s shutdown", "shutdown needs the name of a VM; write for example" },
+		{ "at = 90s shutdown a 1", "\"1\" is too much: write at = TIME shutdown web1" },
 		{ "at = 90s status a", "\"a\" is too much: write at = TIME status" },
 		{ "at = 90s pause a 3", "\"3\" is too much: write at = TIME pause web1" },
 		{ "at = 90s target a",

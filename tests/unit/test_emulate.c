@@ -576,6 +576,155 @@ static void bounded(void **state)
 	assert_int_equal(v->gpr[GPR_RDI], APIC + 0x304);
 }
 
+/* --- INS and OUTS --- */
+
+#define UART 0x3f8
+#define LSR (UART + 5)
+
+/* One exit by INS or OUTS at CODE. */
+static void run_port(const char *bytes, size_t n, u16 port, u8 size, bool in)
+{
+	struct vmexit e = { .kind = EXIT_IO, .length = (u8)n };
+
+	if (n)
+		code_at(CODE, bytes, n);
+	e.io.port = port;
+	e.io.size = size;
+	e.io.in = in;
+	e.io.string = true;
+	v->advance = 0;
+	fake_of(v)->exception = -1;
+	exit_dispatch(v, &e);
+}
+#define OUTS(bytes, port, size) run_port(bytes, sizeof(bytes) - 1, port, size, false)
+#define INS(bytes, port, size) run_port(bytes, sizeof(bytes) - 1, port, size, true)
+
+static void to_a_port(void **state)
+{
+	char text[160];
+	u32 exits = 0;
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	memcpy(text + 140, "the end\n", 8);
+	guest_write(&vm->p2m, GPA(DATA_GPA + 0xfe0), text, sizeof(text)); /* across two pages */
+	v->gpr[GPR_RSI] = DATA + 0xfe0;
+	v->gpr[GPR_RCX] = 148;
+	fake_log_clear();
+	do {
+		OUTS("\xf3\x6e", UART, 1);
+		assert_int_equal(v->gpr[GPR_RSI], DATA + 0xfe0 + 148 - v->gpr[GPR_RCX]);
+		exits++;
+	} while (!v->advance);
+	done(2);
+	assert_int_equal(exits, 3); /* of 64 at most */
+	assert_int_equal(v->gpr[GPR_RCX], 0);
+	assert_true(fake_log_has("xxxxxxxxthe end"));
+	/* Downwards, one, by a segment; and nothing at all. */
+	fake_of(v)->state.seg[SEG_GS].base = DATA;
+	s->rflags |= BIT(10);
+	v->gpr[GPR_RSI] = 0xfe0 + 146;
+	v->gpr[GPR_RCX] = 7;
+	fake_log_clear();
+	OUTS("\x65\x6e", UART, 1);
+	done(2);
+	assert_int_equal(v->gpr[GPR_RSI], 0xfe0 + 145);
+	assert_int_equal(v->gpr[GPR_RCX], 7);
+	OUTS("\x65\x6e", UART, 1);
+	guest_port(v, UART, 1, false, '\n');
+	assert_true(fake_log_has("dn"));
+	v->gpr[GPR_RCX] = 0;
+	OUTS("\xf3\x6e", UART, 1);
+	done(2);
+	assert_int_equal(v->gpr[GPR_RSI], 0xfe0 + 144);
+	/* The end of the VM in the middle: the rest goes nowhere. */
+	s->rflags = 2;
+	v->gpr[GPR_RSI] = DATA;
+	v->gpr[GPR_RCX] = 5;
+	poke(DATA_GPA, 0x2b2a, 8);
+	OUTS("\xf3\x6e", 0xf4, 1);
+	assert_int_equal(vm->state, VM_ENDING);
+	assert_int_equal(vm->exit_status, 0x2a);
+}
+
+static void from_a_port(void **state)
+{
+	(void)state;
+	v->gpr[GPR_RDI] = DATA + 2;
+	v->gpr[GPR_RCX] = 3;
+	INS("\xf3\x6c", LSR, 1); /* onto memory that is not backed yet */
+	nothing_happened();
+	assert_int_equal(v->gpr[GPR_RCX], 3);
+	INS("\xf3\x6c", LSR, 1);
+	done(2);
+	assert_int_equal(peek(DATA_GPA, 8), 0x6060600000);
+	assert_int_equal(v->gpr[GPR_RDI], DATA + 5);
+	/* Nobody is there, in each size; across two pages. */
+	v->gpr[GPR_RDI] = DATA + 0xffe;
+	INS("\x6d", 0x1000, 4);
+	nothing_happened();
+	INS("\x6d", 0x1000, 4);
+	done(1);
+	assert_int_equal(peek(DATA_GPA + 0xffc, 8), 0xffffffff0000);
+	v->gpr[GPR_RDI] = DATA + 16;
+	INS("\x66\x6d", 0x1000, 2);
+	done(2);
+	assert_int_equal(peek(DATA_GPA + 16, 8), 0xffff);
+	assert_int_equal(v->gpr[GPR_RDI], DATA + 18);
+}
+
+/* A byte that is read from the port is gone: so the memory is looked at first. */
+static void no_read_before_the_memory(void **state)
+{
+	(void)state;
+	guest_port(v, UART + 4, 1, false, 0x10); /* what is sent comes back */
+	guest_port(v, UART, 1, false, 'u');
+	v->gpr[GPR_RDI] = READ_ONLY;
+	INS("\x6c", UART, 1);
+	faulted(VEC_PF, READ_ONLY, PF_PRESENT | PF_WRITE);
+	v->gpr[GPR_RDI] = CODE + 0x1000;
+	v->gpr[GPR_RCX] = 1;
+	INS("\xf3\x6c", UART, 1);
+	faulted(VEC_PF, CODE + 0x1000, PF_WRITE);
+	v->gpr[GPR_RDI] = 0x1234567812345678;
+	INS("\x6c", UART, 1);
+	faulted(VEC_GP, 0, 0);
+	v->gpr[GPR_RSI] = CODE + 0x1000;
+	OUTS("\x6e", UART, 1);
+	faulted(VEC_PF, CODE + 0x1000, 0);
+	v->gpr[GPR_RDI] = DATA;
+	INS("\x6c", UART, 1);
+	nothing_happened();
+	INS("\x6c", UART, 1);
+	done(1);
+	assert_int_equal(peek(DATA_GPA, 8), 'u');
+}
+
+/* Another vCPU has changed the instruction: no port is touched, the CPU runs what is there. */
+static void another_port_instruction(void **state)
+{
+	(void)state;
+	v->gpr[GPR_RSI] = v->gpr[GPR_RDI] = DATA;
+	poke(DATA_GPA, 42, 8);
+	INS("\x6e", 0xf4, 1);
+	nothing_happened();
+	OUTS("\x6c", 0xf4, 1);
+	nothing_happened();
+	OUTS("\x6f", 0xf4, 1);
+	nothing_happened();
+	OUTS("\xa4", 0xf4, 1);
+	nothing_happened();
+	/* They exit for their port before they get to a device by memory. */
+	v->gpr[GPR_RSI] = v->gpr[GPR_RDI] = APIC + COUNT;
+	RUN("\x6c", APIC + COUNT, true);
+	nothing_happened();
+	RUN("\x6e", APIC + COUNT, false);
+	nothing_happened();
+	assert_int_equal(lapic_mmio_read(v, COUNT), 0x12345678);
+	OUTS("\x90", 0x77, 1);
+	stopped("write of the port at 77 by an instruction that is not emulated");
+}
+
 /* --- guests that change the instruction behind our back --- */
 
 static void changed_meanwhile(void **state)
@@ -677,6 +826,10 @@ int main(void)
 		T(waits_for_memory),
 		T(ballooned),
 		T(bounded),
+		T(to_a_port),
+		T(from_a_port),
+		T(no_read_before_the_memory),
+		T(another_port_instruction),
 		T(changed_meanwhile),
 		T(hostile),
 	};

@@ -140,6 +140,11 @@ static const struct form forms[] = {
 	{ INSN_64, { 0x65, 0x48, 0xa5 }, OP(MOVS, 3, 8, 0, 0, .segment = SEG_GS) },
 	{ INSN_64, { 0xf2, 0xaa }, OP(STOS, 2, 1, 0, 0, .repeat = true) },
 	{ INSN_64, { 0x67, 0xac }, OP(LODS, 2, 1, 0, 1, .address_size = 4) },
+	{ INSN_64, { 0xf3, 0x6e }, OP(OUTS, 2, 1, 0, 1, .repeat = true) },
+	{ INSN_64, { 0x66, 0x6f }, OP(OUTS, 2, 2, 0, 1) },
+	{ INSN_64, { 0x48, 0x6d }, OP(INS, 2, 4, 0, 0) }, /* REX.W does not widen a port */
+	{ INSN_64, { 0xf3, 0x67, 0x6c }, OP(INS, 3, 1, 0, 0, .repeat = true, .address_size = 4) },
+	{ INSN_16, { 0x2e, 0x6f }, OP(OUTS, 2, 2, 0, 1, .address_size = 2, .segment = SEG_CS) },
 	{ INSN_16, { 0xf3, 0xab }, OP(STOS, 2, 2, 0, 0, .repeat = true, .address_size = 2) },
 };
 

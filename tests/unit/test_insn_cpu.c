@@ -342,8 +342,8 @@ static bool try_one(u64 *met)
 	u8 bytes[INSN_MAX];
 
 	random_bytes(bytes);
-	if (insn_decode(bytes, INSN_MAX, INSN_64, &i))
-		return false;
+	if (insn_decode(bytes, INSN_MAX, INSN_64, &i) || insn_is_port(&i))
+		return false; /* nor does this CPU let a program at its ports */
 	random_registers(gpr);
 	if (insn_is_string(&i)) {
 		/* Neither side leaves the page; more than one exit's worth of iterations. */

@@ -35,10 +35,13 @@ static const struct {
 	{ ZYDIS_MNEMONIC_STOSD, INSN_STOS },  { ZYDIS_MNEMONIC_STOSQ, INSN_STOS },
 	{ ZYDIS_MNEMONIC_LODSB, INSN_LODS },  { ZYDIS_MNEMONIC_LODSW, INSN_LODS },
 	{ ZYDIS_MNEMONIC_LODSD, INSN_LODS },  { ZYDIS_MNEMONIC_LODSQ, INSN_LODS },
+	{ ZYDIS_MNEMONIC_INSB, INSN_INS },    { ZYDIS_MNEMONIC_INSW, INSN_INS },
+	{ ZYDIS_MNEMONIC_INSD, INSN_INS },    { ZYDIS_MNEMONIC_OUTSB, INSN_OUTS },
+	{ ZYDIS_MNEMONIC_OUTSW, INSN_OUTS },  { ZYDIS_MNEMONIC_OUTSD, INSN_OUTS },
 };
 
 static ZydisDecoder decoders[3];
-static u64 accepted[3][INSN_LODS + 1];
+static u64 accepted[3][INSN_OUTS + 1];
 
 static enum insn_op op_of(const ZydisDecodedInstruction *z)
 {
@@ -121,10 +124,11 @@ static bool promised(const ZydisDecodedInstruction *z, const ZydisDecodedOperand
 
 		if (z->opcode_map != ZYDIS_OPCODE_MAP_DEFAULT) /* movsd of SSE2 */
 			return false;
-		assert_true(low == 0xa4 || low == 0xaa || low == 0xac);
-		mem = &o[want->op == INSN_STOS ? 0 : 1];
+		assert_true(low == 0xa4 || low == 0xaa || low == 0xac || low == 0x6c ||
+			    low == 0x6e);
+		mem = &o[want->op == INSN_STOS || want->op == INSN_INS ? 0 : 1];
 		want->repeat = has_rep(z);
-		want->to_register = want->op == INSN_LODS;
+		want->to_register = want->op == INSN_LODS || want->op == INSN_OUTS;
 	} else {
 		for (int i = 0; i < z->operand_count_visible; i++)
 			if (o[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
@@ -181,7 +185,7 @@ static bool same(const struct insn *a, const struct insn *b, int mode)
 	       a->to_register == b->to_register && a->has_immediate == b->has_immediate &&
 	       low(a->immediate, significant) == low(b->immediate, significant) &&
 	       a->repeat == b->repeat && a->address_size == b->address_size &&
-	       (a->op == INSN_STOS || a->segment == b->segment ||
+	       (a->op == INSN_STOS || a->op == INSN_INS || a->segment == b->segment ||
 		(a->segment < flat && b->segment < flat)) &&
 	       a->base == b->base && a->index == b->index &&
 	       (a->index == INSN_NO_REG || a->shift == b->shift) &&
@@ -251,9 +255,10 @@ static void random_instruction(u8 *bytes)
 {
 	static const u8 prefixes[] = { 0x66, 0x67, 0x26, 0x2e, 0x36, 0x3e, 0x64,
 				       0x65, 0xf0, 0xf2, 0xf3, 0x48, 0x44, 0x4f };
-	static const u8 opcodes[] = { 0x63, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88,
-				      0x89, 0x8a, 0x8b, 0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xaa,
-				      0xab, 0xac, 0xad, 0xc6, 0xc7, 0xf6, 0xf7, 0xfe, 0xff };
+	static const u8 opcodes[] = { 0x6c, 0x6d, 0x6e, 0x6f, 0x63, 0x80, 0x81, 0x82, 0x83,
+				      0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8a, 0x8b, 0xa0,
+				      0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xaa, 0xab, 0xac, 0xad,
+				      0xc6, 0xc7, 0xf6, 0xf7, 0xfe, 0xff };
 	static const u8 second[] = { 0xb6, 0xb7, 0xbe, 0xbf, 0xba };
 	u64 r = fake_random(&seed), at = 0;
 
@@ -292,7 +297,7 @@ static void random_bytes(void **state)
 		free(bytes);
 	}
 	for (int mode = INSN_16; mode <= INSN_64; mode++)
-		for (int op = INSN_ADD; op <= INSN_LODS; op++)
+		for (int op = INSN_ADD; op <= INSN_OUTS; op++)
 			if (accepted[mode][op] < n / 3000)
 				fail_msg("op %d in mode %d met only %lu times", op, mode,
 					 accepted[mode][op]);
@@ -335,7 +340,7 @@ static void real_code(void **state)
 	(void)state;
 	swept = 0;
 	dl_iterate_phdr(sweep_object, NULL);
-	for (int op = INSN_ADD; op <= INSN_LODS; op++)
+	for (int op = INSN_ADD; op <= INSN_OUTS; op++)
 		ours += accepted[INSN_64][op];
 	print_message("%lu instructions, %lu of them ours\n", swept, ours);
 	assert_true(swept > 200000);

@@ -350,7 +350,7 @@ static void cpuid_leaves(void **state)
 	assert_string_equal(text, "KVMKVMKVM");
 	assert_int_equal(r[0], 0x40000101);
 	pvclock_cpuid(0x40000101, r);
-	assert_int_equal(r[0], 1 << 1 | 1 << 3 | 1 << 24);
+	assert_int_equal(r[0], 1 << 1 | 1 << 3 | 1 << 5 | 1 << 6 | 1 << 24);
 	assert_int_equal(r[1] | r[2] | r[3], 0);
 	for (u32 leaf = 0x40000102; leaf < 0x40000200; leaf++) {
 		pvclock_cpuid(leaf, r);

@@ -440,6 +440,39 @@ static void one_ends_the_other_goes_on(void **state)
 	assert_true(total(0) > 20 * MS);
 }
 
+/* Spins from the beginning, 10 us to each exit. */
+static void spinner(struct vcpu *v, struct vmexit *e)
+{
+	if (v->vm->id)
+		return;
+	fake.tsc += MS / 100;
+	*e = (struct vmexit){ .kind = EXIT_PAUSE, .length = 2 };
+}
+
+/* Who spins leaves the CPU to who computes, although it has had less of it. */
+static void a_spinner_lets_others_go(void **state)
+{
+	u64 unloads;
+
+	(void)state;
+	guest = spinner;
+	start(0, 1000, 1);
+	start(1, 1000, 1);
+	simulate(1000 * MS);
+	assert_in_range(total(1), 990 * MS, 1000 * MS);
+	assert_true(total(0) > 0);
+	/* Alone it stays where it is. */
+	vm_end(vm[1], 0, "test");
+	while (vm[1]->state != VM_ENDED)
+		vm_background();
+	while (frame_scrub_one())
+		;
+	unloads = fake_cpu.runs;
+	simulate(100 * MS);
+	assert_in_range(fake_cpu.runs - unloads, 9900, 10100);
+	assert_int_equal(vm[0]->vcpus[0]->yields, 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
 
 int main(void)
@@ -457,6 +490,7 @@ int main(void)
 		T(init_sipi_starts_a_vcpu),
 		T(interrupts_wait_for_the_window),
 		T(one_ends_the_other_goes_on),
+		T(a_spinner_lets_others_go),
 		/* With two CPUs; the scheduler remembers them, so they come last. */
 		T(flushes_when_stale),
 		T(a_busy_cpu_is_not_idle),

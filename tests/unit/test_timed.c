@@ -69,6 +69,27 @@ static void each_in_its_time(void **state)
 	assert_int_equal(vms[0]->state, VM_PAUSED);
 }
 
+/* The interrupt goes to whom the guest has told to; one that is off has no button. */
+static void shutdown_asks(void **state)
+{
+	(void)state;
+	at("1s shutdown web");
+	at("2s stop web");
+	at("3s shutdown web");
+	lapic_mmio_write(vms[0]->vcpus[0], 0xf0, 0x1ff);
+	vms[0]->ioapic.entry[VM_POWER_PIN] = 0x51;
+	timed_init(&c);
+	pass(1000);
+	assert_int_equal(lapic_pending(vms[0]->vcpus[0]), 0x51);
+	assert_int_equal(vms[0]->state, VM_RUNNING);
+	assert_true(fake_log_has("shutdown web: done"));
+	pass(1000);
+	while (vms[0]->state != VM_ENDED)
+		vm_background();
+	pass(1000);
+	assert_true(fake_log_has("shutdown web: wrong state"));
+}
+
 static void late_ticks_miss_nothing(void **state)
 {
 	(void)state;
@@ -236,6 +257,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(each_in_its_time, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(shutdown_asks, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(late_ticks_miss_nothing, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(a_restart_waits_for_the_end, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_done_is_said, setup, fake_teardown),

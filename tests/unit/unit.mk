@@ -56,6 +56,7 @@ test_pci_SRCS := $(FAKE) $(FRAMES) arch/x86_64/cpu/pci.c
 test_serial_SRCS := $(FAKE) $(FRAMES) arch/x86_64/cpu/serial.c
 test_loader_SRCS := $(GUEST)
 test_pvclock_SRCS := $(GUEST)
+test_pvcpu_SRCS := $(GUEST)
 test_acpi_SRCS := $(GUEST)
 test_reboot_SRCS := $(GUEST)
 test_linux_SRCS := $(GUEST) tests/fake/record.c
@@ -76,7 +77,7 @@ test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave
 $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem balloon hypercall policy config \
-	exit lapic ioapic console uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm vulns loader linux acpi pvclock reboot virtio virtio_blk \
+	exit lapic ioapic console uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk \
 	sched shootdown driver efi mtrr boot pci serial fb screen timed power
 
 # What links all of hv/ links the guests' DSDT too.

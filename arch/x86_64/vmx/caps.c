@@ -115,8 +115,9 @@ const char *vmx_caps_check(const struct vmx_msrs *m, struct vmx_caps *caps)
 	missing = choose(m->cpu, cpu_needs, CPU_RDPMC, CPU_INTERRUPT_WINDOW | CPU_NMI_WINDOW,
 			 &caps->cpu);
 	if (!missing)
-		missing = choose(m->cpu2, cpu2_needs, CPU2_RDTSCP | CPU2_INVPCID | CPU2_WBINVD, 0,
-				 &caps->cpu2);
+		missing =
+			choose(m->cpu2, cpu2_needs,
+			       CPU2_RDTSCP | CPU2_INVPCID | CPU2_WBINVD | CPU2_PLE, 0, &caps->cpu2);
 	if (!missing)
 		missing = check_ept(m);
 	if (!missing)

@@ -7,6 +7,9 @@
 #include <hv/base/string.h>
 #include <hv/vm.h>
 
+#define PLE_GAP 128	/* TSC ticks between two PAUSEs that belong to the same loop */
+#define PLE_WINDOW 4096 /* and how long the loop may last before an exit */
+
 void vmx_read_failed(u32 field)
 {
 	plat_panic("VMREAD of field %x failed", field);
@@ -97,6 +100,10 @@ void vmx_vmcs_init(struct vcpu *v)
 	vmwrite(VMCS_PIN_CONTROLS, vmx_caps.pin);
 	vmwrite(VMCS_CPU_CONTROLS, vmx_caps.cpu);
 	vmwrite(VMCS_CPU_CONTROLS2, vmx_caps.cpu2);
+	if (vmx_caps.cpu2 & CPU2_PLE) {
+		vmwrite(VMCS_PLE_GAP, PLE_GAP);
+		vmwrite(VMCS_PLE_WINDOW, PLE_WINDOW);
+	}
 	vmwrite(VMCS_EXIT_CONTROLS, vmx_caps.exit);
 	vmwrite(VMCS_ENTRY_CONTROLS, vmx_caps.entry);
 	/*
