@@ -50,6 +50,8 @@ static u32 detail(const struct vcpu *v, const struct vmexit *e)
 	case EXIT_P2M_FAULT:
 		if (e->fault.gpa.v >= GIB(3) && e->fault.gpa.v < GIB(4))
 			return (u32)e->fault.gpa.v;
+		if (e->fault.gpa.v >= KIB(640) && e->fault.gpa.v < MIB(1)) /* adapters, firmware */
+			return (u32)e->fault.gpa.v & ~(u32)PAGE_MASK;
 		return e->fault.exec ? 3 : e->fault.write ? 2 : 1;
 	default:
 		return 0;

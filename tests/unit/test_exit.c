@@ -172,6 +172,7 @@ static void cpuid_by_policy(void **state)
 	static const u32 host[][6] = {
 		{ 0, 0, 0x16, 0x756e6547, 0x6c65746e, 0x49656e69 },
 		{ 1, 0, 0x306c3, 0x08100800, 0xffffffff, 0xffffffff },
+		{ 6, 0, 0xf7, 2, 9, 0 },
 		{ 7, 0, 2, 0xffffffff, 0xffffffff, 0xffffffff },
 		{ 0x80000000, 0, 0x8000001f, 0, 0, 0 },
 		{ 0x80000001, 0, 0, 0, 0xffffffff, 0xffffffff },
@@ -187,6 +188,9 @@ static void cpuid_by_policy(void **state)
 	assert_int_equal(v->gpr[GPR_RCX] & 1 << 3, 0);		/* MONITOR */
 	assert_int_equal(v->gpr[GPR_RCX] & 1u << 31, 1u << 31); /* a hypervisor is there */
 	assert_int_equal(v->gpr[GPR_RCX] & 1 << 21, 1 << 21);	/* x2APIC */
+	cpuid(6, 0);
+	assert_int_equal(v->gpr[GPR_RAX], 1 << 2); /* ARAT, and nothing of the host's */
+	assert_int_equal(v->gpr[GPR_RBX] | v->gpr[GPR_RCX] | v->gpr[GPR_RDX], 0);
 	cpuid(0x80000001, 0);
 	assert_int_equal(v->gpr[GPR_RCX] & 1 << 2, 0); /* SVM */
 	cpuid(0x8000000a, 0);
