@@ -22,8 +22,10 @@ FREESTANDING := -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-on
 THUNKS := $(if $(findstring clang,$(CC)),-mretpoline-external-thunk, \
 	-mindirect-branch=thunk-extern -mindirect-branch-register)
 HV_CFLAGS := -std=gnu17 -O2 -g -I. $(WARNINGS) $(FREESTANDING) -mcmodel=kernel \
-	$(THUNKS) -fdata-sections -DVERSION='"$(VERSION)"' $(if $(BREAK),-DBREAK_$(BREAK))
-HV_SRCS := $(wildcard boot/*.c hv/*.c hv/base/*.c hv/dev/*.c hv/load/*.c mm/*.c arch/x86_64/*/*.c)
+	$(THUNKS) -fdata-sections -DVERSION='"$(VERSION)"' $(if $(BREAK),-DBREAK_$(BREAK)) \
+	$(if $(COUNT),-DCOUNT_EXITS)
+HV_SRCS := $(wildcard boot/*.c hv/*.c hv/base/*.c hv/dev/*.c hv/load/*.c mm/*.c arch/x86_64/*/*.c) \
+	$(if $(COUNT),tests/count.c)
 HV_ASM := $(wildcard arch/x86_64/*/*.S)
 HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASM:%.S=$(BUILD)/%.o) $(BUILD)/font.o
 HV := $(BUILD)/aerostat.elf
@@ -201,7 +203,13 @@ test-nested-intel: ## The same on an emulated Intel CPU: one guest, some 3 minut
 bench: ## What a guest pays, in instructions, and sizes
 	$(Q)tools/deps build run
 	$(Q)$(MAKE) --no-print-directory all
+ifneq ($(ONLY),bare)
+	$(Q)$(MAKE) --no-print-directory -s $(LINUX) || \
+		echo "# Debian's kernel could not be fetched"
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/count COUNT=1 hypervisor
+endif
 	$(Q)tools/bench --hv $(HV) $(if $(EMU),--emu $(EMU)) \
+		$(if $(ONLY),--only $(ONLY)) --count $(BUILD)/count/aerostat.elf \
 		$(if $(MITIGATIONS),--mitigations $(MITIGATIONS))
 
 deps: ## Install every package that any target needs (NO_INSTALL=1 only names them)
@@ -226,6 +234,7 @@ help: ## This list
 	@echo "  LOG=DIR       keep one file per VM and one for the host there"
 	@echo "  TESTS=NAMES   for machine-test: tests/run/NAME.conf"
 	@echo "  MITIGATIONS=M for bench: off, auto or force [off]"
+	@echo "  ONLY=WHAT     for bench: bare (the bench guest) or linux [both]"
 	@echo "  SEED=N        for soak: repeats a run's decisions [from the clock]"
 	@echo "  ENTRIES=N     for soak: how many entries [1000000]"
 	@echo "  NO_INSTALL=1  do not install packages, only name what is missing"

@@ -103,6 +103,11 @@ static void init_basic(void)
 	r[ECX] = (r[ECX] & LEAF1_ECX) | LEAF1_ECX_X2APIC | LEAF1_ECX_TSC_DEADLINE |
 		 LEAF1_ECX_HYPERVISOR;
 	r[EDX] = (r[EDX] & LEAF1_EDX) | BIT(9); /* our APIC is there whatever the host's is */
+	/*
+	 * ARAT: the APIC's timer runs whatever the CPU sleeps in.  Without it Linux takes the
+	 * timer for one that stops, and never stops its tick nor has high-resolution timers.
+	 */
+	policy.basic[6][EAX] = BIT(2);
 	policy.xcr0 = backend->xcr0_mask();
 	if (!policy.xcr0)
 		r[ECX] &= ~(u32)(BIT(26) | BIT(28) | BIT(12) | BIT(29)); /* XSAVE AVX FMA F16C */

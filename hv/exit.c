@@ -116,5 +116,8 @@ static const exit_fn handlers[EXIT_NR_KINDS] = {
 
 void exit_dispatch(struct vcpu *v, struct vmexit *e)
 {
+#ifdef COUNT_EXITS
+	exit_count(v, e);
+#endif
 	handlers[e->kind](v, e);
 }

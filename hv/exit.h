@@ -8,6 +8,9 @@
 /* Handles @e for @v; afterwards @v is entered again, blocked, or its VM has ended. */
 void exit_dispatch(struct vcpu *v, struct vmexit *e);
 
+/* tests/count.c, only in a build with COUNT=1: counts @e by what it is for. */
+void exit_count(struct vcpu *v, const struct vmexit *e);
+
 /* cpuid.c */
 void exit_cpuid(struct vcpu *v, struct vmexit *e);
 /* msr.c */

@@ -172,6 +172,7 @@ static void cpuid_by_policy(void **state)
 	static const u32 host[][6] = {
 		{ 0, 0, 0x16, 0x756e6547, 0x6c65746e, 0x49656e69 },
 		{ 1, 0, 0x306c3, 0x08100800, 0xffffffff, 0xffffffff },
+		{ 6, 0, 0xf7, 2, 9, 0 },
 		{ 7, 0, 2, 0xffffffff, 0xffffffff, 0xffffffff },
 		{ 0xd, 1, 0xff, 0x340, 0x1800, 1 },
 		{ 0x80000000, 0, 0x8000001f, 0, 0, 0 },
@@ -192,6 +193,9 @@ static void cpuid_by_policy(void **state)
 	assert_int_equal(v->gpr[GPR_RAX], 7); /* XSAVEOPT, XSAVEC, XGETBV(1); not XSAVES */
 	assert_int_equal(v->gpr[GPR_RBX], 0x340);
 	assert_int_equal(v->gpr[GPR_RCX] | v->gpr[GPR_RDX], 0); /* nothing in IA32_XSS */
+	cpuid(6, 0);
+	assert_int_equal(v->gpr[GPR_RAX], 1 << 2); /* ARAT, and nothing of the host's */
+	assert_int_equal(v->gpr[GPR_RBX] | v->gpr[GPR_RCX] | v->gpr[GPR_RDX], 0);
 	cpuid(0x80000001, 0);
 	assert_int_equal(v->gpr[GPR_RCX] & 1 << 2, 0); /* SVM */
 	cpuid(0x8000000a, 0);
