@@ -225,7 +225,7 @@ static void answer_xsave(u32 sub, u32 r[4])
 		if (!(r[EAX] & XSAVE_EAX_XSAVEC))
 			r[EBX] = 0; /* the size of its compact area, by XCR0: as above */
 		r[ECX] = r[EDX] = 0;
-	} else if (sub >= 2 && sub < 63 && policy.xcr0 & BIT(sub)) {
+	} else if (sub < 63 && policy.xcr0 & BIT(sub)) {
 		host(0xd, sub, r);
 	}
 }
