@@ -174,6 +174,7 @@ static void cpuid_by_policy(void **state)
 		{ 1, 0, 0x306c3, 0x08100800, 0xffffffff, 0xffffffff },
 		{ 7, 0, 2, 0xffffffff, 0xffffffff, 0xffffffff },
 		{ 0xd, 1, 0xff, 0x340, 0x1800, 1 },
+		{ 0xd, 2, 0x100, 0x240, 0, 0 },
 		{ 0x80000000, 0, 0x8000001f, 0, 0, 0 },
 		{ 0x80000001, 0, 0, 0, 0xffffffff, 0xffffffff },
 		{ 0x8000000a, 0, 1, 0x8000, 0, 0xff },
@@ -192,6 +193,11 @@ static void cpuid_by_policy(void **state)
 	assert_int_equal(v->gpr[GPR_RAX], 7); /* XSAVEOPT, XSAVEC, XGETBV(1); not XSAVES */
 	assert_int_equal(v->gpr[GPR_RBX], 0x340);
 	assert_int_equal(v->gpr[GPR_RCX] | v->gpr[GPR_RDX], 0); /* nothing in IA32_XSS */
+	fake_cpu.cpuid[3][3] = 0x380; /* not what it is made of: Bochs with AVX-512 */
+	cpuid_init();
+	cpuid(0xd, 1);
+	assert_int_equal(v->gpr[GPR_RAX], 5);
+	assert_int_equal(v->gpr[GPR_RBX], 0);
 	cpuid(0x80000001, 0);
 	assert_int_equal(v->gpr[GPR_RCX] & 1 << 2, 0); /* SVM */
 	cpuid(0x8000000a, 0);
