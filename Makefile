@@ -177,9 +177,14 @@ LINUX := $(BUILD)/linux/initrd.cpio
 linux: ## A small Debian to run as a guest: build/linux/
 	$(Q)tools/deps run
 	$(Q)$(MAKE) --no-print-directory $(LINUX)
-$(LINUX): tools/linux tools/debian.py $(wildcard tests/guest/linux/*.sh)
-	$(Q)tools/linux --cache $(BUILD)/nested -o $(@D)
+$(LINUX): tools/linux tools/debian.py $(BUILD)/linux/bin/cpu $(wildcard tests/guest/linux/*.sh)
+	$(Q)tools/linux --cache $(BUILD)/nested --add $(BUILD)/linux/bin/cpu -o $(@D)
 	$(Q)seq 100000 >$(@D)/numbers
+
+# Programs for it, which bring their libc along.
+$(BUILD)/linux/bin/%: tests/guest/linux/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -O2 -static -pthread $(WARNINGS) -o $@ $<
 
 screen-test: all ## What the host's screen shows, in QEMU; CASES="32 text" chooses
 	$(Q)tests/run/screen --keep $(BUILD)/test/screen $(CASES)

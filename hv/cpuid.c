@@ -59,7 +59,8 @@ static struct {
 	u32 basic[BASIC_MAX + 1][4];
 	u32 extended[EXTENDED_MAX - EXTENDED_BASE + 1][4];
 	u32 features7[4];
-	u32 xsave_size; /* of all that guests may enable */
+	u32 xsave_size;	    /* of all that guests may enable */
+	u32 xsave_features; /* leaf 0xd.1 EAX */
 	u64 xcr0, cr4, spec_ctrl, arch_capabilities;
 } policy;
 
@@ -160,6 +161,33 @@ static u64 allowed_spec_ctrl(void)
 	return bits;
 }
 
+/*
+ * SDM: "Compacted Format of an XSAVE Area".  Bochs's AVX-512 CPUs say another size than their
+ * components add up to; Linux does not believe them, and so they have no XSAVEC.
+ */
+static u32 compact_size(void)
+{
+	u32 size = 576, r[4];
+
+	for (u32 i = 2; i < 63; i++)
+		if (policy.xcr0 & BIT(i)) {
+			host(0xd, i, r);
+			if (r[ECX] & BIT(1))
+				size = (size + 63) & ~63u;
+			size += r[EAX];
+		}
+	return size;
+}
+
+/* The host's XCR0 is what guests may set at most. */
+static u32 allowed_xsave_features(void)
+{
+	u32 r[4];
+
+	host(0xd, 1, r);
+	return r[EAX] & XSAVE_EAX & (r[EBX] == compact_size() ? ~0u : ~(u32)XSAVE_EAX_XSAVEC);
+}
+
 void cpuid_init(void)
 {
 	u32 r[4];
@@ -169,6 +197,7 @@ void cpuid_init(void)
 	if (policy.xcr0) {
 		/* Size of the area: the end of the last component that guests may enable. */
 		policy.xsave_size = 576;
+		policy.xsave_features = allowed_xsave_features();
 		for (u32 i = 2; i < 63; i++)
 			if (policy.xcr0 & BIT(i)) {
 				host(0xd, i, r);
@@ -226,7 +255,7 @@ static void answer_xsave(u32 sub, u32 r[4])
 		r[EDX] = (u32)(policy.xcr0 >> 32);
 	} else if (sub == 1) {
 		host(0xd, 1, r);
-		r[EAX] &= XSAVE_EAX;
+		r[EAX] = policy.xsave_features;
 		if (!(r[EAX] & XSAVE_EAX_XSAVEC))
 			r[EBX] = 0; /* the size of its compact area, by XCR0: as above */
 		r[ECX] = r[EDX] = 0;

@@ -27,7 +27,7 @@ static void exit_skip(struct vcpu *v, struct vmexit *e)
 static void exit_pause(struct vcpu *v, struct vmexit *e)
 {
 	vcpu_skip(v, e);
-	sched_yield(v);
+	sched_give_way(v);
 }
 
 static void exit_undefined(struct vcpu *v, struct vmexit *e)

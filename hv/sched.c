@@ -206,7 +206,7 @@ bool sched_should_yield(const struct vcpu *v)
 	return yield;
 }
 
-void sched_yield(struct vcpu *v)
+void sched_give_way(struct vcpu *v)
 {
 	if (list_empty(&sched.ready))
 		return;

@@ -45,7 +45,7 @@ bool sched_should_yield(const struct vcpu *v);
  * By the CPU that runs @v, which has nothing useful to do now: others that are ready go
  * first, once each time.  If there are none it goes on.
  */
-void sched_yield(struct vcpu *v);
+void sched_give_way(struct vcpu *v);
 
 /* The next thing that this host has to do for a vCPU that is not running, or at all (TSC). */
 extern u64 sched_event; /* (a) */

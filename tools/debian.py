@@ -113,6 +113,45 @@ def modules_of(tree, names):
     return folder, found
 
 
+def dependencies(package):
+    """PACKAGE and what it cannot do without, by apt's lists."""
+    text = run("apt-cache", "depends", "--recurse", "--no-recommends", "--no-suggests",
+               "--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances", package)
+    return sorted(set(re.findall(r"^([a-z0-9]\S*)", text, re.M)))
+
+
+def fetch_with_libraries(package, cache):
+    """Unpack PACKAGE and its dependencies under CACHE, into one tree; returns where."""
+    tree = os.path.join(cache, package + "-and-libraries")
+    if os.path.isdir(tree):
+        return tree
+    say(f"fetching {package} and its libraries")
+    shutil.rmtree(tree + ".part", ignore_errors=True)
+    debs = os.path.join(tree + ".part", "debs")
+    os.makedirs(debs)
+    run("apt-get", "-q", "-o", "APT::Sandbox::User=", "download", *dependencies(package), cwd=debs)
+    for deb in glob.glob(os.path.join(debs, "*.deb")):
+        run("dpkg-deb", "-x", deb, tree + ".part")
+    shutil.rmtree(debs)
+    os.rename(tree + ".part", tree)
+    return tree
+
+
+def libraries(tree, program):
+    """What PROGRAM and its libraries load, as {name: path in TREE}."""
+    found, todo = {}, [program]
+    while todo:
+        needed = re.findall(r"\(NEEDED\).*\[(.*)\]", run("readelf", "-d", todo.pop()))
+        for name in needed:
+            paths = glob.glob(os.path.join(tree, "**", "x86_64-linux-gnu", name), recursive=True)
+            if not paths:
+                fail(f"{program} needs {name}, which is in no package that it depends on")
+            if name not in found:
+                found[name] = os.path.realpath(paths[0])
+                todo.append(found[name])
+    return found
+
+
 # --- the initramfs ---------------------------------------------------------------------
 
 class Cpio:

@@ -175,6 +175,7 @@ static void cpuid_by_policy(void **state)
 		{ 6, 0, 0xf7, 2, 9, 0 },
 		{ 7, 0, 2, 0xffffffff, 0xffffffff, 0xffffffff },
 		{ 0xd, 1, 0xff, 0x340, 0x1800, 1 },
+		{ 0xd, 2, 0x100, 0x240, 0, 0 },
 		{ 0x80000000, 0, 0x8000001f, 0, 0, 0 },
 		{ 0x80000001, 0, 0, 0, 0xffffffff, 0xffffffff },
 		{ 0x8000000a, 0, 1, 0x8000, 0, 0xff },
@@ -196,6 +197,11 @@ static void cpuid_by_policy(void **state)
 	cpuid(6, 0);
 	assert_int_equal(v->gpr[GPR_RAX], 1 << 2); /* ARAT, and nothing of the host's */
 	assert_int_equal(v->gpr[GPR_RBX] | v->gpr[GPR_RCX] | v->gpr[GPR_RDX], 0);
+	fake_cpu.cpuid[4][3] = 0x380; /* not what it is made of: Bochs with AVX-512 */
+	cpuid_init();
+	cpuid(0xd, 1);
+	assert_int_equal(v->gpr[GPR_RAX], 5);
+	assert_int_equal(v->gpr[GPR_RBX], 0);
 	cpuid(0x80000001, 0);
 	assert_int_equal(v->gpr[GPR_RCX] & 1 << 2, 0); /* SVM */
 	cpuid(0x8000000a, 0);
