@@ -406,11 +406,10 @@ bool console_ready(u64 now)
 {
 	if (to_guest(NULL, 0) >= CONSOLE_TYPED_MAX)
 		term.ready_at = now;
-	if (now - term.ready_at < STALL_MS * plat_tsc_khz() && term.ready_at != now) {
-		sched_event_at(now + plat_tsc_khz());
-		return false;
-	}
-	return true;
+	if (term.ready_at == now || now - term.ready_at >= STALL_MS * plat_tsc_khz())
+		return true;
+	sched_event_at(now + plat_tsc_khz());
+	return false;
 }
 
 static void command(char key)
