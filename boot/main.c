@@ -147,13 +147,12 @@ static void poll_keyboard(void)
 		screen_key(key_decode((u8)code));
 }
 
-#define TYPED_MAX 64 /* bytes in one tick; the rest interrupts again */
-
-static void poll_terminal(void)
+static void poll_terminal(u64 now)
 {
-	char typed[TYPED_MAX];
+	char typed[CONSOLE_TYPED_MAX];
 
-	console_typed(typed, serial_read(typed, sizeof(typed)));
+	if (console_ready(now))
+		console_typed(typed, serial_read(typed, sizeof(typed)));
 }
 
 static void __attribute__((noreturn)) end_host(void)
@@ -182,7 +181,7 @@ static void tick(u64 now)
 	}
 	governor_tick(now);
 	poll_keyboard();
-	poll_terminal();
+	poll_terminal(now);
 	console_tick(now);
 	manage_tick();
 	timed_tick(now);

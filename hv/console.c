@@ -15,6 +15,7 @@
 
 #define PREFIX 1	 /* Ctrl-a */
 #define CONFIRM_MS 5000	 /* in which a dangerous key must come again */
+#define STALL_MS 1000	 /* that a guest may leave its input unread */
 #define CHUNK 64	 /* bytes at a time: others log, too */
 #define CATCH_UP_LINES 8 /* at a time: a slow port takes 20 ms for a line */
 
@@ -33,6 +34,7 @@ static struct terminal {
 	struct vm *begin;
 	enum { PLAIN, PREFIXED, ASKED } keys;
 	u64 asked_until;      /* TSC */
+	u64 ready_at;	      /* TSC at which the guest had room, or nobody typed to one */
 	u64 seen, seen_lines; /* of the log, while the sink is quiet */
 } term;
 
@@ -388,15 +390,26 @@ static void step(bool back)
 	}
 }
 
-static void to_guest(const char *bytes, size_t n)
+/* Returns for how many more there is room: without a guest, they are all welcome. */
+static u32 to_guest(const char *bytes, size_t n)
 {
 	struct vm *vm = term.focus;
 	console_input_fn input;
 
-	if (!vm || !n || !vm_alive(vm))
-		return;
+	if (!vm || !vm_alive(vm))
+		return UINT32_MAX;
 	input = atomic_load(&vm->console.input);
-	(input ? input : uart_input)(vm, bytes, n);
+	return (input ? input : uart_input)(vm, bytes, n);
+}
+
+bool console_ready(u64 now)
+{
+	if (to_guest(NULL, 0) >= CONSOLE_TYPED_MAX)
+		term.ready_at = now;
+	if (term.ready_at == now || now - term.ready_at >= STALL_MS * plat_tsc_khz())
+		return true;
+	sched_event_at(now + plat_tsc_khz());
+	return false;
 }
 
 static void command(char key)

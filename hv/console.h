@@ -15,8 +15,8 @@
 
 struct vm;
 
-/* What is typed for @vm. Any CPU; what finds no room is the device's business. */
-typedef void (*console_input_fn)(struct vm *vm, const char *bytes, size_t n);
+/* What is typed for @vm. Any CPU; returns for how many more there is room, the rest is lost. */
+typedef u32 (*console_input_fn)(struct vm *vm, const char *bytes, size_t n);
 
 /* A VM's side: its unfinished line (a prompt, mostly), and who listens. */
 struct console {
@@ -49,6 +49,14 @@ void console_begin(struct vm *vm);
 
 /* Has a VM the terminal? Nobody sees tables then. */
 bool console_lent(void);
+
+/*
+ * False: what is typed should wait in the port, for the guest is not ready for
+ * CONSOLE_TYPED_MAX bytes.  Not for longer than a second: Ctrl-a must come through.
+ * From the scheduler's tick.
+ */
+#define CONSOLE_TYPED_MAX 64
+bool console_ready(u64 now);
 
 /* Somebody typed. From the scheduler's tick. */
 void console_typed(const char *bytes, size_t n);

@@ -245,11 +245,15 @@ void uart_out(struct vm *vm, u16 port, u32 value)
 	spin_unlock(&vm->uart.lock);
 }
 
-void uart_input(struct vm *vm, const char *bytes, size_t n)
+u32 uart_input(struct vm *vm, const char *bytes, size_t n)
 {
+	u32 room;
+
 	spin_lock(&vm->uart.lock);
 	for (size_t i = 0; i < n; i++)
 		receive(&vm->uart, (u8)bytes[i]);
 	update_line(vm);
+	room = UART_INPUT_MAX - available(&vm->uart);
 	spin_unlock(&vm->uart.lock);
+	return room;
 }

@@ -327,10 +327,11 @@ static void first_at_boot(void **state)
 
 static char other[64];
 
-static void other_input(struct vm *vm, const char *bytes, size_t n)
+static u32 other_input(struct vm *vm, const char *bytes, size_t n)
 {
 	assert_ptr_equal(vm, vms[0]);
 	strncat(other, bytes, n);
+	return 100;
 }
 
 /* A VM may have several consoles; the last that it listens on is it. */
@@ -349,6 +350,39 @@ static void another_device(void **state)
 	console_reset(vms[0]);
 	type("fresh");
 	assert_string_equal(heard(0), "fresh");
+}
+
+/* Pasted text waits in the port; but a guest that never reads does not lock anybody in. */
+static void a_guest_is_not_ready(void **state)
+{
+	char paste[CONSOLE_TYPED_MAX];
+	u32 taken = 0;
+
+	(void)state;
+	memset(paste, 'p', sizeof(paste));
+	assert_true(console_ready(fake.tsc)); /* the hypervisor always is */
+	type(A "1");
+	while (console_ready(++fake.tsc)) {
+		type_n(paste, sizeof(paste));
+		taken += (u32)sizeof(paste);
+	}
+	assert_int_equal(taken, UART_INPUT_MAX);
+	sched_event = UINT64_MAX;
+	fake.tsc += 500 * MS;
+	assert_false(console_ready(fake.tsc));
+	assert_int_equal(sched_event, fake.tsc + MS); /* looked at again */
+	assert_int_equal(strlen(heard(0)), UART_INPUT_MAX);
+	assert_false(uart_in(vms[0], UART_PORT + 5) & 2); /* no overrun */
+	assert_true(console_ready(fake.tsc));
+	for (u32 i = 0; i < UART_INPUT_MAX - 10; i++)
+		type_n("q", 1);
+	assert_false(console_ready(++fake.tsc));
+	fake.tsc += 1001 * MS;
+	assert_true(console_ready(fake.tsc));
+	fake.tsc += 1001 * MS;
+	assert_true(console_ready(fake.tsc)); /* and so it stays */
+	type(A "0");
+	assert_false(console_lent());
 }
 
 /* --- what was missed ----------------------------------------------------------------------- */
@@ -542,6 +576,7 @@ int main(void)
 		T(a_vm_reboots),
 		T(first_at_boot),
 		T(another_device),
+		T(a_guest_is_not_ready),
 		T(missed_lines_in_pieces),
 		T(the_ring_is_too_small),
 		T(the_ring_overtakes),
