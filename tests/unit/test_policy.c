@@ -7,22 +7,33 @@
 #define TOTAL (MIB(1024) >> PAGE_SHIFT)
 #define P(mib) (MIB(mib) >> PAGE_SHIFT)
 
+#define MAX_VMS 64
+
+static struct policy_vm vm[MAX_VMS];
+static struct policy_vm_out vm_out[MAX_VMS];
+static struct policy_corner corner[MAX_VMS * POLICY_CORNERS];
 static struct policy_in in;
-static struct policy_out out;
+static struct policy_out out = { .vm = vm_out, .corner = corner };
 
 /* @n VMs of @mib each, all of it resident, drivers alive. */
 static void vms(u32 n, u64 mib)
 {
-	in = (struct policy_in){ .total = TOTAL, .tax = 75, .balloon_max = 90, .nr_vms = n };
+	in = (struct policy_in){ .total = TOTAL,
+				 .tax = 75,
+				 .balloon_max = 90,
+				 .beyond_balloon = true,
+				 .nr_vms = n,
+				 .vm = vm };
 	for (u32 i = 0; i < n; i++)
-		in.vm[i] = (struct policy_vm){ .size = P(mib),
-					       .min = P(mib) / 8,
-					       .max = P(mib),
-					       .shares = 1000,
-					       .resident = P(mib),
-					       .active_permille = 500,
-					       .responsive = true };
-	memset(&out, 0xee, sizeof(out));
+		vm[i] = (struct policy_vm){ .size = P(mib),
+					    .min = P(mib) / 8,
+					    .max = P(mib),
+					    .shares = 1000,
+					    .resident = P(mib),
+					    .active_permille = 500,
+					    .responsive = true };
+	memset(vm_out, 0xee, sizeof(vm_out));
+	memset(corner, 0xee, sizeof(corner));
 }
 
 static void decide(void)
@@ -111,14 +122,20 @@ static void shares_divide(void **state)
 {
 	(void)state;
 	vms(2, 1000);
-	in.vm[1].shares = 3000;
-	in.vm[0].resident = in.vm[1].resident = P(500);
-	in.vm[0].waiting = in.vm[1].waiting = true;
+	vm[1].shares = 3000;
+	vm[0].resident = P(250);
+	vm[1].resident = P(700);
+	vm[0].waiting = vm[1].waiting = true;
 	in.free = TOTAL / 100;
-	decide();
-	assert_in_range(out.vm[1].entitlement * 100 / out.vm[0].entitlement, 200, 310);
-	assert_true(out.vm[0].target > out.vm[1].target);
-	assert_int_equal(out.vm[0].reason, REASON_VICTIM);
+	for (in.tax = 0; in.tax < 100; in.tax += 33) {
+		/* Each all active, or each all idle: the tax is the same for both. */
+		vm[0].active_permille = vm[1].active_permille = in.tax == 66 ? 0 : 1000;
+		decide();
+		assert_in_range(out.vm[1].entitlement * 100 / out.vm[0].entitlement, 299, 301);
+		assert_true(out.vm[0].target > out.vm[1].target);
+		assert_int_equal(out.vm[0].reason, REASON_VICTIM);
+		assert_int_equal(out.vm[0].rule, RULE_SHARES);
+	}
 }
 
 /* Waldspurger's experiment: equal shares, one idle. The active one gains by the tax. */
@@ -129,10 +146,10 @@ static void idle_tax(void **state)
 	(void)state;
 	vms(2, 900);
 	for (u32 i = 0; i < 2; i++)
-		in.vm[i].resident = P(480);
-	in.vm[0].active_permille = 0;
-	in.vm[1].active_permille = 1000;
-	in.vm[1].waiting = true;
+		vm[i].resident = P(480);
+	vm[0].active_permille = 0;
+	vm[1].active_permille = 1000;
+	vm[1].waiting = true;
 	in.free = TOTAL / 100;
 	decide();
 	taxed = out.vm[1].entitlement;
@@ -150,16 +167,16 @@ static void reasons(void **state)
 	(void)state;
 	vms(6, 200);
 	in.free = TOTAL / 200;
-	in.vm[0].manual = true;
-	in.vm[0].target = 777;
-	in.vm[1].responsive = false;
-	in.vm[1].target = 88;
-	in.vm[2].hold = true;
-	in.vm[3].grow = 50;
-	in.vm[3].hold = true;
-	in.vm[3].balloon = in.vm[3].target = 1000;
-	in.vm[5].max = P(100);
-	in.vm[5].resident = P(50);
+	vm[0].manual = true;
+	vm[0].target = 777;
+	vm[1].responsive = false;
+	vm[1].target = 88;
+	vm[2].hold = true;
+	vm[3].grow = 50;
+	vm[3].hold = true;
+	vm[3].balloon = vm[3].target = 1000;
+	vm[5].max = P(100);
+	vm[5].resident = P(50);
 	decide();
 	assert_int_equal(out.vm[0].reason, REASON_MANUAL);
 	assert_int_equal(out.vm[0].target, 777);
@@ -182,7 +199,7 @@ static void max_is_enforced_in_plenty(void **state)
 {
 	(void)state;
 	vms(1, 400);
-	in.vm[0].max = P(300);
+	vm[0].max = P(300);
 	in.free = P(600);
 	decide();
 	assert_int_equal(out.vm[0].target, P(100));
@@ -201,7 +218,7 @@ static void random_input(u64 *seed)
 	in.total = P(16) + fake_random(seed) % (1UL << (12 + fake_random(seed) % 20));
 	left = in.total;
 	for (u32 i = 0; i < in.nr_vms; i++) {
-		struct policy_vm *v = &in.vm[i];
+		struct policy_vm *v = &vm[i];
 
 		v->size = 256 + fake_random(seed) % in.total;
 		v->max = 256 + fake_random(seed) % (v->size - 255);
@@ -235,7 +252,7 @@ static void properties(void **state)
 		policy_decide(&in, &out);
 		high = policy_thresholds(in.total).high;
 		for (u32 i = 0; i < in.nr_vms; i++) {
-			const struct policy_vm *v = &in.vm[i];
+			const struct policy_vm *v = &vm[i];
 			const struct policy_vm_out *o = &out.vm[i];
 
 			if (v->manual || !v->responsive) { /* it has what it has */
@@ -272,18 +289,20 @@ static void more_shares_never_less(void **state)
 
 	(void)state;
 	for (int n = 0; n < 20000; n++) {
-		struct policy_out before;
+		struct policy_vm_out before[8], more[8];
 
 		random_input(&seed);
-		policy_decide(&in, &before);
-		in.vm[0].shares += 1 + in.vm[0].shares / (1 + (u32)(fake_random(&seed) % 50));
 		policy_decide(&in, &out);
-		assert_true(out.vm[0].entitlement + 1 >= before.vm[0].entitlement);
+		memcpy(before, vm_out, sizeof(before));
+		vm[0].shares += 1 + vm[0].shares / (1 + (u32)(fake_random(&seed) % 50));
+		policy_decide(&in, &out);
+		assert_true(out.vm[0].entitlement + 1 >= before[0].entitlement);
 		for (u32 i = 1; i < in.nr_vms; i++)
-			assert_true(out.vm[i].entitlement <= before.vm[i].entitlement + 1);
-		in.vm[0].active_permille = min(in.vm[0].active_permille + 100, 1000u);
-		policy_decide(&in, &before);
-		assert_true(before.vm[0].entitlement + 1 >= out.vm[0].entitlement);
+			assert_true(out.vm[i].entitlement <= before[i].entitlement + 1);
+		memcpy(more, vm_out, sizeof(more));
+		vm[0].active_permille = min(vm[0].active_permille + 100, 1000u);
+		policy_decide(&in, &out);
+		assert_true(out.vm[0].entitlement + 1 >= more[0].entitlement);
 	}
 }
 
@@ -292,13 +311,13 @@ static void extremes(void **state)
 	(void)state;
 	vms(0, 1);
 	decide();
-	in = (struct policy_in){ .nr_vms = 2, .tax = 1000, .balloon_max = 95 };
-	in.vm[0].size = in.vm[0].max = 1;
+	in = (struct policy_in){ .nr_vms = 2, .tax = 1000, .balloon_max = 95, .vm = vm };
+	vm[0].size = vm[0].max = 1;
 	decide(); /* no memory, no shares */
 	vms(64, 1);
 	in.total = UINT32_MAX;
 	for (u32 i = 0; i < 64; i++)
-		in.vm[i].shares = 1000000;
+		vm[i].shares = 1000000;
 	decide();
 }
 
@@ -321,7 +340,7 @@ static void ask(struct policy_vm *v, struct guest *g)
 	if (g->asks && g->want > v->size - v->balloon && now >= g->held_until && v->responsive &&
 	    v->balloon) {
 		v->grow = min(g->want - (v->size - v->balloon), P(8));
-		out.vm[v - in.vm].target = v->balloon - min(v->balloon, v->grow);
+		out.vm[v - vm].target = v->balloon - min(v->balloon, v->grow);
 		g->held_until = now + 20;
 	}
 	v->hold = now < g->held_until;
@@ -335,7 +354,7 @@ static void round_of(struct guest *g)
 
 	moved = 0;
 	for (u32 i = 0; i < in.nr_vms; i++) {
-		struct policy_vm *v = &in.vm[i];
+		struct policy_vm *v = &vm[i];
 		u64 to = out.vm[i].target, step;
 
 		v->target = to;
@@ -349,7 +368,7 @@ static void round_of(struct guest *g)
 		held += v->resident;
 	}
 	for (u32 i = 0; i < in.nr_vms; i++) {
-		struct policy_vm *v = &in.vm[i];
+		struct policy_vm *v = &vm[i];
 		u64 room = min(v->size - v->balloon, g[i].want);
 		u64 take = room > v->resident ? room - v->resident : 0;
 
@@ -369,7 +388,7 @@ static void start_loop(u32 n, u64 mib)
 {
 	vms(n, mib);
 	for (u32 i = 0; i < n; i++)
-		in.vm[i].resident = 0;
+		vm[i].resident = 0;
 	in.free = in.total;
 	decide();
 }
@@ -387,14 +406,14 @@ static void overcommit_settles(void **state)
 		if (i >= 700) {
 			late += moved;
 			for (u32 k = 0; k < 4; k++)
-				waits += in.vm[k].waiting;
+				waits += vm[k].waiting;
 		}
 	}
 	assert_true(late < 300 * P(1)); /* less than 1 MiB of a GiB in each round */
 	assert_int_equal(waits, 0);
 	assert_true(in.free >= policy_thresholds(TOTAL).hard);
 	for (u32 k = 0; k < 4; k++)
-		assert_in_range(in.vm[k].resident, P(215), P(262));
+		assert_in_range(vm[k].resident, P(215), P(262));
 }
 
 /* Demand goes from one VM to the other: memory follows, both ways. */
@@ -409,11 +428,11 @@ static void memory_follows_demand(void **state)
 
 		g[busy].want = P(700);
 		g[!busy].want = P(100);
-		in.vm[busy].active_permille = 900;
-		in.vm[!busy].active_permille = 50;
+		vm[busy].active_permille = 900;
+		vm[!busy].active_permille = 50;
 		for (int i = 0; i < 300; i++)
 			round_of(g);
-		assert_true(in.vm[busy].resident >= P(600));
+		assert_true(vm[busy].resident >= P(600));
 	}
 }
 
@@ -425,7 +444,7 @@ static void a_stuck_vm_disturbs_nobody(void **state)
 
 	(void)state;
 	start_loop(3, 512);
-	in.vm[0].responsive = false;
+	vm[0].responsive = false;
 	for (int i = 0; i < 1000; i++) {
 		round_of(g);
 		if (i >= 700)
@@ -433,9 +452,9 @@ static void a_stuck_vm_disturbs_nobody(void **state)
 	}
 	assert_true(late < 300 * P(1));
 	/* What the stuck one holds is not shared out, and the free margin is kept. */
-	assert_in_range(in.vm[1].resident, P(220), P(345));
-	assert_true(in.vm[1].resident + P(8) > in.vm[2].resident &&
-		    in.vm[2].resident + P(8) > in.vm[1].resident);
+	assert_in_range(vm[1].resident, P(220), P(345));
+	assert_true(vm[1].resident + P(8) > vm[2].resident &&
+		    vm[2].resident + P(8) > vm[1].resident);
 }
 
 /* The load goes away: balloons empty themselves. */
@@ -447,12 +466,12 @@ static void plenty_gives_back(void **state)
 	start_loop(2, 800);
 	for (int i = 0; i < 300; i++)
 		round_of(g);
-	assert_true(in.vm[0].balloon > P(200));
+	assert_true(vm[0].balloon > P(200));
 	in.nr_vms = 1; /* the other has ended */
 	for (int i = 0; i < 100; i++)
 		round_of(g);
-	assert_int_equal(in.vm[0].balloon, 0);
-	assert_int_equal(in.vm[0].resident, P(800));
+	assert_int_equal(vm[0].balloon, 0);
+	assert_int_equal(vm[0].resident, P(800));
 }
 
 int main(void)
