@@ -31,7 +31,7 @@ HV := $(BUILD)/aerostat.elf
 # What runs seldom is built small: the image has a bar, and the caches are the guests'.
 HV_SELDOM := boot/% hv/alu.o hv/config.o hv/emulate.o hv/governor.o hv/gwalk.o hv/images.o \
 	hv/insn.o hv/keys.o hv/load/% hv/manage.o hv/mmio.o hv/pages.o hv/policy.o hv/pvclock.o \
-	hv/screen.o hv/dev/% hv/status.o hv/timed.o hv/timed_parse.o hv/vm.o hv/base/% mm/audit.o \
+	hv/screen.o hv/dev/% hv/status.o hv/timed.o hv/timed_parse.o hv/vm.o hv/base/% mm/audit.o mm/estimate.o \
 	arch/x86_64/cpu/% arch/x86_64/vmx/caps.o arch/x86_64/svm/caps.o \
 	arch/x86_64/vmx/cr.o arch/x86_64/vmx/vmcs.o arch/x86_64/svm/check.o arch/x86_64/svm/cr.o
 HV_OFTEN := arch/x86_64/cpu/guestregs.o arch/x86_64/cpu/platform.o arch/x86_64/cpu/apic.o \
@@ -239,3 +239,4 @@ $(ALONE): alone/%: %
 	$(Q)echo '#include <$<>' | $(CC) $(HV_CFLAGS) -fsyntax-only -x c -
 
 include tests/unit/unit.mk
+include tools/policysim/policysim.mk

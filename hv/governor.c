@@ -18,7 +18,7 @@ static struct governor {
 	struct policy_out out;
 	struct policy_vm vm[MAX_VMS];
 	struct policy_vm_out vm_out[MAX_VMS];
-	struct policy_corner corner[MAX_VMS * POLICY_CORNERS];
+	struct policy_scratch scratch[MAX_VMS];
 	u64 last_resident[MAX_VMS];
 	u32 culprit;	    /* last named: a VM's id, or POLICY_NOBODY */
 	u8 reason[MAX_VMS]; /* enum policy_reason */
@@ -49,7 +49,7 @@ int governor_init(const struct host_config *cfg)
 	gov->out.state = POLICY_HIGH;
 	gov->out.hint = POLICY_HINT_MAX;
 	gov->out.vm = gov->vm_out;
-	gov->out.corner = gov->corner;
+	gov->out.scratch = gov->scratch;
 	gov->in.vm = gov->vm;
 	gov->culprit = POLICY_NOBODY;
 	gov->next_decision = plat_tsc();

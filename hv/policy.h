@@ -67,12 +67,19 @@ struct policy_vm {
 	bool manual;
 };
 
-/* Scratch: a corner in the curve of what all VMs may have at a price. */
-struct policy_corner {
-	u64 level;
-	s64 slope; /* change of it */
+/* Scratch of a decision; what is in it before and after does not matter. */
+struct policy_scratch {
+	u64 least, most; /* bounds of the VM's entitlement */
+	u64 active;	 /* of what it may come to have */
+	u64 cap;	 /* the largest target that may be asked of it */
+	u64 want;	 /* how far its target may fall */
+	u64 goal;	 /* where its target should end up */
+	bool needy;	 /* it shows by what it does that it could use more */
+	struct policy_corner {
+		u64 level;
+		u32 vm, stage;
+	} heap; /* entry i of a heap, not VM i's */
 };
-#define POLICY_CORNERS 3 /* of a VM */
 
 struct policy_in {
 	u64 total, free;	 /* frames for guests; free counts quarantine too */
@@ -101,7 +108,7 @@ struct policy_out {
 	u32 culprit; /* whose active memory is furthest beyond its entitlement while all
 		      * active memory is more than there is, or POLICY_NOBODY */
 	struct policy_vm_out *vm;
-	struct policy_corner *corner; /* POLICY_CORNERS a VM */
+	struct policy_scratch *scratch;
 };
 
 /* Thresholds in pages below which state 1, 2, 3 begins; state 0 needs [0] again. */

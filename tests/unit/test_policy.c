@@ -11,9 +11,9 @@
 
 static struct policy_vm vm[MAX_VMS];
 static struct policy_vm_out vm_out[MAX_VMS];
-static struct policy_corner corner[MAX_VMS * POLICY_CORNERS];
+static struct policy_scratch scratch[MAX_VMS];
 static struct policy_in in;
-static struct policy_out out = { .vm = vm_out, .corner = corner };
+static struct policy_out out = { .vm = vm_out, .scratch = scratch };
 
 /* @n VMs of @mib each, all of it resident, drivers alive. */
 static void vms(u32 n, u64 mib)
@@ -33,7 +33,7 @@ static void vms(u32 n, u64 mib)
 					    .active_permille = 500,
 					    .responsive = true };
 	memset(vm_out, 0xee, sizeof(vm_out));
-	memset(corner, 0xee, sizeof(corner));
+	memset(scratch, 0xee, sizeof(scratch));
 }
 
 static void decide(void)
