@@ -62,6 +62,11 @@ enum policy_state governor_state(void)
 	return gov ? gov->out.state : POLICY_HIGH;
 }
 
+u32 governor_sample_pages(void)
+{
+	return gov ? gov->cfg.sample_pages : SAMPLE_PAGES;
+}
+
 const char *governor_why(const struct vm *vm)
 {
 	return policy_reason_text((enum policy_reason)gov->reason[vm->id]);
@@ -121,16 +126,24 @@ static bool stuck(struct vm *vm, u64 now)
 	return late;
 }
 
+/* A step of @vm's sample.  A period is one of the VM's time: while it stands still, so does this. */
 static void sample(struct vm *vm)
 {
-	if (!vm_alive(vm))
+	if (atomic_load(&vm->state) != VM_RUNNING || atomic_load(&vm->waiting))
 		return;
 	if (!spin_trylock(&vm->p2m.lock))
 		return; /* busy inflating: next time */
 	if (vm_alive(vm) && vm->p2m.root.v && vm->p2m.fmt->accessed)
-		vm->active_permille = sampler_period(&vm->sampler, &vm->p2m);
-	vm->active = vm->p2m.acct.resident * vm->active_permille / 1000;
+		sampler_step(&vm->sampler, &vm->p2m);
 	spin_unlock(&vm->p2m.lock);
+	vm->active_permille = estimate_active(&vm->sampler.estimate);
+	vm->active = vm->p2m.acct.resident * vm->active_permille / 1000;
+}
+
+/* Between two steps, in milliseconds: whole samples take cfg.sample_ms. */
+static u64 sample_step_ms(void)
+{
+	return max(gov->cfg.sample_ms * (u64)SAMPLE_STEP / max(gov->cfg.sample_pages, 1u), 1UL);
 }
 
 static void fill(struct vm *vm, struct policy_vm *p, u64 now)
@@ -254,7 +267,7 @@ void governor_tick(u64 now)
 	if (now >= gov->next_sample) {
 		for (u32 i = 0; i < nr_vms; i++)
 			sample(vms[i]);
-		gov->next_sample = now + ms_to_ticks(gov->cfg.sample_ms);
+		gov->next_sample = now + ms_to_ticks(sample_step_ms());
 	}
 	if (now >= gov->next_decision ||
 	    (now >= gov->hurry_after && atomic_swap(&gov->hurry, 0u))) {

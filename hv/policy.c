@@ -272,13 +272,14 @@ struct grant {
 static struct grant find_grant(const struct deal *d, const struct policy_thresholds *t)
 {
 	u64 keep = d->contended ? t->soft : t->high, needy = 0, all = 0;
-	struct grant g = { .pages = d->in->free - min(d->in->free, keep) };
+	struct grant g = { 0 };
 
 	for (u32 i = 0; i < d->in->nr_vms; i++) {
 		all += d->of[i].want;
 		if (d->of[i].needy)
 			needy += d->of[i].want;
 	}
+	g.pages = d->in->free - min(d->in->free, keep);
 	g.needy_only = needy || d->contended;
 	g.wanted = g.needy_only ? needy : all;
 	return g;
@@ -310,12 +311,16 @@ static void give_back(const struct deal *d, const struct policy_vm *vm,
 
 /*
  * Targets rise for those that hold more than they are entitled to; while
- * nothing is short only for the sake of others' growth.
+ * nothing is short only for the sake of others' growth.  One that holds more
+ * than its shares buy, and no balloon could take it, is to have no more.
  */
 static bool is_victim(const struct deal *d, const struct policy_vm *vm,
-		      const struct policy_scratch *c, const struct grant *g, u64 entitlement)
+		      const struct policy_scratch *c, const struct grant *g,
+		      const struct policy_vm_out *out)
 {
-	if (!d->contended || vm->resident <= entitlement || c->goal <= vm->target + band(d, vm))
+	bool above = vm->resident > out->entitlement || (out->rule == RULE_HELD && !vm->stuck);
+
+	if (!d->contended || !above || c->goal <= vm->target + band(d, vm))
 		return false;
 	return d->scarce || g->wanted > g->pages;
 }
@@ -330,7 +335,7 @@ static void decide_vm(const struct deal *d, u32 i, const struct grant *g, struct
 	out->reason = vm->manual ? REASON_MANUAL : vm->responsive ? REASON_NONE : REASON_SILENT;
 	if (held(vm))
 		return;
-	if (is_victim(d, vm, c, g, out->entitlement)) {
+	if (is_victim(d, vm, c, g, out)) {
 		out->reason = vm->hold ? REASON_HOLD : REASON_VICTIM;
 		out->target = vm->hold ? vm->target : c->goal;
 	} else {
@@ -430,9 +435,10 @@ void policy_decide(const struct policy_in *in, struct policy_out *out)
 {
 	struct policy_thresholds t = policy_thresholds(in->total);
 	u64 memory = shareable(in, t.high);
-	struct deal d = { in, out->scratch, IDLE_COST - min(in->tax, 99u) };
+	struct deal d = { .in = in, .of = out->scratch };
 	struct grant grant;
 
+	d.active_cost = IDLE_COST - min(in->tax, 99u);
 	out->state = next_state(in);
 	out->mechanism = plan[out->state].mechanism;
 	out->hint = plan[out->state].hint;

@@ -5,6 +5,7 @@
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
+#include <hv/governor.h>
 #include <hv/load/load.h>
 #include <hv/sched.h>
 #include <hv/status.h>
@@ -210,7 +211,7 @@ static int vm_start(struct vm *vm)
 	ioapic_reset(vm);
 	uart_reset(vm);
 	rtc_reset(vm);
-	sampler_init(&vm->sampler, plat_tsc() ^ vm->id);
+	sampler_init(&vm->sampler, plat_tsc() ^ vm->id, governor_sample_pages());
 	err = prepare(vm, &image);
 	if (err)
 		return give_up(vm, err);
