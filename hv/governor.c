@@ -62,9 +62,12 @@ enum policy_state governor_state(void)
 	return gov ? gov->out.state : POLICY_HIGH;
 }
 
-u32 governor_sample_pages(void)
+const struct host_config *governor_config(void)
 {
-	return gov ? gov->cfg.sample_pages : SAMPLE_PAGES;
+	static const struct host_config before = { .sample_pages = SAMPLE_PAGES,
+						   .balloon_max = 95 };
+
+	return gov ? &gov->cfg : &before;
 }
 
 const char *governor_why(const struct vm *vm)

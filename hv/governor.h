@@ -22,8 +22,8 @@ void governor_hurry(void);
 
 enum policy_state governor_state(void);
 
-/* Pages of a sample. */
-u32 governor_sample_pages(void);
+/* What [host] says. */
+const struct host_config *governor_config(void);
 
 /* Why @vm's target is what it is, in words. */
 const char *governor_why(const struct vm *vm);

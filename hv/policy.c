@@ -191,13 +191,13 @@ static s64 pass_corner(const struct deal *d, u32 *n)
 	return v->active > v->least ? steep : flat;
 }
 
-/* The largest x < @end for which @slope * @x is not more than @rest. */
+/* The largest x for which @slope * @x is not more than @rest; it is less than @end. */
 static u64 last_within(u64 slope, unsigned __int128 rest, u64 end)
 {
 	u64 x = 0;
 
 	for (u64 bit = end > 1 ? BIT(63 - __builtin_clzl(end)) : 0; bit; bit >>= 1)
-		if (x + bit < end && (unsigned __int128)slope * (x + bit) <= rest)
+		if ((unsigned __int128)slope * (x + bit) <= rest)
 			x += bit;
 	return x;
 }
@@ -401,7 +401,7 @@ static u64 shareable(const struct policy_in *in, u64 high)
 	/* Tables and the hypervisor's own frames are nobody's to give. */
 	if (known < in->total)
 		memory -= min(memory, in->total - known);
-	return memory - min(memory, in->nr_vms); /* entitlements are whole pages */
+	return memory;
 }
 
 /*
@@ -457,9 +457,7 @@ void policy_decide(const struct policy_in *in, struct policy_out *out)
 		out->vm[i].rho = ((u64)max(vm->shares, 1u) * d.active_cost << RHO_SHIFT) /
 				 cost(&d, c, max(vm->resident, 1UL));
 		out->vm[i].mechanism = mechanism_of(vm, c, e, out->mechanism);
-		c->goal = vm->size - vm->max;
-		if (d.contended)
-			c->goal = max(c->goal, vm->size - min(e, vm->size));
+		c->goal = vm->size - min(d.contended ? e : vm->max, vm->size);
 		c->goal = min(c->goal, c->cap);
 		c->want = wanted(&d, vm, c->goal);
 	}
