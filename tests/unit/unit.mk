@@ -107,3 +107,4 @@ unit-deps:
 
 unit: unit-deps $(UNIT_TESTS:%=$(UNIT)/test_%) ## Unit tests on the host, with sanitizers
 	@tests/unit/run $(UNIT_TESTS:%=$(UNIT)/test_%)
+	@$(MAKE) --no-print-directory policy-test
