@@ -186,13 +186,13 @@ test-nested-intel: ## The same on an emulated Intel CPU: one guest, some 3 minut
 	$(Q)tests/run/run --emu nested-intel -j 1 $(NESTED_INTEL_TESTS)
 
 bench: ## What a guest pays, in instructions, and sizes
-	$(Q)tools/deps build run
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tools/deps build run policy
+	$(Q)$(MAKE) --no-print-directory all $(POLICYSIM)
 	$(Q)tools/bench --hv $(HV) $(if $(EMU),--emu $(EMU)) \
 		$(if $(MITIGATIONS),--mitigations $(MITIGATIONS))
 
 deps: ## Install every package that any target needs (NO_INSTALL=1 only names them)
-	$(Q)tools/deps build run image unit check
+	$(Q)tools/deps build run image unit check policy
 
 clean: ## Remove what was built
 	rm -rf $(BUILD)
