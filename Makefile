@@ -33,7 +33,7 @@ HV := $(BUILD)/aerostat.elf
 # What runs seldom is built small: the image has a bar, and the caches are the guests'.
 HV_SELDOM := boot/% hv/alu.o hv/config.o hv/console.o hv/disk_parse.o hv/emulate.o hv/governor.o hv/gwalk.o hv/images.o \
 	hv/insn.o hv/keys.o hv/load/% hv/manage.o hv/mmio.o hv/pages.o hv/policy.o hv/pvclock.o hv/pvcpu.o \
-	hv/screen.o hv/dev/% hv/status.o hv/timed.o hv/timed_parse.o hv/vm.o hv/base/% mm/audit.o \
+	hv/screen.o hv/dev/% hv/status.o hv/timed.o hv/timed_parse.o hv/vm.o hv/base/% mm/audit.o mm/estimate.o \
 	arch/x86_64/cpu/% arch/x86_64/vmx/caps.o arch/x86_64/svm/caps.o \
 	arch/x86_64/vmx/cr.o arch/x86_64/vmx/vmcs.o arch/x86_64/svm/check.o arch/x86_64/svm/cr.o
 HV_OFTEN := arch/x86_64/cpu/guestregs.o arch/x86_64/cpu/platform.o arch/x86_64/cpu/apic.o \
@@ -206,8 +206,8 @@ test-nested-intel: ## The same on an emulated Intel CPU: one guest, some 3 minut
 	$(Q)tests/run/run --emu nested-intel -j 1 $(NESTED_INTEL_TESTS)
 
 bench: ## What a guest pays, in instructions, and sizes
-	$(Q)tools/deps build run
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tools/deps build run policy
+	$(Q)$(MAKE) --no-print-directory all $(POLICYSIM)
 ifneq ($(ONLY),bare)
 	$(Q)$(MAKE) --no-print-directory -s $(LINUX) || \
 		echo "# Debian's kernel could not be fetched"
@@ -218,7 +218,7 @@ endif
 		$(if $(MITIGATIONS),--mitigations $(MITIGATIONS))
 
 deps: ## Install every package that any target needs (NO_INSTALL=1 only names them)
-	$(Q)tools/deps build run image unit check
+	$(Q)tools/deps build run image unit check policy
 
 clean: ## Remove what was built
 	rm -rf $(BUILD)
@@ -267,3 +267,4 @@ $(ALONE): alone/%: %
 	$(Q)echo '#include <$<>' | $(CC) $(HV_CFLAGS) -fsyntax-only -x c -
 
 include tests/unit/unit.mk
+include tools/policysim/policysim.mk

@@ -159,6 +159,7 @@ static const struct key host_keys[] = {
 	{ "at", V_AT, 0, 0, 0 },
 	{ "policy", V_NUMBER, HOST(policy_ms), 1, 60000 },
 	{ "sample", V_NUMBER, HOST(sample_ms), 1, 600000 },
+	{ "sample_pages", V_NUMBER, HOST(sample_pages), 10, 256 },
 	{ "tax", V_NUMBER, HOST(tax), 0, 99 },
 	{ "balloon_max", V_NUMBER, HOST(balloon_max), 0, 95 },
 };
@@ -455,9 +456,10 @@ bool config_parse(const char *text, size_t len, struct config *c, char error[CON
 	c->host = (struct host_config){ .pages_ms = 10000,
 					.status_ms = 1000,
 					.policy_ms = 100,
-					.sample_ms = 500,
+					.sample_ms = 30000,
+					.sample_pages = SAMPLE_PAGES,
 					.tax = 75,
-					.balloon_max = 90 };
+					.balloon_max = 65 };
 	/* A byte order mark, as some editors put it before UTF-8. */
 	for (size_t i = len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0; i < len;) {
 		size_t n = 0;

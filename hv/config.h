@@ -8,6 +8,7 @@
 #define MAX_VMS 64
 #define MAX_VCPUS 16
 #define MAX_VM_MODULES 4
+#define SAMPLE_PAGES 100 /* unless configured */
 #define CONFIG_NAME_MAX 32
 #define CONFIG_TEXT_MAX 256
 #define CONFIG_ERROR_MAX 200
@@ -45,6 +46,7 @@ struct host_config {
 	u32 pages_ms;		       /* between two pages of the screen; 0: the log only */
 	u32 policy_ms;		       /* between two decisions */
 	u32 sample_ms;		       /* a period of the working-set sampling */
+	u32 sample_pages;	       /* looked at in it, of each VM */
 	u32 tax;		       /* idle memory tax, percent */
 	u32 balloon_max;	       /* percent of a VM's memory */
 	char console[CONFIG_NAME_MAX]; /* the VM that has the keyboard first; empty: none */

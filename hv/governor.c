@@ -8,6 +8,7 @@
 #include <hv/vm.h>
 
 #define SILENT_SECONDS 3 /* a driver that has not called for so long is inactive */
+#define STUCK_SECONDS 10 /* a balloon that should grow and did not for so long is stuck */
 
 /* One, from governor_init() on. */
 static struct governor {
@@ -16,12 +17,18 @@ static struct governor {
 	u32 hurry; /* (a) */
 	struct policy_in in;
 	struct policy_out out;
+	struct policy_vm vm[MAX_VMS];
+	struct policy_vm_out vm_out[MAX_VMS];
+	struct policy_scratch scratch[MAX_VMS];
 	u64 last_resident[MAX_VMS];
+	u32 culprit;	    /* last named: a VM's id, or POLICY_NOBODY */
 	u8 reason[MAX_VMS]; /* enum policy_reason */
 	struct {
 		u32 calls; /* when last looked at */
 		u64 at;	   /* TSC of the last change seen */
 		bool silent;
+		u64 ballooned, grew; /* TSC when it last did, or did not have to */
+		bool stuck;
 	} driver[MAX_VMS];
 } * gov;
 
@@ -42,6 +49,10 @@ int governor_init(const struct host_config *cfg)
 	gov->cfg = *cfg;
 	gov->out.state = POLICY_HIGH;
 	gov->out.hint = POLICY_HINT_MAX;
+	gov->out.vm = gov->vm_out;
+	gov->out.scratch = gov->scratch;
+	gov->in.vm = gov->vm;
+	gov->culprit = POLICY_NOBODY;
 	gov->next_decision = plat_tsc();
 	gov->next_status = plat_tsc() + ms_to_ticks(cfg->status_ms);
 	return HV_OK;
@@ -50,6 +61,14 @@ int governor_init(const struct host_config *cfg)
 enum policy_state governor_state(void)
 {
 	return gov ? gov->out.state : POLICY_HIGH;
+}
+
+const struct host_config *governor_config(void)
+{
+	static const struct host_config before = { .sample_pages = SAMPLE_PAGES,
+						   .balloon_max = 95 };
+
+	return gov ? &gov->cfg : &before;
 }
 
 const char *governor_why(const struct vm *vm)
@@ -88,16 +107,47 @@ static bool responsive(struct vm *vm, u64 now)
 	return !silent;
 }
 
+/*
+ * Its driver answers, and yet gives nothing: the guest has nothing left to
+ * give, or the driver lies.  Until the balloon grows again, others serve.
+ */
+static bool stuck(struct vm *vm, u64 now)
+{
+	u64 ballooned = vm->p2m.ballooned, target = atomic_load(&vm->balloon.target);
+	__typeof__(gov->driver[0]) *d = &gov->driver[vm->id];
+	bool late;
+
+	if (ballooned > d->ballooned || ballooned + vm->pages / 64 >= target ||
+	    (!d->stuck && atomic_load(&vm->waiting)))
+		d->grew = now;
+	d->ballooned = ballooned;
+	late = now - d->grew >= ms_to_ticks(STUCK_SECONDS * 1000);
+	if (late != d->stuck)
+		log_line(late ? "vm %s: its balloon has stood at %lu of %lu MiB for %u s: stuck" :
+				"vm %s: its balloon moves again, %lu of %lu MiB",
+			 vm->cfg->name, ballooned >> 8, target >> 8, STUCK_SECONDS);
+	d->stuck = late;
+	return late;
+}
+
+/* A step of @vm's sample.  A period is one of the VM's time: while it stands still, so does this. */
 static void sample(struct vm *vm)
 {
-	if (!vm_alive(vm))
+	if (atomic_load(&vm->state) != VM_RUNNING || atomic_load(&vm->waiting))
 		return;
 	if (!spin_trylock(&vm->p2m.lock))
 		return; /* busy inflating: next time */
 	if (vm_alive(vm) && vm->p2m.root.v && vm->p2m.fmt->accessed)
-		vm->active_permille = sampler_period(&vm->sampler, &vm->p2m);
-	vm->active = vm->p2m.acct.resident * vm->active_permille / 1000;
+		sampler_step(&vm->sampler, &vm->p2m);
 	spin_unlock(&vm->p2m.lock);
+	vm->active_permille = estimate_active(&vm->sampler.estimate);
+	vm->active = vm->p2m.acct.resident * vm->active_permille / 1000;
+}
+
+/* Between two steps, in milliseconds: whole samples take cfg.sample_ms. */
+static u64 sample_step_ms(void)
+{
+	return max(gov->cfg.sample_ms * (u64)SAMPLE_STEP / max(gov->cfg.sample_pages, 1u), 1UL);
 }
 
 static void fill(struct vm *vm, struct policy_vm *p, u64 now)
@@ -117,6 +167,7 @@ static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 		.grow = atomic_swap(&vm->balloon.grow_pages, 0UL),
 		.waiting = atomic_load(&vm->waiting),
 		.responsive = responsive(vm, now),
+		.stuck = stuck(vm, now),
 		/* The last resort spares nobody. */
 		.hold = now < atomic_load(&vm->balloon.hold_until) && gov->out.state != POLICY_LOW,
 		.manual = atomic_load(&vm->balloon.manual) != BALLOON_BY_POLICY,
@@ -137,11 +188,11 @@ static void apply(struct vm *vm, const struct policy_vm *in, const struct policy
 	moved = max(in->target, out->target) - min(in->target, out->target);
 	if (moved > in->size / 16 || (moved > 256 && (!in->target || !out->target)))
 		log_line(
-			"why: %s: balloon %lu -> %lu MiB: %s (entitled to %lu MiB, rho %lu, f %u.%u %%, memory %s)",
+			"why: %s: balloon %lu -> %lu MiB: %s (entitled to %lu MiB, %s, rho %lu, f %u.%u %%, memory %s)",
 			vm->cfg->name, in->target >> 8, out->target >> 8,
-			policy_reason_text(out->reason), out->entitlement >> 8, out->rho,
-			in->active_permille / 10, in->active_permille % 10,
-			policy_state_name(gov->out.state));
+			policy_reason_text(out->reason), out->entitlement >> 8,
+			policy_rule_text(out->rule), out->rho, in->active_permille / 10,
+			in->active_permille % 10, policy_state_name(gov->out.state));
 }
 
 /*
@@ -164,10 +215,22 @@ static void lend_reserve(struct vm *vm)
 		sched_wake_memory_waiters();
 }
 
+/* More is in use at once than there is: no balloon helps, and somebody is to know. */
+static void report_active(struct vm *const of[])
+{
+	u32 c = gov->out.culprit == POLICY_NOBODY ? POLICY_NOBODY : of[gov->out.culprit]->id;
+
+	if (c != POLICY_NOBODY && gov->culprit == POLICY_NOBODY)
+		log_line(
+			"memory: %lu MiB are active, more than there is; vm %s most beyond its entitlement",
+			gov->out.active >> 8, vms[c]->cfg->name);
+	gov->culprit = c;
+}
+
 static void decide(u64 now)
 {
 	struct frame_stats s = frames_stats();
-	struct vm *of[POLICY_MAX_VMS];
+	struct vm *of[MAX_VMS];
 	enum policy_state before = gov->out.state;
 
 	gov->in.total = s.total - min(s.total, s.hv);
@@ -187,12 +250,13 @@ static void decide(u64 now)
 			continue;
 		frame_reserve_fill(&vms[i]->p2m.acct);
 		of[gov->in.nr_vms] = vms[i];
-		fill(vms[i], &gov->in.vm[gov->in.nr_vms++], now);
+		fill(vms[i], &gov->vm[gov->in.nr_vms++], now);
 	}
 	policy_decide(&gov->in, &gov->out);
 	if (gov->out.state != before)
 		log_line("memory: %s, %lu of %lu KiB free", policy_state_name(gov->out.state),
 			 gov->in.free * 4, gov->in.total * 4);
+	report_active(of);
 	for (u32 i = 0; i < gov->in.nr_vms; i++)
 		apply(of[i], &gov->in.vm[i], &gov->out.vm[i]);
 	for (u32 i = 0; i < gov->in.nr_vms; i++)
@@ -207,7 +271,7 @@ void governor_tick(u64 now)
 	if (now >= gov->next_sample) {
 		for (u32 i = 0; i < nr_vms; i++)
 			sample(vms[i]);
-		gov->next_sample = now + ms_to_ticks(gov->cfg.sample_ms);
+		gov->next_sample = now + ms_to_ticks(sample_step_ms());
 	}
 	if (now >= gov->next_decision ||
 	    (now >= gov->hurry_after && atomic_swap(&gov->hurry, 0u))) {

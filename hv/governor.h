@@ -22,6 +22,9 @@ void governor_hurry(void);
 
 enum policy_state governor_state(void);
 
+/* What [host] says. */
+const struct host_config *governor_config(void);
+
 /* Why @vm's target is what it is, in words. */
 const char *governor_why(const struct vm *vm);
 

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/policy.h>
 
-/* Fixed point of the share levels. */
-#define SCALE_SHIFT 20
-#define LEVEL_ALL (1UL << 62) /* every demand is met */
-#define GROW_STEP 8	      /* a balloon gives back at most 1/8 of its VM's size a decision */
+#define IDLE_COST 100
+#define LEVEL_SHIFT 24	     /* fixed point of share levels: 2^32 pages at IDLE_COST fit */
+#define LEVEL_ALL UINT64_MAX /* every demand is met */
+#define RHO_SHIFT 20
+
+/* Parts of a VM's size. */
+#define ROOM 32 /* what it may touch before the next decision */
+#define STEP 8	/* what it gets back in one decision, others' memory being still on its way */
+#define BAND 32 /* while nothing is short, a target is not moved for less */
 
 struct policy_thresholds policy_thresholds(u64 total)
 {
@@ -36,180 +41,430 @@ static enum policy_state next_state(const struct policy_in *in)
 	return (enum policy_state)s;
 }
 
-/*
- * The price of a VM's average page, in 1/1000: an idle page costs k times an
- * active one, k = 1 / (1 - tax).  "Reclaiming Idle Memory"
- */
-static u64 page_price(const struct policy_in *in, const struct policy_vm *vm)
-{
-	u64 f = min(vm->active_permille, 1000u);
-	u64 k = 100000 / (100 - min(in->tax, 99u)); /* in 1/1000 */
+/* What one decision is made with. */
+struct deal {
+	const struct policy_in *in;
+	struct policy_scratch *of; /* each VM's */
+	u64 active_cost;	   /* of a page; an idle one costs IDLE_COST */
+	u64 level;
+	bool scarce, contended;
+};
 
-	return max((f * 1000 + k * (1000 - f)) / 1000, 1UL);
+/*
+ * Its balloon is in its way: it has touched all that it may have.  How much
+ * more it could use nobody knows; its shares and the tax say what it gets.
+ */
+static bool pressed(const struct policy_vm *vm)
+{
+	return vm->balloon &&
+	       vm->resident + vm->size / ROOM >= vm->size - min(vm->balloon, vm->size);
 }
 
 /* What it could use now: what it has, what it just took, and room to go on. */
 static u64 demand(const struct policy_vm *vm)
 {
-	u64 room = vm->size / 32 + 2 * vm->faulted + vm->grow;
+	u64 room = vm->size / ROOM + 2 * vm->faulted + vm->grow;
 
 	if (vm->waiting)
-		room += vm->size / GROW_STEP;
-	return min(vm->resident + room, vm->max);
+		room += vm->size / STEP;
+	return pressed(vm) ? vm->max : min(vm->resident + room, vm->max);
 }
 
-/* Frames that the VM is entitled to at share level @level. */
-static u64 entitled(const struct policy_in *in, const struct policy_vm *vm, u64 level)
+static u64 active(const struct policy_vm *vm)
 {
-	u64 weight = ((u64)vm->shares * 1000 << SCALE_SHIFT) / page_price(in, vm);
-	u64 share = (u64)((unsigned __int128)level * weight >> (2 * SCALE_SHIFT));
-
-	/* What nobody will give back is not to be shared out. */
-	if (!vm->responsive || vm->manual)
-		return vm->resident;
-	return min(max(share, vm->min), max(demand(vm), vm->min));
+	return vm->resident * min(vm->active_permille, 1000u) / 1000;
 }
 
-static u64 sum_at(const struct policy_in *in, u64 level)
+/*
+ * How much of what it does not have yet would be active: a guest with idle
+ * pages at hand makes room there first.  So none of it while more than a tenth
+ * of what it has is idle, all of it when nothing is.
+ */
+static u64 active_beyond(const struct policy_vm *vm, u64 pages)
 {
-	u64 sum = 0;
+	u32 f = min(vm->active_permille, 1000u);
 
-	for (u32 i = 0; i < in->nr_vms; i++)
-		sum += entitled(in, &in->vm[i], level);
-	return sum;
+	return f > 900 ? pages * (f - 900) / 100 : 0;
+}
+
+/* Nobody will give back what it has: it is not to be shared out. */
+static bool held(const struct policy_vm *vm)
+{
+	return vm->manual || !vm->responsive;
+}
+
+static void claim(const struct policy_in *in, const struct policy_vm *vm, struct policy_scratch *c)
+{
+	u64 least = vm->resident;
+
+	c->cap = min(vm->size * in->balloon_max / 100, vm->size - min(vm->min, vm->size));
+	c->active = active(vm);
+	c->needy = vm->waiting || vm->faulted || vm->grow || pressed(vm);
+	c->least = c->most = vm->resident;
+	if (held(vm))
+		return;
+	if (in->beyond_balloon)
+		least = 0;
+	else if (!vm->stuck)
+		least = min(min(vm->size - c->cap, vm->resident), vm->max);
+	c->least = max(least, vm->min);
+	c->most = max(c->least, demand(vm));
+	c->active += active_beyond(vm, c->most - min(c->most, vm->resident));
+}
+
+/*
+ * An idle page costs k = 1 / (1 - tax) times what an active one does
+ * ("Reclaiming Idle Memory").  Active pages are a number, not a fraction of
+ * whatever the VM comes to hold: so at most the part @tax of what is idle goes
+ * to others, and a VM that shrinks does not look more active than it was.
+ */
+static u64 cost(const struct deal *d, const struct policy_scratch *c, u64 pages)
+{
+	u64 used = min(pages, c->active);
+
+	return used * d->active_cost + (pages - used) * IDLE_COST;
+}
+
+/* What a VM may have at @level, which is in cost a share. */
+static u64 pages_at(const struct deal *d, const struct policy_scratch *c, u32 shares, u64 level)
+{
+	u64 paid = (u64)((unsigned __int128)level * shares >> LEVEL_SHIFT);
+	u64 all_active = c->active * d->active_cost, pages;
+
+	if (level == LEVEL_ALL)
+		return c->most;
+	pages = paid <= all_active ? paid / d->active_cost :
+				     c->active + (paid - all_active) / IDLE_COST;
+	return min(max(pages, c->least), c->most);
+}
+
+/*
+ * What a VM may have rises with the level: from its least on by its active
+ * pages, then, more slowly, by idle ones, up to its most.  These are the
+ * corners at which that changes.
+ */
+enum stage { LEAST, ACTIVE, MOST };
+
+static struct policy_corner corner(const struct deal *d, u32 vm, enum stage stage)
+{
+	const struct policy_scratch *c = &d->of[vm];
+	u64 pages = stage == LEAST ? c->least : stage == MOST ? c->most : c->active;
+	u64 level = (cost(d, c, pages) << LEVEL_SHIFT) / max(d->in->vm[vm].shares, 1u);
+
+	return (struct policy_corner){ level, vm, stage };
+}
+
+static void sift_down(struct policy_scratch *heap, u32 n, u32 i, struct policy_corner c)
+{
+	struct policy_scratch *hole = &heap[i], *kid;
+
+	for (; (i = 2 * i + 1) < n; hole = kid) {
+		kid = &heap[i];
+		if (i + 1 < n && kid[1].heap.level < kid->heap.level) {
+			kid++;
+			i++;
+		}
+		if (kid->heap.level >= c.level)
+			break;
+		hole->heap = kid->heap;
+	}
+	hole->heap = c;
+}
+
+/* Past the lowest corner: how the slope changes; the VM's next one takes its place. */
+static s64 pass_corner(const struct deal *d, u32 *n)
+{
+	struct policy_corner c = d->of[0].heap;
+	const struct policy_scratch *v = &d->of[c.vm];
+	s64 shares = max(d->in->vm[c.vm].shares, 1u);
+	s64 steep = shares * IDLE_COST, flat = shares * (s64)d->active_cost;
+	bool bends = v->active > v->least && v->active < v->most;
+
+	if (c.stage == MOST) {
+		c = d->of[--*n].heap;
+		sift_down(d->of, *n, 0, c);
+		return v->active >= v->most ? -steep : -flat;
+	}
+	sift_down(d->of, *n, 0, corner(d, c.vm, c.stage == LEAST && bends ? ACTIVE : MOST));
+	if (c.stage == ACTIVE)
+		return flat - steep;
+	return v->active > v->least ? steep : flat;
+}
+
+/* The largest x for which @slope * @x is not more than @rest; it is less than @end. */
+static u64 last_within(u64 slope, unsigned __int128 rest, u64 end)
+{
+	u64 x = 0;
+
+	for (u64 bit = end > 1 ? BIT(63 - __builtin_clzl(end)) : 0; bit; bit >>= 1)
+		if ((unsigned __int128)slope * (x + bit) <= rest)
+			x += bit;
+	return x;
 }
 
 /*
  * Min-funding revocation in closed form: taking page after page from the VM
  * with the least adjusted shares per page ends where all that are above their
- * min have the same; that common level is found by bisection.
+ * least have the same.  What all may have together is a polyline over that
+ * common level; it is followed from corner to corner up to @memory.
+ * Slopes are in pages times both costs.
  */
-static u64 find_level(const struct policy_in *in, u64 memory)
+static u64 find_level(const struct deal *d, u64 memory)
 {
-	u64 lo = 0, hi = LEVEL_ALL;
+	const u64 unit = d->active_cost * IDLE_COST << LEVEL_SHIFT;
+	unsigned __int128 have, room = (unsigned __int128)memory * unit;
+	u64 at = 0, slope = 0, least = 0;
+	u32 n = 0;
 
-	if (sum_at(in, hi) <= memory)
-		return hi;
-	while (hi - lo > 1) {
-		u64 mid = lo + (hi - lo) / 2;
-
-		if (sum_at(in, mid) <= memory)
-			lo = mid;
-		else
-			hi = mid;
+	for (u32 i = 0; i < d->in->nr_vms; i++) {
+		least += d->of[i].least;
+		if (d->of[i].least < d->of[i].most)
+			d->of[n++].heap = corner(d, i, LEAST);
 	}
-	return lo;
+	have = (unsigned __int128)least * unit;
+	if (have > room)
+		return 0;
+	for (u32 i = n / 2; i-- > 0;)
+		sift_down(d->of, n, i, d->of[i].heap);
+	while (n) {
+		u64 next = d->of[0].heap.level;
+		unsigned __int128 more = (unsigned __int128)slope * (next - at);
+
+		if (have + more > room)
+			return at + last_within(slope, room - have, next - at);
+		have += more;
+		at = next;
+		slope += (u64)pass_corner(d, &n);
+	}
+	return LEVEL_ALL;
 }
 
-static u64 clamp_target(const struct policy_in *in, const struct policy_vm *vm, u64 target)
-{
-	u64 most = vm->size * in->balloon_max / 100;
+/* --- targets --- */
 
-	most = min(most, vm->size - min(vm->min, vm->size));
-	return min(target, most);
+/*
+ * While nothing is short, balloons do not follow what may be an error of
+ * sampling; a VM that says or shows that it needs memory now is no error.
+ */
+static u64 band(const struct deal *d, const struct policy_vm *vm)
+{
+	return d->contended && !d->scarce && !vm->waiting && !vm->grow ? vm->size / BAND : 0;
 }
 
-/* Down by a step toward @floor; by all that was asked for, if it asked. */
-static u64 step_down(const struct policy_vm *vm, u64 target, u64 floor, u64 step)
+/* How far its target may fall.  One that is stuck stays asked: how else would it show that it is not? */
+static u64 wanted(const struct deal *d, const struct policy_vm *vm, u64 goal)
 {
-	step = max(step, vm->grow);
-	return target > floor + step ? target - step : floor;
-}
-
-/* It shows by what it does that it could use more than it has. */
-static bool needs_more(const struct policy_vm *vm)
-{
-	return vm->waiting || vm->faulted || vm->grow;
+	if (vm->target <= goal || held(vm) || (vm->stuck && d->contended))
+		return 0;
+	return vm->target > goal + band(d, vm) ? vm->target - goal : 0;
 }
 
 /*
- * While memory is short, targets rise for those that hold more than they are
- * entitled to, and fall only for those that need it; what a quiet VM has
- * given stays given until memory is plentiful.
+ * What can be given back at once, and to how much it is to be divided.  While
+ * everybody's demand is met that is all beyond the margin; else giving back
+ * to quiet VMs would only start the next shortage, and growth may use half of
+ * the margin until others have given theirs.
  */
-static void decide_scarce(const struct policy_in *in, const struct policy_vm *vm, u64 floor,
-			  struct policy_vm_out *out)
-{
-	u64 fair = max(clamp_target(in, vm, vm->size - min(out->entitlement, vm->size)), floor);
+struct grant {
+	u64 pages, wanted;
+	bool needy_only;
+};
 
-	if (vm->resident > out->entitlement && fair > vm->target) {
-		out->reason = vm->hold ? REASON_HOLD : REASON_VICTIM;
-		out->target = vm->hold ? vm->target : fair;
-	} else if (needs_more(vm) && vm->target > fair) {
-		out->reason = vm->grow ? REASON_GROW : REASON_GIVEN_BACK;
-		out->target = step_down(vm, min(vm->target, max(vm->balloon, fair)), fair,
-					vm->size / GROW_STEP);
+static struct grant find_grant(const struct deal *d, const struct policy_thresholds *t)
+{
+	u64 keep = d->contended ? t->soft : t->high, needy = 0, all = 0;
+	struct grant g = { 0 };
+
+	for (u32 i = 0; i < d->in->nr_vms; i++) {
+		all += d->of[i].want;
+		if (d->of[i].needy)
+			needy += d->of[i].want;
 	}
+	g.pages = d->in->free - min(d->in->free, keep);
+	g.needy_only = needy || d->contended;
+	g.wanted = g.needy_only ? needy : all;
+	return g;
 }
 
-/* @spare: what may be promised back to this VM without memory getting short again. */
-static void decide_vm(const struct policy_in *in, const struct policy_vm *vm, bool scarce,
-		      u64 spare, struct policy_vm_out *out)
+/* Down toward @goal by @step, or by all that was asked for, if it asked. */
+static u64 step_down(const struct policy_vm *vm, u64 target, u64 goal, u64 step)
 {
-	u64 floor = clamp_target(in, vm, vm->size - vm->max); /* max is always enforced */
+	step = max(step, vm->grow);
+	return target > goal + step ? target - step : goal;
+}
+
+static void give_back(const struct deal *d, const struct policy_vm *vm,
+		      const struct policy_scratch *c, const struct grant *g,
+		      struct policy_vm_out *out)
+{
+	u64 want = c->want, part, from = vm->target;
+
+	if (!want || (g->needy_only && !c->needy))
+		return;
+	part = min(g->pages, g->wanted) * want / g->wanted;
+	if (d->contended)
+		from = min(from, max(vm->balloon, c->goal));
+	if (!part && !vm->grow)
+		return;
+	out->target = step_down(vm, from, c->goal, part);
+	out->reason = vm->grow ? REASON_GROW : REASON_GIVEN_BACK;
+}
+
+/*
+ * Targets rise for those that hold more than they are entitled to; while
+ * nothing is short only for the sake of others' growth.  One that holds more
+ * than its shares buy, and no balloon could take it, is to have no more.
+ */
+static bool is_victim(const struct deal *d, const struct policy_vm *vm,
+		      const struct policy_scratch *c, const struct grant *g,
+		      const struct policy_vm_out *out)
+{
+	bool above = vm->resident > out->entitlement || (out->rule == RULE_HELD && !vm->stuck);
+
+	if (!d->contended || !above || c->goal <= vm->target + band(d, vm))
+		return false;
+	return d->scarce || g->wanted > g->pages;
+}
+
+static void decide_vm(const struct deal *d, u32 i, const struct grant *g, struct policy_vm_out *out)
+{
+	const struct policy_vm *vm = &d->in->vm[i];
+	const struct policy_scratch *c = &d->of[i];
+	u64 floor = min(vm->size - vm->max, c->cap);
 
 	out->target = vm->target;
-	out->reason = REASON_NONE;
-	if (vm->manual) {
-		out->reason = REASON_MANUAL;
+	out->reason = vm->manual ? REASON_MANUAL : vm->responsive ? REASON_NONE : REASON_SILENT;
+	if (held(vm))
 		return;
+	if (is_victim(d, vm, c, g, out)) {
+		out->reason = vm->hold ? REASON_HOLD : REASON_VICTIM;
+		out->target = vm->hold ? vm->target : c->goal;
+	} else {
+		give_back(d, vm, c, g, out);
 	}
-	if (!vm->responsive) {
-		out->reason = REASON_SILENT;
-		return;
-	}
-	if (scarce) {
-		decide_scarce(in, vm, floor, out);
-	} else if (vm->target > floor && (spare || vm->grow)) {
-		out->target = step_down(vm, vm->target, floor, min(spare, vm->size / GROW_STEP));
-		out->reason = vm->grow ? REASON_GROW : REASON_GIVEN_BACK;
-	}
-	if (out->target < floor) {
+	if (out->target < floor) { /* max is always enforced */
 		out->target = floor;
 		out->reason = REASON_MAX;
 	}
 	/* One that was set by hand may be beyond what the policy would ask. */
-	out->target = max(clamp_target(in, vm, out->target), floor);
+	out->target = max(min(out->target, c->cap), floor);
+	if (vm->stuck && out->target > vm->balloon)
+		out->reason = REASON_STUCK;
 }
 
+static enum policy_rule rule_of(const struct policy_vm *vm, const struct policy_scratch *c,
+				u64 pages)
+{
+	if (held(vm))
+		return RULE_HELD;
+	if (pages == c->most)
+		return RULE_NEED;
+	if (pages > c->least)
+		return RULE_SHARES;
+	return pages > vm->min ? RULE_HELD : RULE_MIN;
+}
+
+/*
+ * Of what the state's plan allows: the balloon where it can do it, what comes
+ * after it where its cap, its driver or its guest stands in the way.
+ */
+static enum policy_mechanism mechanism_of(const struct policy_vm *vm,
+					  const struct policy_scratch *c, u64 entitlement,
+					  enum policy_mechanism allowed)
+{
+	bool able = vm->responsive && !vm->stuck && vm->size <= entitlement + c->cap;
+
+	if (vm->manual || vm->resident <= entitlement || allowed == MECHANISM_NONE)
+		return MECHANISM_NONE;
+	if (able)
+		return MECHANISM_BALLOON;
+	return allowed > MECHANISM_BALLOON ? allowed : MECHANISM_NONE;
+}
+
+/* What each state adds to the one before. */
 static const struct {
 	enum policy_mechanism mechanism;
 	u32 hint;
 } plan[] = {
 	[POLICY_HIGH] = { MECHANISM_NONE, POLICY_HINT_MAX },
 	[POLICY_SOFT] = { MECHANISM_BALLOON, POLICY_HINT_MAX },
-	[POLICY_HARD] = { MECHANISM_COMPRESS, 8192 },
+	[POLICY_HARD] = { MECHANISM_SWAP, 8192 },
 	[POLICY_LOW] = { MECHANISM_BLOCK, 512 },
 };
+
+/* What can be shared out so that enough stays free. */
+static u64 shareable(const struct policy_in *in, u64 high)
+{
+	u64 memory = in->total - min(high, in->total), known = in->free;
+
+	for (u32 i = 0; i < in->nr_vms; i++)
+		known += in->vm[i].resident;
+	/* Tables and the hypervisor's own frames are nobody's to give. */
+	if (known < in->total)
+		memory -= min(memory, in->total - known);
+	return memory;
+}
+
+/*
+ * While all active memory fits, taking idle memory suffices.  Once it does
+ * not, balloons only move the paging into the guests: the one that is active
+ * furthest beyond its entitlement is named, and what comes after the balloon
+ * is for it, whatever its driver says.
+ */
+static void check_active(const struct deal *d, struct policy_out *out, u64 memory)
+{
+	u64 worst = 0;
+
+	out->active = 0;
+	out->culprit = POLICY_NOBODY;
+	for (u32 i = 0; i < d->in->nr_vms; i++) {
+		u64 a = active(&d->in->vm[i]), e = out->vm[i].entitlement;
+
+		out->active += a;
+		if (a > e + worst) {
+			worst = a - e;
+			out->culprit = i;
+		}
+	}
+	if (out->active <= memory)
+		out->culprit = POLICY_NOBODY;
+	if (out->culprit != POLICY_NOBODY && out->mechanism > out->vm[out->culprit].mechanism)
+		out->vm[out->culprit].mechanism = out->mechanism;
+}
 
 void policy_decide(const struct policy_in *in, struct policy_out *out)
 {
 	struct policy_thresholds t = policy_thresholds(in->total);
-	u64 memory = in->total - min(t.high, in->total), held = 0, level, spare;
-	bool scarce;
+	u64 memory = shareable(in, t.high);
+	struct deal d = { .in = in, .of = out->scratch };
+	struct grant grant;
 
+	d.active_cost = IDLE_COST - min(in->tax, 99u);
 	out->state = next_state(in);
 	out->mechanism = plan[out->state].mechanism;
 	out->hint = plan[out->state].hint;
-	/* Tables and the hypervisor's own frames are nobody's to give. */
 	for (u32 i = 0; i < in->nr_vms; i++)
-		held += in->vm[i].resident;
-	if (held + in->free < in->total)
-		memory -= min(memory, in->total - held - in->free);
-	level = find_level(in, memory);
-	scarce = out->state != POLICY_HIGH;
-	/* Giving back while somebody's demand is not met would only start the next shortage. */
-	spare = level == LEVEL_ALL && in->free > t.high && in->nr_vms ?
-			(in->free - t.high) / in->nr_vms :
-			0;
+		claim(in, &in->vm[i], &d.of[i]);
+	d.level = find_level(&d, memory);
+	d.scarce = out->state != POLICY_HIGH;
+	d.contended = d.scarce || d.level != LEVEL_ALL;
 	for (u32 i = 0; i < in->nr_vms; i++) {
 		const struct policy_vm *vm = &in->vm[i];
-		u64 price = page_price(in, vm) * max(vm->resident, 1UL);
+		struct policy_scratch *c = &d.of[i];
+		u64 e = pages_at(&d, c, max(vm->shares, 1u), d.level);
 
-		out->vm[i].entitlement = entitled(in, vm, level);
-		out->vm[i].rho = ((u64)vm->shares * 1000 << SCALE_SHIFT) / price;
-		decide_vm(in, vm, scarce, spare, &out->vm[i]);
+		out->vm[i].entitlement = e;
+		out->vm[i].rule = rule_of(vm, c, e);
+		out->vm[i].rho = ((u64)max(vm->shares, 1u) * d.active_cost << RHO_SHIFT) /
+				 cost(&d, c, max(vm->resident, 1UL));
+		out->vm[i].mechanism = mechanism_of(vm, c, e, out->mechanism);
+		c->goal = vm->size - min(d.contended ? e : vm->max, vm->size);
+		c->goal = min(c->goal, c->cap);
+		c->want = wanted(&d, vm, c->goal);
 	}
+	grant = find_grant(&d, &t);
+	for (u32 i = 0; i < in->nr_vms; i++)
+		decide_vm(&d, i, &grant, &out->vm[i]);
+	check_active(&d, out, memory);
 }
 
 const char *policy_state_name(enum policy_state s)
@@ -230,7 +485,15 @@ const char *policy_reason_text(enum policy_reason r)
 		[REASON_MAX] = "kept below its max",
 		[REASON_MANUAL] = "set by hand",
 		[REASON_SILENT] = "its driver does not answer",
+		[REASON_STUCK] = "its balloon does not grow",
 	};
+
+	return texts[r];
+}
+
+const char *policy_rule_text(enum policy_rule r)
+{
+	static const char *const texts[] = { "by shares", "its min", "all it needs", "held" };
 
 	return texts[r];
 }

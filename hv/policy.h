@@ -1,25 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The reclamation policy: a pure function.  Configuration, samples and free
- * memory in; targets, mechanism and reasons out.  No locks, no clock, no
- * globals, integers only.  All memory is in 4 KiB pages.
+ * memory in; targets, mechanisms and reasons out.  No locks, no clock, no
+ * globals, no allocation, integers only.  All memory is in 4 KiB pages, and
+ * a machine has less than 2^32 of them.  The same object is linked into the
+ * hypervisor and tools/policysim; hence the arrays are the caller's.
  *
  * Source: Waldspurger, "Memory Resource Management in VMware ESX Server"
- * (OSDI 2002), sections 4 and 5.
+ * (OSDI 2002), sections 4 to 6.
  */
 #ifndef HV_POLICY_H
 #define HV_POLICY_H
 
 #include <hv/base/types.h>
 
-#define POLICY_MAX_VMS 64
 #define POLICY_HINT_MAX (512 * 512) /* a full batch of 2 MiB entries */
+#define POLICY_NOBODY UINT32_MAX
 
 /* How much is free decides what is done about it ("Dynamic Reallocation"). */
 enum policy_state { POLICY_HIGH, POLICY_SOFT, POLICY_HARD, POLICY_LOW };
 
-/* What takes memory in a state; each includes those before it. */
-enum policy_mechanism { MECHANISM_NONE, MECHANISM_BALLOON, MECHANISM_COMPRESS, MECHANISM_BLOCK };
+/* What takes memory, in the order in which it is tried. */
+enum policy_mechanism {
+	MECHANISM_NONE,
+	MECHANISM_BALLOON,
+	MECHANISM_COMPRESS,
+	MECHANISM_SWAP,
+	MECHANISM_BLOCK, /* it gets nothing more */
+};
 
 enum policy_reason {
 	REASON_NONE,	   /* memory is plentiful: nothing is asked of this VM */
@@ -30,6 +38,15 @@ enum policy_reason {
 	REASON_MAX,	   /* kept below its configured max */
 	REASON_MANUAL,	   /* the target was set by hand */
 	REASON_SILENT,	   /* its driver does not answer: left alone */
+	REASON_STUCK,	   /* its driver answers, and its balloon does not grow */
+};
+
+/* What an entitlement is bounded by. */
+enum policy_rule {
+	RULE_SHARES, /* what its shares buy, idle pages being taxed */
+	RULE_MIN,    /* what it is guaranteed */
+	RULE_NEED,   /* all that it could use now */
+	RULE_HELD,   /* what it has and nobody can take: by hand, silent, stuck, balloon_max */
 };
 
 struct policy_vm {
@@ -45,17 +62,33 @@ struct policy_vm {
 	u64 grow;	     /* pages it asked for at once */
 	bool waiting;	     /* a vCPU of it waits for memory */
 	bool responsive;     /* a driver is there and answers */
+	bool stuck;	     /* its balloon has missed the deadline for growing */
 	bool hold;	     /* no inflation now */
 	bool manual;
+};
+
+/* Scratch of a decision; what is in it before and after does not matter. */
+struct policy_scratch {
+	u64 least, most; /* bounds of the VM's entitlement */
+	u64 active;	 /* of what it may come to have */
+	u64 cap;	 /* the largest target that may be asked of it */
+	u64 want;	 /* how far its target may fall */
+	u64 goal;	 /* where its target should end up */
+	bool needy;	 /* it shows by what it does that it could use more */
+	struct policy_corner {
+		u64 level;
+		u32 vm, stage;
+	} heap; /* entry i of a heap, not VM i's */
 };
 
 struct policy_in {
 	u64 total, free;	 /* frames for guests; free counts quarantine too */
 	u32 tax;		 /* idle memory tax, percent, 0..99 */
 	u32 balloon_max;	 /* percent of a VM's size */
+	bool beyond_balloon;	 /* what a balloon cannot take, compression or swap can */
 	enum policy_state state; /* the last one: hysteresis */
 	u32 nr_vms;
-	struct policy_vm vm[POLICY_MAX_VMS];
+	const struct policy_vm *vm;
 };
 
 struct policy_vm_out {
@@ -63,13 +96,19 @@ struct policy_vm_out {
 	u64 entitlement; /* frames it may hold */
 	u64 rho;	 /* shares per page, adjusted by the tax, times 2^20 */
 	enum policy_reason reason;
+	enum policy_rule rule;
+	enum policy_mechanism mechanism; /* what is to take memory from it */
 };
 
 struct policy_out {
 	enum policy_state state;
-	enum policy_mechanism mechanism;
-	u32 hint; /* 4 KiB pages that a batch should cover at most */
-	struct policy_vm_out vm[POLICY_MAX_VMS];
+	enum policy_mechanism mechanism; /* the last that the state's plan allows */
+	u32 hint;			 /* 4 KiB pages that a batch should cover at most */
+	u64 active;			 /* of all VMs together */
+	u32 culprit; /* whose active memory is furthest beyond its entitlement while all
+		      * active memory is more than there is, or POLICY_NOBODY */
+	struct policy_vm_out *vm;
+	struct policy_scratch *scratch;
 };
 
 /* Thresholds in pages below which state 1, 2, 3 begins; state 0 needs [0] again. */
@@ -78,9 +117,11 @@ struct policy_thresholds {
 };
 struct policy_thresholds policy_thresholds(u64 total);
 
+/* O(n log n) in VMs.  @out: its arrays are there, their contents do not matter. */
 void policy_decide(const struct policy_in *in, struct policy_out *out);
 
 const char *policy_state_name(enum policy_state s);
 const char *policy_reason_text(enum policy_reason r);
+const char *policy_rule_text(enum policy_rule r);
 
 #endif

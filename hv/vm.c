@@ -5,6 +5,7 @@
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
+#include <hv/governor.h>
 #include <hv/load/load.h>
 #include <hv/sched.h>
 #include <hv/status.h>
@@ -101,34 +102,78 @@ static u64 overhead_of(const struct vm *vm)
 	return (vm->cfg->reserve >> PAGE_SHIFT) + vm->pages / 512 + 8 + bus_frames(vm);
 }
 
-/* In frames: what VMs other than @vm may count on. */
-static u64 promised_to_others(const struct vm *vm)
+/* Does @vm hold promises, or is it about to? */
+static bool has_promises(const struct vm *vm)
 {
-	u64 promised = 0;
+	return vm_alive(vm) || vm->again || atomic_load(&vm->state) == VM_BUILT;
+}
 
-	for (u32 i = 0; i < nr_vms; i++)
-		if (vms[i] != vm &&
-		    (vm_alive(vms[i]) || vms[i]->again || atomic_load(&vms[i]->state) == VM_BUILT))
-			promised += ((vms[i]->cfg->min + vms[i]->cfg->reserve) >> PAGE_SHIFT) +
-				    bus_frames(vms[i]);
+/* In frames: what VMs other than @vm may count on.  *@most: the one that may on most, or NULL. */
+static u64 promised_to_others(const struct vm *vm, const struct vm **most)
+{
+	u64 promised = 0, largest = 0;
+
+	*most = NULL;
+	for (u32 i = 0; i < nr_vms; i++) {
+		u64 p = ((vms[i]->cfg->min + vms[i]->cfg->reserve) >> PAGE_SHIFT) +
+			bus_frames(vms[i]);
+
+		if (vms[i] == vm || !has_promises(vms[i]))
+			continue;
+		promised += p;
+		if (p > largest) {
+			largest = p;
+			*most = vms[i];
+		}
+	}
 	return promised;
 }
 
 bool vm_can_promise(const struct vm *vm, u64 min)
 {
-	return promised_to_others(vm) + min + overhead_of(vm) <= frames_stats().total;
+	const struct vm *most;
+
+	return promised_to_others(vm, &most) + min + overhead_of(vm) <= frames_stats().total;
+}
+
+/*
+ * What is above the mins must have somewhere to go: balloons take it, up to
+ * balloon_max.  If all VMs could fill more than there is even then, some
+ * will be paused one day, and somebody should know it today.
+ */
+static void check_room(const struct vm *vm)
+{
+	u64 total = frames_stats().total, left = 0;
+
+	for (u32 i = 0; i < nr_vms; i++) {
+		u64 balloon = vms[i]->pages * governor_config()->balloon_max / 100;
+		u64 least = max(vms[i]->pages - balloon, vms[i]->cfg->min >> PAGE_SHIFT);
+
+		if (vms[i] == vm || has_promises(vms[i]))
+			left += min(least, vms[i]->cfg->max >> PAGE_SHIFT) + overhead_of(vms[i]);
+	}
+	if (left > total)
+		log_line(
+			"vm %s: with it, full VMs whose balloons are at balloon_max need %lu KiB more than there is; lower a max",
+			vm->cfg->name, (left - total) * 4);
 }
 
 /* Admission: what is promised to VMs (min and overhead) must exist. */
 static int admit(const struct vm *vm)
 {
-	if (vm_can_promise(vm, vm->cfg->min >> PAGE_SHIFT))
+	u64 needs = (vm->cfg->min >> PAGE_SHIFT) + overhead_of(vm), total = frames_stats().total;
+	const struct vm *most;
+	u64 others = promised_to_others(vm, &most);
+
+	if (others + needs <= total) {
+		check_room(vm);
 		return HV_OK;
+	}
 	return log_error(
 		HV_ENOMEM,
-		"vm %s: not started: its min and overhead need %lu KiB, %lu of %lu KiB are promised to others; lower a min",
-		vm->cfg->name, ((vm->cfg->min >> PAGE_SHIFT) + overhead_of(vm)) * 4,
-		promised_to_others(vm) * 4, frames_stats().total * 4);
+		"vm %s: not started: its min and overhead need %lu KiB, %lu KiB too many; %lu of %lu KiB are promised to others%s%s; lower a min",
+		vm->cfg->name, needs * 4, (others + needs - total) * 4, others * 4, total * 4,
+		most ? ", most to vm " : "", most ? most->cfg->name : "");
 }
 
 /* Undoes a start that failed half-way; the reaper takes the memory. */
@@ -213,7 +258,7 @@ static int vm_start(struct vm *vm)
 	console_reset(vm);
 	uart_reset(vm);
 	rtc_reset(vm);
-	sampler_init(&vm->sampler, plat_tsc() ^ vm->id);
+	sampler_init(&vm->sampler, plat_tsc() ^ vm->id, governor_config()->sample_pages);
 	err = prepare(vm, &image);
 	if (err)
 		return give_up(vm, err);

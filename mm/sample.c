@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <mm/sample.h>
 
-#define SAMPLE_TRIES (4 * SAMPLE_PAGES)
+#define TRIES 8 /* to find a page that is mapped */
+#define NO_PAGE UINT32_MAX
+/* A split takes a frame, for a table: not from those who may be waiting for one. */
+#define SPLIT_SPARE (MIB(4) >> PAGE_SHIFT)
 
-void sampler_init(struct sampler *s, u64 seed)
+void sampler_init(struct sampler *s, u64 seed, u32 pages)
 {
-	*s = (struct sampler){ .seed = seed | 1, .fast = 1000, .slow = 1000 };
+	*s = (struct sampler){ .seed = seed | 1 };
+	s->pages = min(max(pages, 1u), (u32)SAMPLE_MAX);
+	estimate_init(&s->estimate);
+	for (u32 i = 0; i < s->pages; i++)
+		s->gfn[i] = NO_PAGE;
 }
 
 /* xorshift64: any sequence that the guest cannot lay its pages out against. */
@@ -17,39 +24,74 @@ static u64 next_random(struct sampler *s)
 	return s->seed;
 }
 
-static u32 average(u32 old, u32 new, unsigned int weight)
+static void set_split(struct sampler *s, u32 i, bool split)
 {
-	return (old * (weight - 1) + new) / weight;
+	u8 bit = (u8)(1u << (i % 8));
+
+	s->split[i / 8] = (u8)((s->split[i / 8] & ~bit) | (split ? bit : 0));
 }
 
-static void choose(struct sampler *s, struct p2m *p)
+/* Another page of the sample in the same 2 MiB keeps it split, and answers for it from now on. */
+static bool hand_over(struct sampler *s, u32 i)
 {
-	s->count = 0;
-	for (int i = 0; i < SAMPLE_TRIES && s->count < SAMPLE_PAGES; i++) {
+	for (u32 k = 0; k < s->pages; k++)
+		if (k != i && s->gfn[k] != NO_PAGE &&
+		    s->gfn[k] >> ORDER_2M == s->gfn[i] >> ORDER_2M) {
+			set_split(s, k, true);
+			return true;
+		}
+	return false;
+}
+
+static void end_page(struct sampler *s, struct p2m *p, u32 i, struct frame_batch *b)
+{
+	struct p2m_entry e;
+
+	if (s->gfn[i] == NO_PAGE)
+		return;
+	e = p2m_lookup(p, s->gfn[i]);
+	if (e.kind == P2M_MAPPED) {
+		s->seen++;
+		s->touched += e.accessed;
+	}
+	/* It stays split where the guest has given away a part, or a part is pinned. */
+	if (s->split[i / 8] & 1u << (i % 8) && !hand_over(s, i))
+		p2m_merge(p, s->gfn[i], 2, b);
+	set_split(s, i, false);
+	s->gfn[i] = NO_PAGE;
+}
+
+static void begin_page(struct sampler *s, struct p2m *p, u32 i)
+{
+	for (int try = 0; try < TRIES; try++) {
 		u64 gfn = next_random(s) % p->nr_gfns;
+		struct p2m_entry e = p2m_lookup(p, gfn);
 
-		if (p2m_lookup(p, gfn).kind != P2M_MAPPED)
+		if (e.kind != P2M_MAPPED)
 			continue;
+		/* Else the large page's own bit must do: it says too much. */
+		if (e.order == ORDER_2M && frames_available() >= SPLIT_SPARE)
+			set_split(s, i, p2m_split(p, gfn, ORDER_4K) == HV_OK);
 		p2m_test_clear_accessed(p, gfn);
-		s->gfn[s->count++] = (u32)gfn;
+		s->gfn[i] = (u32)gfn;
+		return;
 	}
 }
 
-u32 sampler_period(struct sampler *s, struct p2m *p)
+bool sampler_step(struct sampler *s, struct p2m *p)
 {
-	u32 now = 1000, touched = 0, still = 0;
+	struct frame_batch b = FRAME_BATCH_INIT;
+	u32 end = min(s->at + SAMPLE_STEP, s->pages);
 
-	for (unsigned int i = 0; i < s->count; i++) {
-		struct p2m_entry e = p2m_lookup(p, s->gfn[i]);
-
-		still += e.kind == P2M_MAPPED;
-		touched += e.kind == P2M_MAPPED && e.accessed;
-	}
-	if (still)
-		now = touched * 1000 / still;
-	s->fast = average(s->fast, now, 2);
-	s->slow = average(s->slow, now, 4);
-	choose(s, p);
+	for (u32 i = s->at; i < end; i++)
+		end_page(s, p, i, &b);
+	for (; s->at < end; s->at++)
+		begin_page(s, p, s->at);
+	p2m_commit(p, &b);
 	p2m_flush(p);
-	return max(now, max(s->fast, s->slow));
+	if (s->at < s->pages)
+		return false;
+	estimate_add(&s->estimate, s->touched, s->seen);
+	s->at = s->seen = s->touched = 0;
+	return true;
 }

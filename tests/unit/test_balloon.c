@@ -425,6 +425,47 @@ static void silent_driver(void **state)
 	assert_true(fake_log_has(back));
 }
 
+static void pass_time(u64 ms)
+{
+	for (u64 t = 0; t < ms; t += 100) {
+		guest_call(v, AERO_CALL_POLL, 0, 0, 0);
+		fake.tsc += 100 * FAKE_KHZ;
+		governor_tick(fake.tsc);
+	}
+}
+
+/* It answers, and gives nothing: said once, and once when it gives again. */
+static void stuck_driver(void **state)
+{
+	const char *stands = "has stood at 0 of 8 MiB for 10 s: stuck", *moves = "moves again";
+
+	(void)state;
+	atomic_store(&vm->balloon.manual, 2048UL);
+	governor_tick(fake.tsc);
+	balloon_set_target(vm, 2048);
+	fake_log_clear();
+	pass_time(9800);
+	assert_false(fake_log_has(stands));
+	atomic_store(&vm->waiting, 1u); /* waiting for memory is no fault of its driver */
+	pass_time(5000);
+	atomic_store(&vm->waiting, 0u);
+	assert_false(fake_log_has(stands));
+	pass_time(10200);
+	assert_true(fake_log_has(stands));
+	assert_false(fake_log_has("silent"));
+	fake_log_clear();
+	pass_time(3000);
+	assert_false(fake_log_has(stands) || fake_log_has(moves));
+	assert_int_equal(lock1(page(2000)), AERO_OK);
+	pass_time(100);
+	assert_true(fake_log_has(moves));
+	/* Near enough is there: a driver may count in larger pages. */
+	fake_log_clear();
+	balloon_set_target(vm, 1 + vm->pages / 64);
+	pass_time(20000);
+	assert_false(fake_log_has("stuck"));
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
 
 int main(void)
@@ -443,6 +484,7 @@ int main(void)
 		T(inflation_without_a_free_frame),
 		T(popped_page),
 		T(silent_driver),
+		T(stuck_driver),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

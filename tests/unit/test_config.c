@@ -43,6 +43,7 @@ static void everything(void **state)
 			  "stay = yes\n"
 			  "status = 0\n"
 			  "policy = 50\n"
+			  "sample_pages = 64\n"
 			  "tax = 60\n"
 			  "balloon_max = 80\n"
 			  "\n"
@@ -70,7 +71,8 @@ static void everything(void **state)
 	assert_int_equal(c.host.balloon_max, 80);
 	assert_int_equal(c.nr_vms, 2);
 	assert_string_equal(c.vm[0].name, "web-1");
-	assert_int_equal(c.vm[0].line, 10);
+	assert_int_equal(c.vm[0].line, 11);
+	assert_int_equal(c.host.sample_pages, 64);
 	assert_int_equal(c.vm[0].memory, MIB(64));
 	assert_int_equal(c.vm[0].min, MIB(8));
 	assert_int_equal(c.vm[0].max, MIB(48));
@@ -94,6 +96,9 @@ static void everything(void **state)
 	assert_false(c.vm[1].control);
 	assert_true(parse(VM));
 	assert_int_equal(c.host.tax, 75);
+	assert_int_equal(c.host.balloon_max, 65);
+	assert_int_equal(c.host.sample_ms, 30000);
+	assert_int_equal(c.host.sample_pages, 100);
 	assert_true(parse("\xef\xbb\xbf" VM)); /* a byte order mark */
 	assert_true(parse(VM "min = 0\n"));
 	assert_int_equal(c.vm[0].min, 0);
@@ -357,6 +362,8 @@ static void ranges(void **state)
 	refused("[vm a]\nvcpus = 4294967297\n", "out of range");
 	refused("[vm a]\nshares = 0\n", "out of range");
 	refused("[host]\ntax = 100\n", "out of range; from 0 to 99");
+	refused("[host]\nsample_pages = 9\n", "out of range; from 10 to 256");
+	refused("[host]\nsample_pages = 257\n", "out of range; from 10 to 256");
 	refused("[host]\nstay = true\n", "line 2: stay takes yes or no, not \"true\"");
 	refused("[vm a]\nmemory = 64M\n", "line 1: VM a has no kernel; add kernel = FILE");
 	refused("\n[vm a]\nkernel = k\n",

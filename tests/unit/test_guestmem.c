@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The hypervisor's own access to guest memory, and the sampler. */
+/* The hypervisor's own access to guest memory. */
 #include <tests/fake/tables.h>
 
 #include <mm/guestmem.h>
-#include <mm/sample.h>
 
 #define PAGES 4096UL
 
@@ -113,71 +112,6 @@ static void no_memory_for_a_write(void **state)
 	assert_int_equal(guest_write(&p, at(10, 0), "x", 1), HV_OK);
 }
 
-/* --- the sampler --- */
-
-/* What a guest that touches @permille of its pages leaves in the tables. */
-static void touch(u64 pages, u32 permille, u64 *seed)
-{
-	int level;
-
-	for (u64 gfn = 0; gfn < pages; gfn++)
-		if (p2m_lookup(&p, gfn).kind == P2M_MAPPED && fake_random(seed) % 1000 < permille)
-			*tables_entry(&p, gfn, &level) |= p.fmt->accessed;
-}
-
-static u32 periods(struct sampler *s, int n, u32 permille)
-{
-	u64 seed = 99;
-	u32 f = 0;
-
-	for (int i = 0; i < n; i++) {
-		f = sampler_period(s, &p);
-		touch(PAGES, permille, &seed);
-	}
-	return f;
-}
-
-static void active_fraction_follows_the_guest(void **state)
-{
-	struct sampler s;
-	enum p2m_kind kind;
-
-	(void)state;
-	for (u64 gfn = 256; gfn < 2300; gfn++)
-		assert_int_equal(p2m_populate(&p, gfn, ORDER_4K, 0, &kind), HV_OK);
-	sampler_init(&s, 12345);
-	assert_int_equal(sampler_period(&s, &p), 1000); /* not known yet: all active */
-	assert_in_range(periods(&s, 60, 0), 0, 10);
-	assert_in_range(periods(&s, 60, 1000), 990, 1000);
-	assert_in_range(periods(&s, 80, 300), 200, 450);
-	/* It rises at once and falls slowly: the maximum of the averages. */
-	periods(&s, 60, 0);
-	assert_true(periods(&s, 2, 1000) >= 990);
-	assert_true(periods(&s, 2, 0) >= 300);
-}
-
-static void sampler_without_memory(void **state)
-{
-	struct sampler s;
-
-	fake_machine(64, 1);
-	assert_int_equal(p2m_init(&p, *state, 1, PAGES), HV_OK);
-	sampler_init(&s, 0);
-	for (int i = 0; i < 3; i++)
-		assert_int_equal(sampler_period(&s, &p), 1000);
-}
-
-static void sampling_flushes(void **state)
-{
-	struct sampler s;
-	u64 gen = p.flush_gen;
-
-	(void)state;
-	sampler_init(&s, 1);
-	sampler_period(&s, &p);
-	assert_true(p.flush_gen > gen);
-}
-
 #define BOTH(f)                                                           \
 	{ #f " (EPT)", f, setup, fake_teardown, &ept_format },            \
 	{                                                                 \
@@ -193,9 +127,6 @@ int main(void)
 		BOTH(what_is_not_memory),
 		BOTH(read_only_is_not_written),
 		BOTH(no_memory_for_a_write),
-		BOTH(active_fraction_follows_the_guest),
-		BOTH(sampler_without_memory),
-		BOTH(sampling_flushes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

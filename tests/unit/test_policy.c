@@ -7,22 +7,33 @@
 #define TOTAL (MIB(1024) >> PAGE_SHIFT)
 #define P(mib) (MIB(mib) >> PAGE_SHIFT)
 
+#define MAX_VMS 64
+
+static struct policy_vm vm[MAX_VMS];
+static struct policy_vm_out vm_out[MAX_VMS];
+static struct policy_scratch scratch[MAX_VMS];
 static struct policy_in in;
-static struct policy_out out;
+static struct policy_out out = { .vm = vm_out, .scratch = scratch };
 
 /* @n VMs of @mib each, all of it resident, drivers alive. */
 static void vms(u32 n, u64 mib)
 {
-	in = (struct policy_in){ .total = TOTAL, .tax = 75, .balloon_max = 90, .nr_vms = n };
+	in = (struct policy_in){ .total = TOTAL,
+				 .tax = 75,
+				 .balloon_max = 90,
+				 .beyond_balloon = true,
+				 .nr_vms = n,
+				 .vm = vm };
 	for (u32 i = 0; i < n; i++)
-		in.vm[i] = (struct policy_vm){ .size = P(mib),
-					       .min = P(mib) / 8,
-					       .max = P(mib),
-					       .shares = 1000,
-					       .resident = P(mib),
-					       .active_permille = 500,
-					       .responsive = true };
-	memset(&out, 0xee, sizeof(out));
+		vm[i] = (struct policy_vm){ .size = P(mib),
+					    .min = P(mib) / 8,
+					    .max = P(mib),
+					    .shares = 1000,
+					    .resident = P(mib),
+					    .active_permille = 500,
+					    .responsive = true };
+	memset(vm_out, 0xee, sizeof(vm_out));
+	memset(scratch, 0xee, sizeof(scratch));
 }
 
 static void decide(void)
@@ -111,14 +122,20 @@ static void shares_divide(void **state)
 {
 	(void)state;
 	vms(2, 1000);
-	in.vm[1].shares = 3000;
-	in.vm[0].resident = in.vm[1].resident = P(500);
-	in.vm[0].waiting = in.vm[1].waiting = true;
+	vm[1].shares = 3000;
+	vm[0].resident = P(250);
+	vm[1].resident = P(700);
+	vm[0].waiting = vm[1].waiting = true;
 	in.free = TOTAL / 100;
-	decide();
-	assert_in_range(out.vm[1].entitlement * 100 / out.vm[0].entitlement, 200, 310);
-	assert_true(out.vm[0].target > out.vm[1].target);
-	assert_int_equal(out.vm[0].reason, REASON_VICTIM);
+	for (in.tax = 0; in.tax < 100; in.tax += 33) {
+		/* Each all active, or each all idle: the tax is the same for both. */
+		vm[0].active_permille = vm[1].active_permille = in.tax == 66 ? 0 : 1000;
+		decide();
+		assert_in_range(out.vm[1].entitlement * 100 / out.vm[0].entitlement, 299, 301);
+		assert_true(out.vm[0].target > out.vm[1].target);
+		assert_int_equal(out.vm[0].reason, REASON_VICTIM);
+		assert_int_equal(out.vm[0].rule, RULE_SHARES);
+	}
 }
 
 /* Waldspurger's experiment: equal shares, one idle. The active one gains by the tax. */
@@ -129,10 +146,10 @@ static void idle_tax(void **state)
 	(void)state;
 	vms(2, 900);
 	for (u32 i = 0; i < 2; i++)
-		in.vm[i].resident = P(480);
-	in.vm[0].active_permille = 0;
-	in.vm[1].active_permille = 1000;
-	in.vm[1].waiting = true;
+		vm[i].resident = P(480);
+	vm[0].active_permille = 0;
+	vm[1].active_permille = 1000;
+	vm[1].waiting = true;
 	in.free = TOTAL / 100;
 	decide();
 	taxed = out.vm[1].entitlement;
@@ -150,16 +167,16 @@ static void reasons(void **state)
 	(void)state;
 	vms(6, 200);
 	in.free = TOTAL / 200;
-	in.vm[0].manual = true;
-	in.vm[0].target = 777;
-	in.vm[1].responsive = false;
-	in.vm[1].target = 88;
-	in.vm[2].hold = true;
-	in.vm[3].grow = 50;
-	in.vm[3].hold = true;
-	in.vm[3].balloon = in.vm[3].target = 1000;
-	in.vm[5].max = P(100);
-	in.vm[5].resident = P(50);
+	vm[0].manual = true;
+	vm[0].target = 777;
+	vm[1].responsive = false;
+	vm[1].target = 88;
+	vm[2].hold = true;
+	vm[3].grow = 50;
+	vm[3].hold = true;
+	vm[3].balloon = vm[3].target = 1000;
+	vm[5].max = P(100);
+	vm[5].resident = P(50);
 	decide();
 	assert_int_equal(out.vm[0].reason, REASON_MANUAL);
 	assert_int_equal(out.vm[0].target, 777);
@@ -172,8 +189,10 @@ static void reasons(void **state)
 	assert_int_equal(out.vm[4].reason, REASON_VICTIM);
 	assert_true(out.vm[4].target > 0);
 	assert_true(out.vm[5].target >= P(100)); /* max, whatever else */
-	for (int r = REASON_NONE; r <= REASON_SILENT; r++)
+	for (int r = REASON_NONE; r <= REASON_STUCK; r++)
 		assert_true(strlen(policy_reason_text((enum policy_reason)r)) > 5);
+	for (int r = RULE_SHARES; r <= RULE_HELD; r++)
+		assert_true(strlen(policy_rule_text((enum policy_rule)r)) > 3);
 	for (int s = POLICY_HIGH; s <= POLICY_LOW; s++)
 		assert_true(strlen(policy_state_name((enum policy_state)s)) > 2);
 }
@@ -182,11 +201,340 @@ static void max_is_enforced_in_plenty(void **state)
 {
 	(void)state;
 	vms(1, 400);
-	in.vm[0].max = P(300);
+	vm[0].max = P(300);
 	in.free = P(600);
 	decide();
 	assert_int_equal(out.vm[0].target, P(100));
 	assert_int_equal(out.vm[0].reason, REASON_MAX);
+}
+
+/* --- who gets what, and by which rule --- */
+
+/* Two of 900 MiB whose balloons are in their way; free is what it is to be. */
+static void squeezed_pair(void)
+{
+	vms(2, 900);
+	in.free = policy_thresholds(TOTAL).high;
+	for (u32 i = 0; i < 2; i++) {
+		vm[i].resident = (TOTAL - in.free) / 2;
+		vm[i].balloon = vm[i].target = vm[i].size - vm[i].resident;
+	}
+}
+
+/* Nothing faults and nobody waits: a guest that its balloon squeezes shows it to itself only. */
+static void plenty_is_divided_anew(void **state)
+{
+	u64 got, slack;
+
+	(void)state;
+	squeezed_pair();
+	vm[0].active_permille = 20;
+	vm[1].active_permille = 1000;
+	decide();
+	slack = in.free - policy_thresholds(TOTAL).soft;
+	assert_int_equal(out.state, POLICY_HIGH);
+	assert_int_equal(out.vm[0].reason, REASON_VICTIM);
+	assert_int_equal(out.vm[0].target, P(900) - out.vm[0].entitlement);
+	assert_int_equal(out.vm[1].reason, REASON_GIVEN_BACK);
+	/* What nobody has given yet is promised to nobody, but for half of the margin. */
+	got = vm[1].target - out.vm[1].target;
+	assert_in_range(got, slack - 1, slack);
+	/* Both alike: nothing to be done. */
+	squeezed_pair();
+	decide();
+	for (u32 i = 0; i < 2; i++) {
+		assert_int_equal(out.vm[i].reason, REASON_NONE);
+		assert_int_equal(out.vm[i].target, vm[i].target);
+	}
+}
+
+/* Room that others have and do not use is no reason to take memory from anybody. */
+static void nobody_gives_for_nobody(void **state)
+{
+	(void)state;
+	vms(7, 900);
+	in.free = policy_thresholds(TOTAL).high;
+	for (u32 i = 0; i < 7; i++)
+		vm[i].resident = i < 2 ? (TOTAL - in.free - 5 * P(20)) / 2 : P(20);
+	for (u32 i = 0; i < 7; i++)
+		vm[i].min = 0;
+	for (u32 i = 0; i < 2; i++)
+		vm[i].balloon = vm[i].target = vm[i].size - vm[i].resident;
+	decide();
+	assert_true(out.vm[0].entitlement + P(40) < vm[0].resident);
+	for (u32 i = 0; i < 7; i++) {
+		assert_int_equal(out.vm[i].reason, REASON_NONE);
+		assert_int_equal(out.vm[i].target, vm[i].target);
+	}
+	vm[1].waiting = true; /* now there is somebody */
+	vm[1].active_permille = 1000;
+	vm[0].active_permille = 0;
+	decide();
+	assert_int_equal(out.vm[0].reason, REASON_VICTIM);
+}
+
+/* Samples err: balloons do not follow small differences, unless memory is short or is asked for. */
+static void small_differences_are_left(void **state)
+{
+	(void)state;
+	squeezed_pair();
+	vm[0].active_permille = 440;
+	decide();
+	assert_true(out.vm[0].entitlement + P(4) < vm[0].resident);
+	assert_true(out.vm[0].entitlement + P(28) > vm[0].resident);
+	assert_int_equal(out.vm[0].target, vm[0].target);
+	assert_int_equal(out.vm[1].target, vm[1].target);
+	vm[1].waiting = true;
+	decide();
+	assert_true(out.vm[1].target < vm[1].target);
+	vm[1].waiting = false;
+	in.free = TOTAL / 100;
+	vm[0].resident += TOTAL / 50;
+	decide();
+	assert_true(out.vm[0].target > vm[0].target);
+}
+
+static u64 given(u32 i)
+{
+	return vm[i].target - out.vm[i].target;
+}
+
+/* Growth first; what is spare is divided, and never more than that. */
+static void spare_memory_is_divided(void **state)
+{
+	(void)state;
+	vms(3, 100);
+	for (u32 i = 0; i < 3; i++) {
+		vm[i].resident = P(30);
+		vm[i].balloon = vm[i].target = P(40); /* 30 MiB that it has not touched */
+	}
+	vm[1].balloon = vm[1].target = P(20);
+	in.free = policy_thresholds(TOTAL).high + P(30);
+	decide();
+	assert_in_range(given(0), P(12) - 1, P(12));
+	assert_in_range(given(1), P(6) - 1, P(6));
+	assert_in_range(given(2), P(12) - 1, P(12));
+	vm[2].faulted = P(1);
+	decide();
+	assert_int_equal(given(0) + given(1), 0);
+	assert_int_equal(given(2), P(30));
+	assert_int_equal(out.vm[0].reason, REASON_NONE);
+	assert_int_equal(out.vm[2].reason, REASON_GIVEN_BACK);
+	/* Nothing is spare: what would run out otherwise gets what it asked for, and no more. */
+	vm[2].faulted = 0;
+	vm[2].resident = P(60);
+	vm[2].active_permille = 1000;
+	vm[0].active_permille = vm[1].active_permille = 0;
+	in.free = policy_thresholds(TOTAL).soft;
+	decide();
+	assert_int_equal(out.state, POLICY_HIGH);
+	assert_int_equal(given(2), 0);
+	assert_int_equal(out.vm[2].reason, REASON_NONE);
+	vm[2].grow = P(3);
+	decide();
+	assert_int_equal(given(2), P(3));
+	assert_int_equal(out.vm[2].reason, REASON_GROW);
+}
+
+/* What is below a balloon's cap is not to be had without something beyond the balloon. */
+static void the_cap(void **state)
+{
+	(void)state;
+	vms(2, 900);
+	in.balloon_max = 65;
+	in.beyond_balloon = false;
+	vm[0].shares = 1;
+	vm[0].active_permille = 0;
+	vm[0].resident = P(400);
+	vm[1].resident = P(600);
+	vm[1].waiting = true;
+	in.free = TOTAL / 200;
+	decide();
+	assert_int_equal(out.vm[0].entitlement, P(900) - P(900) * 65 / 100);
+	assert_int_equal(out.vm[0].rule, RULE_HELD);
+	assert_int_equal(out.vm[0].mechanism, MECHANISM_BALLOON);
+	assert_int_equal(out.vm[0].target, P(900) * 65 / 100);
+	assert_int_equal(out.vm[0].reason, REASON_VICTIM);
+	/* Once there, it is not asked again. */
+	vm[0].target = out.vm[0].target;
+	decide();
+	assert_int_equal(out.vm[0].reason, REASON_NONE);
+	assert_int_equal(out.vm[0].target, vm[0].target);
+	/* It has less than that, and more than its shares buy: it is to have no more. */
+	vm[0].target = 0;
+	vm[0].resident = P(300);
+	in.free += P(100);
+	in.total -= P(100);
+	in.free -= P(100);
+	decide();
+	assert_int_equal(out.vm[0].entitlement, P(300));
+	assert_int_equal(out.vm[0].reason, REASON_VICTIM);
+	assert_int_equal(out.vm[0].target, P(900) * 65 / 100);
+	/* With compression or swap there is nothing but its min, and they are told. */
+	in.beyond_balloon = true;
+	in.state = POLICY_HARD;
+	decide();
+	assert_int_equal(out.vm[0].entitlement, vm[0].min);
+	assert_int_equal(out.vm[0].rule, RULE_MIN);
+	assert_int_equal(out.vm[0].mechanism, out.mechanism);
+	assert_true(out.vm[0].mechanism > MECHANISM_BALLOON);
+	vm[0].target = out.vm[0].target;
+	decide();
+	assert_int_equal(out.vm[0].reason, REASON_NONE);
+	/* Set by hand beyond the cap, and then left to the policy. */
+	vm[0].target = vm[0].balloon = P(800);
+	decide();
+	assert_int_equal(out.vm[0].target, P(900) * 65 / 100);
+}
+
+/* A driver that answers and gives nothing: others serve, and it stays asked. */
+static void a_stuck_balloon(void **state)
+{
+	(void)state;
+	vms(2, 900);
+	in.balloon_max = 65;
+	for (u32 i = 0; i < 2; i++)
+		vm[i].resident = P(490);
+	vm[0].target = P(400);
+	in.free = TOTAL / 40;
+	for (int beyond = 0; beyond < 2; beyond++) {
+		in.beyond_balloon = beyond;
+		vm[0].stuck = true;
+		in.state = POLICY_HIGH;
+		in.free = TOTAL / 40;
+		decide();
+		assert_int_equal(out.state, POLICY_SOFT);
+		assert_int_equal(out.vm[0].reason, REASON_STUCK);
+		assert_true(beyond ? out.vm[0].target > P(400) : out.vm[0].target == P(400));
+		/* In this state there is nothing after the balloon. */
+		assert_int_equal(out.vm[0].mechanism, MECHANISM_NONE);
+		if (!beyond)
+			assert_true(out.vm[0].entitlement >= vm[0].resident);
+		in.free = TOTAL / 80;
+		decide();
+		assert_int_equal(out.state, POLICY_HARD);
+		assert_int_equal(out.vm[0].mechanism, beyond ? MECHANISM_SWAP : MECHANISM_NONE);
+		assert_int_equal(out.vm[1].mechanism, MECHANISM_BALLOON);
+	}
+	/* Needy, its balloon in its way, memory contended: it is asked all the same. */
+	vm[0].balloon = P(300);
+	vm[0].resident = P(600);
+	vm[0].active_permille = 1000;
+	vm[1].resident = P(380);
+	vm[0].waiting = true;
+	in.free = TOTAL / 20;
+	decide();
+	assert_int_equal(out.vm[0].target, vm[0].target);
+	vm[0].stuck = false;
+	decide();
+	assert_true(out.vm[0].target < P(400));
+	/* Silent: what it has is nobody's. */
+	vm[0].responsive = false;
+	decide();
+	assert_int_equal(out.vm[0].entitlement, vm[0].resident);
+	assert_int_equal(out.vm[0].rule, RULE_HELD);
+}
+
+static void mechanisms_follow_the_plan(void **state)
+{
+	static const enum policy_mechanism last[] = { MECHANISM_NONE, MECHANISM_BALLOON,
+						      MECHANISM_SWAP, MECHANISM_BLOCK };
+
+	(void)state;
+	for (u32 s = POLICY_HIGH; s <= POLICY_LOW; s++) {
+		vms(3, 900);
+		for (u32 i = 0; i < 3; i++) {
+			vm[i].resident = P(450);
+			vm[i].active_permille = 500;
+		}
+		vm[1].resident = P(20); /* below what it is entitled to */
+		vm[2].resident = P(450);
+		vm[2].manual = true;
+		in.state = (enum policy_state)s;
+		in.free = TOTAL / 100 * (7 - 2 * s);
+		if (s == POLICY_LOW)
+			in.free = TOTAL / 200;
+		decide();
+		assert_int_equal(out.state, s);
+		assert_int_equal(out.mechanism, last[s]);
+		assert_int_equal(out.vm[0].mechanism, s ? MECHANISM_BALLOON : MECHANISM_NONE);
+		assert_int_equal(out.vm[1].mechanism, MECHANISM_NONE);
+		assert_int_equal(out.vm[2].mechanism, MECHANISM_NONE);
+		assert_int_equal(out.vm[1].rule, RULE_NEED);
+		vm[0].responsive = false;
+		in.vm = vm;
+		decide();
+		assert_int_equal(out.vm[0].mechanism, MECHANISM_NONE); /* what it has is its own */
+	}
+}
+
+/* More is in use at once than there is: no balloon helps; somebody is named. */
+static void active_memory_does_not_fit(void **state)
+{
+	(void)state;
+	vms(3, 600);
+	for (u32 i = 0; i < 3; i++) {
+		vm[i].resident = P(330);
+		vm[i].active_permille = 990;
+	}
+	vm[1].shares = 100;
+	vm[2].shares = 200;
+	in.free = TOTAL / 80;
+	decide();
+	assert_int_equal(out.active, 3 * (P(330) * 990 / 1000));
+	assert_int_equal(out.culprit, 1);
+	assert_int_equal(out.vm[1].mechanism, MECHANISM_SWAP);
+	assert_int_equal(out.vm[2].mechanism, MECHANISM_NONE); /* it is within its entitlement */
+	/* As short of memory, but idle: balloons will do. */
+	for (u32 i = 0; i < 3; i++)
+		vm[i].active_permille = 600;
+	decide();
+	assert_int_equal(out.culprit, POLICY_NOBODY);
+	assert_int_equal(out.vm[1].mechanism, MECHANISM_BALLOON);
+}
+
+/* At most the taxed part of what is idle goes to others, however greedy they are. */
+static void the_tax_leaves_a_part(void **state)
+{
+	u64 untaxed;
+
+	(void)state;
+	for (u32 f = 0; f <= 1000; f += 100) {
+		vms(2, 1000);
+		vm[0].resident = vm[1].resident = P(481);
+		vm[1].waiting = true;
+		vm[0].min = 0;
+		vm[0].active_permille = f;
+		vm[1].active_permille = 1000;
+		in.free = TOTAL / 100;
+		in.tax = 0;
+		decide();
+		untaxed = out.vm[0].entitlement;
+		in.tax = 75;
+		decide();
+		if (untaxed > P(481) * f / 1000) /* some of that is idle */
+			assert_true(out.vm[0].entitlement + 1 >=
+				    untaxed - (untaxed - P(481) * f / 1000) * 75 / 100);
+		else
+			assert_true(out.vm[0].entitlement + 1 >= untaxed);
+		assert_true(out.vm[0].entitlement <= untaxed + 1);
+	}
+}
+
+/* All that it has is active: what it gets more would be, too, and is not taxed as idle. */
+static void a_hot_guest_grows_untaxed(void **state)
+{
+	u64 warm;
+
+	(void)state;
+	squeezed_pair();
+	vm[0].active_permille = 0;
+	vm[1].active_permille = 890;
+	decide();
+	warm = out.vm[1].entitlement;
+	vm[1].active_permille = 1000;
+	decide();
+	assert_true(out.vm[1].entitlement > warm + P(100));
 }
 
 /* Any input that a configuration and a machine can give. */
@@ -201,7 +549,7 @@ static void random_input(u64 *seed)
 	in.total = P(16) + fake_random(seed) % (1UL << (12 + fake_random(seed) % 20));
 	left = in.total;
 	for (u32 i = 0; i < in.nr_vms; i++) {
-		struct policy_vm *v = &in.vm[i];
+		struct policy_vm *v = &vm[i];
 
 		v->size = 256 + fake_random(seed) % in.total;
 		v->max = 256 + fake_random(seed) % (v->size - 255);
@@ -217,49 +565,86 @@ static void random_input(u64 *seed)
 		v->waiting = fake_random(seed) % 4 == 0;
 		v->responsive = fake_random(seed) % 4 != 0;
 		v->hold = fake_random(seed) % 8 == 0;
+		v->stuck = fake_random(seed) % 8 == 0;
 		v->manual = fake_random(seed) % 8 == 0;
 	}
+	in.beyond_balloon = fake_random(seed) & 1;
 	in.free = fake_random(seed) % (left + 1);
+	in.total -= fake_random(seed) % 4 ? 0 : fake_random(seed) % (left - in.free + 1);
+}
+
+static u64 cap(const struct policy_vm *v)
+{
+	return min(v->size * in.balloon_max / 100, v->size - v->min);
+}
+
+static bool held(const struct policy_vm *v)
+{
+	return v->manual || !v->responsive;
+}
+
+/* What the VM cannot be brought below, whatever its shares. */
+static u64 rock_bottom(const struct policy_vm *v)
+{
+	if (held(v))
+		return v->resident;
+	if (in.beyond_balloon)
+		return v->min;
+	return max(v->min, v->stuck ? v->resident : min(v->size - cap(v), v->resident));
 }
 
 /* Never below min or above max; targets within the VM; the sum fits if the mins do. */
+static void check_one(const struct policy_vm *v, const struct policy_vm_out *o)
+{
+	if (held(v)) { /* it has what it has */
+		assert_int_equal(o->entitlement, v->resident);
+		assert_int_equal(o->target, v->target);
+		assert_true(o->reason == REASON_MANUAL || o->reason == REASON_SILENT);
+		return;
+	}
+	assert_true(o->entitlement >= v->min);
+	assert_true(o->entitlement <= max(v->max, v->stuck ? v->resident : 0));
+	assert_true(o->target <= cap(v));
+	assert_true(o->target >= min(v->size - v->max, cap(v)));
+	if (v->hold && o->reason == REASON_HOLD)
+		assert_true(o->target <= v->target);
+}
+
 static void properties(void **state)
 {
-	u64 seed = 2026;
+	u64 seed = 2026, fits = 0;
 
 	(void)state;
 	for (int n = 0; n < 20000; n++) {
-		u64 sum = 0, mins = 0, high;
+		u64 sum = 0, bottom = 0, given_back = 0, known, memory, spare;
+		struct policy_thresholds t;
 
 		random_input(&seed);
 		policy_decide(&in, &out);
-		high = policy_thresholds(in.total).high;
+		t = policy_thresholds(in.total);
+		known = in.free;
 		for (u32 i = 0; i < in.nr_vms; i++) {
-			const struct policy_vm *v = &in.vm[i];
-			const struct policy_vm_out *o = &out.vm[i];
+			const struct policy_vm *v = &vm[i];
 
-			if (v->manual || !v->responsive) { /* it has what it has */
-				assert_int_equal(o->entitlement, v->resident);
-			} else {
-				assert_true(o->entitlement >= v->min);
-				assert_true(o->entitlement <= v->max);
-			}
-			sum += o->entitlement;
-			mins += v->manual || !v->responsive ? v->resident : v->min;
-			if (o->reason == REASON_MANUAL || o->reason == REASON_SILENT) {
-				assert_int_equal(o->target, v->target);
-				continue;
-			}
-			/* A target set by hand may be beyond; it is never raised beyond. */
-			assert_true(o->target <= max(v->size - v->min, v->target));
-			assert_true(o->target <= max(v->size * in.balloon_max / 100, v->target));
-			assert_true(o->target >=
-				    min(v->size - v->max, v->size * in.balloon_max / 100));
+			check_one(v, &out.vm[i]);
+			sum += out.vm[i].entitlement;
+			bottom += rock_bottom(v);
+			known += v->resident;
+			/* But for what was asked for and what is clamped. */
+			if (!v->grow && v->target <= cap(v) &&
+			    min(v->balloon, v->target) > out.vm[i].target)
+				given_back += min(v->balloon, v->target) - out.vm[i].target;
 		}
-		if (sum > mins)
-			assert_true(sum <= in.total - high);
+		memory = in.total - t.high - (in.total - min(known, in.total));
+		if (in.total - t.high < in.total - min(known, in.total))
+			memory = 0;
+		assert_true(sum <= max(memory, bottom));
+		fits += sum <= memory;
+		spare = in.free - min(in.free, t.soft);
+		assert_true(given_back <= spare);
 		assert_in_range(out.state, POLICY_HIGH, POLICY_LOW);
 	}
+	assert_true(fits > 5000); /* there was something to divide */
 }
 
 /*
@@ -272,18 +657,20 @@ static void more_shares_never_less(void **state)
 
 	(void)state;
 	for (int n = 0; n < 20000; n++) {
-		struct policy_out before;
+		struct policy_vm_out before[8], more[8];
 
 		random_input(&seed);
-		policy_decide(&in, &before);
-		in.vm[0].shares += 1 + in.vm[0].shares / (1 + (u32)(fake_random(&seed) % 50));
 		policy_decide(&in, &out);
-		assert_true(out.vm[0].entitlement + 1 >= before.vm[0].entitlement);
+		memcpy(before, vm_out, sizeof(before));
+		vm[0].shares += 1 + vm[0].shares / (1 + (u32)(fake_random(&seed) % 50));
+		policy_decide(&in, &out);
+		assert_true(out.vm[0].entitlement + 1 >= before[0].entitlement);
 		for (u32 i = 1; i < in.nr_vms; i++)
-			assert_true(out.vm[i].entitlement <= before.vm[i].entitlement + 1);
-		in.vm[0].active_permille = min(in.vm[0].active_permille + 100, 1000u);
-		policy_decide(&in, &before);
-		assert_true(before.vm[0].entitlement + 1 >= out.vm[0].entitlement);
+			assert_true(out.vm[i].entitlement <= before[i].entitlement + 1);
+		memcpy(more, vm_out, sizeof(more));
+		vm[0].active_permille = min(vm[0].active_permille + 100, 1000u);
+		policy_decide(&in, &out);
+		assert_true(out.vm[0].entitlement + 1 >= more[0].entitlement);
 	}
 }
 
@@ -292,13 +679,13 @@ static void extremes(void **state)
 	(void)state;
 	vms(0, 1);
 	decide();
-	in = (struct policy_in){ .nr_vms = 2, .tax = 1000, .balloon_max = 95 };
-	in.vm[0].size = in.vm[0].max = 1;
+	in = (struct policy_in){ .nr_vms = 2, .tax = 1000, .balloon_max = 95, .vm = vm };
+	vm[0].size = vm[0].max = 1;
 	decide(); /* no memory, no shares */
 	vms(64, 1);
 	in.total = UINT32_MAX;
 	for (u32 i = 0; i < 64; i++)
-		in.vm[i].shares = 1000000;
+		vm[i].shares = 1000000;
 	decide();
 }
 
@@ -321,7 +708,7 @@ static void ask(struct policy_vm *v, struct guest *g)
 	if (g->asks && g->want > v->size - v->balloon && now >= g->held_until && v->responsive &&
 	    v->balloon) {
 		v->grow = min(g->want - (v->size - v->balloon), P(8));
-		out.vm[v - in.vm].target = v->balloon - min(v->balloon, v->grow);
+		out.vm[v - vm].target = v->balloon - min(v->balloon, v->grow);
 		g->held_until = now + 20;
 	}
 	v->hold = now < g->held_until;
@@ -335,7 +722,7 @@ static void round_of(struct guest *g)
 
 	moved = 0;
 	for (u32 i = 0; i < in.nr_vms; i++) {
-		struct policy_vm *v = &in.vm[i];
+		struct policy_vm *v = &vm[i];
 		u64 to = out.vm[i].target, step;
 
 		v->target = to;
@@ -349,7 +736,7 @@ static void round_of(struct guest *g)
 		held += v->resident;
 	}
 	for (u32 i = 0; i < in.nr_vms; i++) {
-		struct policy_vm *v = &in.vm[i];
+		struct policy_vm *v = &vm[i];
 		u64 room = min(v->size - v->balloon, g[i].want);
 		u64 take = room > v->resident ? room - v->resident : 0;
 
@@ -369,7 +756,7 @@ static void start_loop(u32 n, u64 mib)
 {
 	vms(n, mib);
 	for (u32 i = 0; i < n; i++)
-		in.vm[i].resident = 0;
+		vm[i].resident = 0;
 	in.free = in.total;
 	decide();
 }
@@ -387,14 +774,14 @@ static void overcommit_settles(void **state)
 		if (i >= 700) {
 			late += moved;
 			for (u32 k = 0; k < 4; k++)
-				waits += in.vm[k].waiting;
+				waits += vm[k].waiting;
 		}
 	}
 	assert_true(late < 300 * P(1)); /* less than 1 MiB of a GiB in each round */
 	assert_int_equal(waits, 0);
 	assert_true(in.free >= policy_thresholds(TOTAL).hard);
 	for (u32 k = 0; k < 4; k++)
-		assert_in_range(in.vm[k].resident, P(215), P(262));
+		assert_in_range(vm[k].resident, P(215), P(262));
 }
 
 /* Demand goes from one VM to the other: memory follows, both ways. */
@@ -409,11 +796,11 @@ static void memory_follows_demand(void **state)
 
 		g[busy].want = P(700);
 		g[!busy].want = P(100);
-		in.vm[busy].active_permille = 900;
-		in.vm[!busy].active_permille = 50;
+		vm[busy].active_permille = 900;
+		vm[!busy].active_permille = 50;
 		for (int i = 0; i < 300; i++)
 			round_of(g);
-		assert_true(in.vm[busy].resident >= P(600));
+		assert_true(vm[busy].resident >= P(600));
 	}
 }
 
@@ -425,7 +812,7 @@ static void a_stuck_vm_disturbs_nobody(void **state)
 
 	(void)state;
 	start_loop(3, 512);
-	in.vm[0].responsive = false;
+	vm[0].responsive = false;
 	for (int i = 0; i < 1000; i++) {
 		round_of(g);
 		if (i >= 700)
@@ -433,9 +820,9 @@ static void a_stuck_vm_disturbs_nobody(void **state)
 	}
 	assert_true(late < 300 * P(1));
 	/* What the stuck one holds is not shared out, and the free margin is kept. */
-	assert_in_range(in.vm[1].resident, P(220), P(345));
-	assert_true(in.vm[1].resident + P(8) > in.vm[2].resident &&
-		    in.vm[2].resident + P(8) > in.vm[1].resident);
+	assert_in_range(vm[1].resident, P(220), P(345));
+	assert_true(vm[1].resident + P(8) > vm[2].resident &&
+		    vm[2].resident + P(8) > vm[1].resident);
 }
 
 /* The load goes away: balloons empty themselves. */
@@ -447,12 +834,12 @@ static void plenty_gives_back(void **state)
 	start_loop(2, 800);
 	for (int i = 0; i < 300; i++)
 		round_of(g);
-	assert_true(in.vm[0].balloon > P(200));
+	assert_true(vm[0].balloon > P(200));
 	in.nr_vms = 1; /* the other has ended */
 	for (int i = 0; i < 100; i++)
 		round_of(g);
-	assert_int_equal(in.vm[0].balloon, 0);
-	assert_int_equal(in.vm[0].resident, P(800));
+	assert_int_equal(vm[0].balloon, 0);
+	assert_int_equal(vm[0].resident, P(800));
 }
 
 int main(void)
@@ -466,6 +853,16 @@ int main(void)
 		cmocka_unit_test(idle_tax),
 		cmocka_unit_test(reasons),
 		cmocka_unit_test(max_is_enforced_in_plenty),
+		cmocka_unit_test(plenty_is_divided_anew),
+		cmocka_unit_test(nobody_gives_for_nobody),
+		cmocka_unit_test(small_differences_are_left),
+		cmocka_unit_test(spare_memory_is_divided),
+		cmocka_unit_test(the_cap),
+		cmocka_unit_test(a_stuck_balloon),
+		cmocka_unit_test(mechanisms_follow_the_plan),
+		cmocka_unit_test(active_memory_does_not_fit),
+		cmocka_unit_test(the_tax_leaves_a_part),
+		cmocka_unit_test(a_hot_guest_grows_untaxed),
 		cmocka_unit_test(properties),
 		cmocka_unit_test(more_shares_never_less),
 		cmocka_unit_test(extremes),

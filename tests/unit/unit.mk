@@ -9,7 +9,7 @@ UNIT_CFLAGS := -std=gnu17 -O1 -g -I. $(WARNINGS) -fno-strict-aliasing -fno-omit-
 # --- what tests link ---
 BASE := hv/base/err.c hv/base/format.c hv/base/log.c
 FRAMES := $(BASE) mm/buddy.c mm/epoch.c mm/frame.c
-P2M := $(FRAMES) mm/p2m.c mm/guestmem.c mm/sample.c mm/audit.c \
+P2M := $(FRAMES) mm/p2m.c mm/guestmem.c mm/sample.c mm/estimate.c mm/audit.c \
 	arch/x86_64/vmx/ept.c arch/x86_64/svm/npt.c
 CORE := $(P2M) hv/base/date.c $(wildcard hv/*.c hv/dev/*.c hv/load/*.c)
 FAKE := tests/fake/fake.c
@@ -31,6 +31,7 @@ DSDT := $(BUILD)/hv/load/dsdt.o
 test_balloon_SRCS := $(GUEST)
 test_hypercall_SRCS := $(GUEST)
 test_guestmem_SRCS := $(test_p2m_SRCS)
+test_sample_SRCS := $(test_p2m_SRCS)
 test_policy_SRCS := hv/policy.c
 test_config_SRCS := hv/config.c hv/disk_parse.c hv/timed_parse.c hv/base/format.c
 test_lapic_SRCS := $(GUEST)
@@ -76,7 +77,7 @@ test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave
 	boot/boot_info.c boot/acpi.c boot/acpi_uart.c
 $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
-UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem balloon hypercall policy config \
+UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem sample balloon hypercall policy config \
 	exit lapic ioapic console uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk \
 	sched shootdown driver efi mtrr boot pci serial fb screen timed power
 
@@ -110,3 +111,4 @@ unit-deps:
 
 unit: unit-deps $(UNIT_TESTS:%=$(UNIT)/test_%) ## Unit tests on the host, with sanitizers
 	@tests/unit/run $(UNIT_TESTS:%=$(UNIT)/test_%)
+	@$(MAKE) --no-print-directory policy-test

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The sampler: what it finds, how sure it says that it is, what it does to large pages. */
+#include <tests/fake/tables.h>
+
+#include <mm/sample.h>
+
+#define PAGES (16UL * 512) /* of the VM */
+#define FRAMES 12288	   /* of the machine */
+
+static struct p2m p;
+static struct sampler s;
+static u64 seed;
+
+static int setup(void **state)
+{
+	p = (struct p2m){ 0 };
+	seed = 99;
+	fake_machine(FRAMES, 2);
+	assert_int_equal(p2m_init(&p, *state, 5, PAGES), HV_OK);
+	assert_int_equal(p2m_set_range(&p, 0, PAGES, P2M_EMPTY), HV_OK);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	fake_machine_off();
+	return 0;
+}
+
+static void populate(u64 from, u64 to, unsigned int order)
+{
+	enum p2m_kind kind;
+
+	while (order && frame_scrub_one())
+		;
+	for (u64 gfn = from; gfn < to; gfn += 1UL << order)
+		assert_int_equal(p2m_populate(&p, gfn, order, 0, &kind), HV_OK);
+	assert_int_equal(p2m_lookup(&p, from).order, order);
+}
+
+/* A guest that uses the pages of which @permille says so, always the same ones. */
+static bool uses(u64 gfn, u32 permille)
+{
+	u64 x = gfn * 0x9e3779b97f4a7c15UL;
+
+	return (x >> 20) % 1000 < permille;
+}
+
+/* What its touches leave in the tables: a large page has one bit for all of it. */
+static void touch(u32 permille)
+{
+	int level;
+
+	for (u64 gfn = 0; gfn < PAGES; gfn++)
+		if (p2m_lookup(&p, gfn).kind == P2M_MAPPED && uses(gfn, permille))
+			*tables_entry(&p, gfn, &level) |= p.fmt->accessed;
+}
+
+/* One period in which the guest runs; the active fraction after it. */
+static u32 period(u32 permille)
+{
+	do
+		touch(permille);
+	while (!sampler_step(&s, &p));
+	fake_settle();
+	return estimate_active(&s.estimate);
+}
+
+static u32 periods(int n, u32 permille)
+{
+	while (--n)
+		period(permille);
+	return period(permille);
+}
+
+static void follows_the_guest(void **state)
+{
+	(void)state;
+	populate(256, 2300, ORDER_4K);
+	sampler_init(&s, 12345, 100);
+	assert_int_equal(period(0), 1000); /* not known yet: all active */
+	assert_in_range(periods(30, 0), 0, 10);
+	assert_in_range(periods(30, 1000), 990, 1000);
+	assert_in_range(periods(30, 300), 220, 450);
+	/* It rises at once and falls slowly: the maximum of the averages. */
+	periods(30, 0);
+	assert_true(periods(2, 1000) >= 990);
+	assert_true(periods(2, 0) >= 300);
+	tables_check(&p);
+}
+
+static void without_memory(void **state)
+{
+	(void)state;
+	sampler_init(&s, 0, 100);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(period(0), 1000);
+}
+
+static void each_step_flushes(void **state)
+{
+	u64 gen = p.flush_gen;
+
+	(void)state;
+	sampler_init(&s, 1, 100);
+	for (u32 i = 0; i < sampler_steps(&s); i++, gen = p.flush_gen) {
+		assert_int_equal(sampler_step(&s, &p), i + 1 == sampler_steps(&s));
+		assert_true(p.flush_gen > gen);
+	}
+}
+
+/* One bit for 512 pages would say that all is active. */
+static void large_pages_are_looked_at_in_detail(void **state)
+{
+	u64 before;
+
+	(void)state;
+	populate(0, PAGES, ORDER_2M);
+	before = tables_sum(&p).tables;
+	sampler_init(&s, 7, 100);
+	assert_in_range(periods(20, 200), 130, 380);
+	assert_in_range(s.estimate.now, 80, 330);
+	tables_check(&p);
+	/* What is watched is split, and nothing else. */
+	assert_true(tables_sum(&p).tables > before);
+	sampler_init(&s, 7, 1);
+	assert_true(tables_sum(&p).tables <= before + 16);
+}
+
+/* A sample of one page: the page before is whole again after each step. */
+static void merges_what_it_split(void **state)
+{
+	u64 before;
+
+	(void)state;
+	populate(0, PAGES, ORDER_2M);
+	before = tables_sum(&p).tables;
+	sampler_init(&s, 7, 1);
+	for (int i = 0; i < 100; i++) {
+		u64 flushes = p.flush_gen;
+
+		period(500);
+		assert_true(p.flush_gen > flushes);
+		assert_int_equal(tables_sum(&p).tables, before + 1);
+		assert_int_equal(tables_sum(&p).large, 15);
+		tables_check(&p);
+	}
+}
+
+/* Sixty pages in four large ones: none is merged while another in it is still watched. */
+static void pages_share_a_large_one(void **state)
+{
+	u32 wrong = 0;
+
+	(void)state;
+	populate(0, 4 * 512, ORDER_2M);
+	sampler_init(&s, 11, 60);
+	period(100);
+	for (int i = 0; i < 40; i++) {
+		period(100);
+		wrong += s.estimate.now > 300; /* six sigma above 10 % of 60 */
+		tables_check(&p);
+	}
+	assert_int_equal(wrong, 0);
+}
+
+static void one_step_is_bounded(void **state)
+{
+	u64 split = 0;
+
+	(void)state;
+	populate(0, PAGES, ORDER_2M);
+	sampler_init(&s, 3, SAMPLE_MAX);
+	for (u32 i = 0; i < sampler_steps(&s); i++) {
+		u64 before = tables_sum(&p).large;
+
+		sampler_step(&s, &p);
+		fake_settle();
+		assert_true(before - tables_sum(&p).large <= SAMPLE_STEP);
+		split += before - tables_sum(&p).large;
+	}
+	assert_int_equal(split, 16);
+}
+
+/* The guest gives pages away while they are watched: they do not count, and nothing breaks. */
+static void ballooned_under_watch(void **state)
+{
+	struct frame_batch b = FRAME_BATCH_INIT;
+	u64 work = 0;
+
+	(void)state;
+	populate(0, PAGES, ORDER_2M);
+	sampler_init(&s, 5, 100);
+	period(1000);
+	for (u64 gfn = 0; gfn < PAGES; gfn += 2) {
+		p2m_lock(&p, gfn, ORDER_4K, &b, &work);
+		if (gfn % 512 == 0) {
+			p2m_commit(&p, &b);
+			b = FRAME_BATCH_INIT;
+			fake_settle();
+		}
+	}
+	p2m_commit(&p, &b);
+	fake_settle();
+	assert_in_range(s.seen, 0, 0);
+	period(1000);
+	assert_int_equal(s.estimate.now, 1000); /* of those that are left, all were touched */
+	tables_check(&p);
+	assert_in_range(periods(20, 0), 0, 10);
+}
+
+/* No frame for a table: the large page's own bit, which says too much rather than too little. */
+static void no_table_for_a_split(void **state)
+{
+	u32 f;
+
+	(void)state;
+	populate(0, PAGES, ORDER_2M);
+	while (!frame_alloc_hv(0, &f))
+		;
+	while (p.pool_count)
+		p.pool_count--; /* lost: the machine is switched off after this test */
+	sampler_init(&s, 5, 100);
+	assert_in_range(periods(20, 100), 990, 1000);
+	assert_in_range(periods(20, 0), 0, 10);
+	assert_int_equal(tables_sum(&p).large, 16);
+}
+
+/* --- the arithmetic --- */
+
+static void intervals(void **state)
+{
+	/* Wilson's interval, as tables have it, in 1/1000. */
+	static const struct {
+		u32 touched, sampled, low, high;
+	} known[] = {
+		{ 0, 100, 0, 37 },    { 50, 100, 404, 596 }, { 100, 100, 963, 1000 },
+		{ 10, 100, 55, 174 }, { 1, 10, 18, 404 },    { 30, 300, 71, 139 },
+	};
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(known); i++) {
+		struct estimate e;
+
+		estimate_init(&e);
+		estimate_add(&e, known[i].touched, known[i].sampled);
+		assert_in_range(e.low + 1, known[i].low, known[i].low + 2);
+		assert_in_range(e.high + 1, known[i].high, known[i].high + 3);
+		assert_in_range(e.now, e.low, e.high);
+	}
+}
+
+/* 95 of 100 intervals have the truth in them, whatever it is. */
+static void intervals_cover_the_truth(void **state)
+{
+	u64 r = 42;
+
+	(void)state;
+	for (u32 truth = 10; truth < 1000; truth += 70) {
+		u32 in = 0;
+
+		for (int n = 0; n < 4000; n++) {
+			struct estimate e;
+			u32 touched = 0;
+
+			estimate_init(&e);
+			for (int i = 0; i < 100; i++)
+				touched += fake_random(&r) % 1000 < truth;
+			estimate_add(&e, touched, 100);
+			in += truth >= e.low && truth <= e.high;
+		}
+		assert_true(in > 4000 * 92 / 100);
+	}
+}
+
+static void averages(void **state)
+{
+	struct estimate e;
+
+	(void)state;
+	estimate_init(&e);
+	assert_int_equal(estimate_add(&e, 0, 0), 1000); /* nothing was seen: nothing is known */
+	assert_int_equal(e.high - e.low, 1000);
+	assert_int_equal(estimate_add(&e, 0, 100), 750); /* the slow average */
+	assert_int_equal(e.fast, 500);
+	assert_int_equal(e.now, 0);
+	for (int i = 0; i < 60; i++)
+		estimate_add(&e, 0, 100);
+	assert_in_range(estimate_active(&e), 0, 3);
+	assert_int_equal(estimate_add(&e, 90, 100), 900); /* the sample itself */
+}
+
+#define BOTH(f)                                                      \
+	{ #f " (EPT)", f, setup, teardown, (void *)&ept_format },    \
+	{                                                            \
+#f " (NPT)", f, setup, teardown, (void *)&npt_format \
+	}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BOTH(follows_the_guest),
+		BOTH(without_memory),
+		BOTH(each_step_flushes),
+		BOTH(large_pages_are_looked_at_in_detail),
+		BOTH(merges_what_it_split),
+		BOTH(pages_share_a_large_one),
+		BOTH(one_step_is_bounded),
+		BOTH(ballooned_under_watch),
+		BOTH(no_table_for_a_split),
+		cmocka_unit_test(intervals),
+		cmocka_unit_test(intervals_cover_the_truth),
+		cmocka_unit_test(averages),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
