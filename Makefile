@@ -190,9 +190,11 @@ test-nested-intel: ## The same on an emulated Intel CPU: one guest, some 3 minut
 bench: ## What a guest pays, in instructions, and sizes
 	$(Q)tools/deps build run
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)$(MAKE) --no-print-directory $(LINUX) || \
+ifneq ($(ONLY),bare)
+	$(Q)$(MAKE) --no-print-directory -s $(LINUX) || \
 		echo "# Debian's kernel could not be fetched"
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/count COUNT=1 hypervisor
+endif
 	$(Q)tools/bench --hv $(HV) $(if $(EMU),--emu $(EMU)) \
 		$(if $(ONLY),--only $(ONLY)) --count $(BUILD)/count/aerostat.elf \
 		$(if $(MITIGATIONS),--mitigations $(MITIGATIONS))
