@@ -12,6 +12,8 @@
 #include <hv/vm.h>
 
 #define LOW_END_GFN (LOAD_LOW_END >> PAGE_SHIFT)
+/* Where a PC's adapters and firmware have their ROMs: kernels search all of it for signatures. */
+#define ROM_START_GFN (0xc0000UL >> PAGE_SHIFT)
 #define HIGH_START_GFN (LOAD_HIGH_START >> PAGE_SHIFT)
 #define HOLE_START_GFN (LOAD_HOLE_START >> PAGE_SHIFT)
 #define ABOVE_4G_GFN (LOAD_ABOVE_HOLE >> PAGE_SHIFT)
@@ -19,6 +21,7 @@
 struct vm *vms[MAX_VMS];
 u32 nr_vms;
 static u32 in_background;
+static u32 ones; /* a frame that reads as an empty bus does */
 
 #define START_RETRY_MS 50
 #define REBOOT_PERIOD_MS 1000 /* the host's time for a start is not charged to the VM */
@@ -35,12 +38,22 @@ u64 vm_top_gfn(const struct vm *vm)
 	return vm->pages <= HOLE_START_GFN ? vm->pages : ABOVE_4G_GFN + vm->pages - HOLE_START_GFN;
 }
 
+static int create_ones(void)
+{
+	if (nr_vms)
+		return HV_OK; /* with the first */
+	if (frame_alloc_hv(0, &ones))
+		return HV_ENOMEM;
+	memset(plat_ptr(HPA((u64)ones << PAGE_SHIFT)), 0xff, PAGE_SIZE);
+	return HV_OK;
+}
+
 int vm_create(u16 id, struct vm_config *cfg)
 {
 	struct vm *vm = frame_alloc_pages(0);
 
 	_Static_assert(sizeof(*vm) <= PAGE_SIZE, "one page");
-	if (!vm)
+	if (!vm || create_ones())
 		return HV_ENOMEM;
 	vm->id = id;
 	vm->cfg = cfg;
@@ -61,6 +74,8 @@ static int map_ranges(struct vm *vm)
 		err = p2m_set_range(&vm->p2m, HIGH_START_GFN, low - HIGH_START_GFN, P2M_EMPTY);
 	if (!err && vm->pages > low)
 		err = p2m_set_range(&vm->p2m, ABOVE_4G_GFN, vm->pages - low, P2M_EMPTY);
+	if (!err)
+		err = p2m_set_bus(&vm->p2m, ROM_START_GFN, HIGH_START_GFN - ROM_START_GFN, ones);
 	return err;
 }
 

@@ -2,7 +2,7 @@
 /*
  * The walker, and every change of a VM's tables.  It owns the tables' frames
  * and the counts of kinds in their records; it never waits, and never maps a
- * frame that frame.c has not handed over as GUEST.
+ * frame that frame.c has not handed over as GUEST, but for the empty bus.
  */
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
@@ -11,6 +11,10 @@
 
 #define SW_KIND_SHIFT 3 /* bits 2:0 stay 0: not present in EPT and in NPT */
 #define SW_KIND_MASK (7UL << SW_KIND_SHIFT)
+/* A hole that the CPU may read without us, p2m_set_bus(): of a leaf's bits ignored in both. */
+#define SW_BUS BIT(52)
+/* R of EPT, P of NPT: what we map can be read, so the format's other bits need no test. */
+#define READABLE BIT(0)
 
 _Static_assert(P2M_MAPPED < 4, "the first four kinds are counted per table");
 
@@ -32,7 +36,8 @@ static u64 sw_entry(enum p2m_kind kind, u64 payload)
 
 static bool present(const struct p2m *p, u64 e)
 {
-	return e & p->fmt->present;
+	(void)p;
+	return (e & (SW_BUS | READABLE)) == READABLE;
 }
 
 static bool is_table(const struct p2m *p, u64 e, int level)
@@ -42,7 +47,9 @@ static bool is_table(const struct p2m *p, u64 e, int level)
 
 static enum p2m_kind kind_of(const struct p2m *p, u64 e)
 {
-	return present(p, e) ? P2M_MAPPED : (enum p2m_kind)((e & SW_KIND_MASK) >> SW_KIND_SHIFT);
+	if (present(p, e))
+		return P2M_MAPPED;
+	return e & SW_BUS ? P2M_HOLE : (enum p2m_kind)((e & SW_KIND_MASK) >> SW_KIND_SHIFT);
 }
 
 static u32 entry_frame(u64 e)
@@ -243,6 +250,25 @@ int p2m_set_range(struct p2m *p, u64 gfn, u64 n, enum p2m_kind kind)
 		set_entry(p, &at, sw_entry(kind, 0));
 		gfn += 1UL << level_order(level);
 		n -= 1UL << level_order(level);
+	}
+	return HV_OK;
+}
+
+int p2m_set_bus(struct p2m *p, u64 gfn, u64 n, u32 frame)
+{
+	u64 e = pt_leaf(p->fmt, (u64)frame << PAGE_SHIFT, 1, PROT_R, MEMTYPE_WB) | SW_BUS;
+
+	for (; n; gfn++, n--) {
+		struct pos at;
+		int err = p2m_prepare(p, 0);
+
+		if (!err)
+			err = walk_split(p, gfn, 1, &at);
+		if (err)
+			return err;
+		if (kind_of(p, *at.slot) != P2M_HOLE)
+			return HV_ESTATE;
+		set_entry(p, &at, e);
 	}
 	return HV_OK;
 }

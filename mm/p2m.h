@@ -61,6 +61,13 @@ int p2m_init(struct p2m *p, const struct pt_format *fmt, u16 owner, u64 nr_gfns)
 /* Makes [gfn, gfn + count) demand-zero memory or holes; only over holes or EMPTY. Setup. */
 int p2m_set_range(struct p2m *p, u64 gfn, u64 count, enum p2m_kind kind);
 
+/*
+ * Holes that read as @frame, the hypervisor's own, without an exit; they stay
+ * holes in all else, and writing or executing there is a fault as before.  Setup,
+ * only over holes.  HV_ESTATE, HV_ENOMEM.
+ */
+int p2m_set_bus(struct p2m *p, u64 gfn, u64 count, u32 frame);
+
 /* What is at @gfn. Without the lock it is a snapshot (tables outlive readers: epochs). */
 struct p2m_entry p2m_lookup(const struct p2m *p, u64 gfn);
 

@@ -16,6 +16,18 @@ static void check_absent(const struct p2m *p, u64 e)
 	assert_int_equal(e & p->fmt->present, 0);
 }
 
+#define BUS BIT(52)
+
+/* A hole that is only read: one page of the host's for all of them. */
+static void check_bus(const struct p2m *p, u64 e, int level)
+{
+	assert_int_equal(level, 1);
+	assert_int_equal(e & p->fmt->read, p->fmt->read);
+	assert_int_equal(e & (p->fmt->write | p->fmt->exec), 0);
+	assert_int_equal(e & p->fmt->no_exec, p->fmt->no_exec);
+	assert_int_equal(frame_get((u32)((e & PT_ADDR) >> PAGE_SHIFT))->state, FRAME_HV);
+}
+
 static void sum_table(const struct p2m *p, u64 frame, int level, u64 gfn, struct tables_sum *s)
 {
 	const u64 *t = table_at(frame);
@@ -27,7 +39,10 @@ static void sum_table(const struct p2m *p, u64 frame, int level, u64 gfn, struct
 
 		if (gfn >= p->nr_gfns && e)
 			fail_msg("entry above the top, gfn %lx", gfn);
-		if (e & p->fmt->present) {
+		if (e & p->fmt->present && e & BUS) {
+			check_bus(p, e, level);
+			s->bus += span;
+		} else if (e & p->fmt->present) {
 			if (level > 1 && !(e & PT_LARGE)) {
 				sum_table(p, (e & PT_ADDR) >> PAGE_SHIFT, level - 1, gfn, s);
 				continue;

@@ -197,6 +197,23 @@ static int ports(void)
 	return 0;
 }
 
+/* Where adapters would have their ROMs: nothing, and so it stays whatever is written. */
+static int empty_bus(void)
+{
+	volatile u64 *first = (u64 *)0xc0000, *last = (u64 *)(0x100000 - 8);
+	u64 value = 5;
+
+	for (volatile u64 *at = first; at <= last; at += 64)
+		CHECK_EQ(*at, ~0ul);
+	*first = *last = 0x1234;
+	CHECK_EQ(*first, ~0ul);
+	CHECK_EQ(*last, ~0ul);
+	__asm__ volatile("xchgq %0, %1" : "+r"(value), "+m"(*last)); /* reads and writes at once */
+	CHECK_EQ(value, ~0ul);
+	CHECK_EQ(*last, ~0ul);
+	return 0;
+}
+
 static int mmio(void)
 {
 	u64 base = bare_rdmsr(MSR_APIC_BASE);
@@ -205,7 +222,7 @@ static int mmio(void)
 	/* x2APIC to xAPIC goes only through "off". */
 	bare_wrmsr(MSR_APIC_BASE, base & ~0xc00ul);
 	bare_wrmsr(MSR_APIC_BASE, (base & ~0xc00ul) | 0x800);
-	bad = arithmetic() || sizes() || strings() || faults();
+	bad = arithmetic() || sizes() || strings() || faults() || empty_bus();
 	bare_wrmsr(MSR_APIC_BASE, base);
 	return bad;
 }

@@ -24,6 +24,42 @@ static void ranges_and_holes(void **state)
 	tables_check(&p);
 }
 
+/* To the CPU a page that is read, to all else a hole; and nothing is left of it. */
+static void bus(void **state)
+{
+	u64 gfn = 0;
+	int level;
+	u32 ones;
+
+	(void)state;
+	assert_int_equal(frame_alloc_hv(0, &ones), HV_OK);
+	populate(0xbf, ORDER_4K);
+	assert_int_equal(p2m_set_range(&p, 0xc0, 0x40, P2M_HOLE), HV_OK);
+	assert_int_equal(p2m_set_bus(&p, 0xbf, 1, ones), HV_ESTATE); /* memory */
+	assert_int_equal(p2m_set_bus(&p, 0x100, 1, ones), HV_ESTATE);
+	assert_int_equal(p2m_set_bus(&p, 0xc0, 0x40, ones), HV_OK);
+	assert_int_equal((*tables_entry(&p, 0xd0, &level) & PT_ADDR) >> PAGE_SHIFT, ones);
+	*tables_entry(&p, 0xd0, &level) |= p.fmt->accessed; /* as the CPU does */
+	assert_int_equal(tables_sum(&p).bus, 0x40);
+	assert_int_equal(kind(0xc0), P2M_HOLE);
+	assert_int_equal(kind(0xd0), P2M_HOLE);
+	assert_int_equal(kind(0x100), P2M_EMPTY);
+	assert_int_equal(p2m_lock(&p, 0xd0, ORDER_4K, &b, &work), HV_ERANGE);
+	assert_int_equal(p2m_lock(&p, 0, ORDER_2M, &b, &work), HV_ERANGE);
+	assert_int_equal(p2m_unlock(&p, 0xd0, ORDER_4K, &b, &work), HV_ERANGE);
+	assert_int_equal(back(0xd0, ORDER_2M), HV_ESTATE);
+	assert_false(p2m_test_clear_accessed(&p, 0xd0));
+	assert_int_equal(p2m_pin(&p, 0xd0, &(u32){ 0 }), HV_ESTATE);
+	tables_check(&p);
+	while (p2m_teardown(&p, &gfn, &b))
+		;
+	p2m_commit(&p, &b);
+	assert_int_equal(tables_sum(&p).bus, 0);
+	assert_int_equal(tables_sum(&p).tables, 1);
+	assert_int_equal(frame_get(ones)->state, FRAME_HV);
+	tables_check(&p);
+}
+
 static void populate_prefers_large(void **state)
 {
 	(void)state;
@@ -319,6 +355,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOTH(ranges_and_holes),
+		BOTH(bus),
 		BOTH(populate_prefers_large),
 		BOTH(populate_falls_back_to_the_page_itself),
 		BOTH(map_is_checked),
