@@ -126,7 +126,7 @@ RUN_ARGS := $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) --timeout $(TIME
 NESTED_TESTS ?= nested balloon cpu
 NESTED_INTEL_TESTS ?= nested-intel
 
-.PHONY: run linux test image bench machine-test firmware-test screen-test test-nested test-nested-intel soak broken deps clean help
+.PHONY: run linux module test image bench machine-test firmware-test screen-test test-nested test-nested-intel soak broken deps clean help
 
 run: ## Boot in an emulator and run the demo VMs, or those of CONF
 	$(Q)tools/deps build run $(if $(filter uefi,$(FIRMWARE)),image)
@@ -148,7 +148,7 @@ broken: ## Hypervisors with a part left out, whose tests must fail
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/break-shootdown BREAK=shootdown hypervisor
 
 machine-test: all broken ## Whole-machine tests only; TESTS="cpu apic" chooses
-	$(Q)$(MAKE) --no-print-directory $(LINUX) || \
+	$(Q)$(MAKE) --no-print-directory $(LINUX) $(MODULE) || \
 		echo "linux: Debian's kernel could not be fetched; the tests with it are skipped"
 	$(Q)tests/run/run $(if $(EMU),--emu $(EMU) --) $(TESTS)
 
@@ -171,6 +171,15 @@ linux: ## A small Debian to run as a guest: build/linux/
 	$(Q)$(MAKE) --no-print-directory $(LINUX)
 $(LINUX): tools/linux tools/debian.py
 	$(Q)tools/linux --cache $(BUILD)/nested -o $(@D)
+
+# The balloon driver for Linux, for the kernel that `make linux` fetched, and a guest with it.
+MODULE := $(BUILD)/linux/module.cpio
+MODULE_SRCS := $(wildcard guest-driver/*.[ch] guest-driver/linux/* tests/guest/linux/*)
+module: ## The balloon driver for Debian's kernel: build/linux/module/linux/aerostat.ko
+	$(Q)tools/deps run module
+	$(Q)$(MAKE) --no-print-directory $(MODULE)
+$(MODULE): $(LINUX) tools/linux-module $(MODULE_SRCS)
+	$(Q)tools/linux-module --cache $(BUILD)/nested -o $(@D)
 
 screen-test: all ## What the host's screen shows, in QEMU; CASES="32 text" chooses
 	$(Q)tests/run/screen --keep $(BUILD)/test/screen $(CASES)

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The balloon driver for Linux: what its files share.  The protocol's state is
+ * struct aero_balloon (../balloon_core.h); this is what Linux adds.
+ */
+#ifndef AEROSTAT_H
+#define AEROSTAT_H
+
+#include <linux/balloon_compaction.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/page_reporting.h>
+#include <linux/platform_device.h>
+#include <linux/workqueue.h>
+
+#include "../balloon_core.h"
+
+#define AERO_ORDER_2M 9
+
+struct aerostat {
+	struct device *dev;
+	/* Held for a few batches; inside it page locks, small.pages_lock, zone->lock. */
+	struct mutex lock;
+	struct aero_balloon balloon;
+	struct aero_os os;
+	struct workqueue_struct *queue;
+	struct delayed_work work;
+	struct balloon_dev_info small; /* the 4 KiB pages in the balloon, movable */
+	unsigned long memory;	       /* pages that the kernel managed before we took any */
+	s64 budget;		       /* pages that may still be taken in this step */
+	u64 rings;		       /* of the doorbell */
+};
+
+/* main.c */
+void aerostat_call(aero_u64 number, aero_u64 a, aero_u64 b, aero_u64 c, struct aero_result *r);
+
+/* pages.c: the balloon core's way to the page allocator. */
+void aerostat_pages_init(struct aerostat *a);
+/* How many pages may be taken without making the guest's own life hard. */
+s64 aerostat_spare(const struct aerostat *a);
+
+/* free_blocks.c: a free block of 2 MiB, untouched; NULL if there is none to spare. */
+bool aerostat_free_blocks_work(void);
+struct page *aerostat_take_free_block(void);
+
+/* sysfs.c */
+extern const struct attribute_group *aerostat_groups[];
+
+#endif

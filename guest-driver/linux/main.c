@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The device, its life, and the worker that moves the balloon toward its
+ * target.  Found by its ACPI name; everything else is behind the hypercalls.
+ */
+#include <linux/acpi.h>
+#include <linux/delay.h>
+#include <linux/interrupt.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include <asm/cpufeature.h>
+#include <asm/processor.h>
+
+#include "aerostat.h"
+
+#define POLL_PERIOD HZ /* the hypervisor takes a driver for dead after three seconds */
+#define STEP_BATCHES 8 /* of work between two looks at what else is going on */
+#define STOP_TRIES 500 /* a page that is being moved comes back in far less */
+#define STOP_PERIOD_MS 10
+
+static u32 instruction; /* AERO_INSTRUCTION_*, from the hypervisor's CPUID leaf */
+
+void aerostat_call(aero_u64 number, aero_u64 a, aero_u64 b, aero_u64 c, struct aero_result *r)
+{
+	if (instruction == AERO_INSTRUCTION_VMMCALL)
+		asm volatile("vmmcall" : "+a"(number), "+b"(a), "+c"(b), "+d"(c) : : "memory");
+	else
+		asm volatile("vmcall" : "+a"(number), "+b"(a), "+c"(b), "+d"(c) : : "memory");
+	r->status = (long)number;
+	r->value = a;
+	r->target = b;
+	r->hint = c;
+}
+
+static bool on_aerostat(void)
+{
+	u32 eax, ebx, ecx, edx;
+
+	if (!boot_cpu_has(X86_FEATURE_HYPERVISOR))
+		return false;
+	cpuid(AERO_CPUID_BASE, &eax, &ebx, &ecx, &edx);
+	if (ebx != AERO_SIGNATURE_EBX || ecx != AERO_SIGNATURE_ECX || edx != AERO_SIGNATURE_EDX)
+		return false;
+	cpuid(AERO_CPUID_ABI, &eax, &ebx, &instruction, &edx);
+	return eax == AERO_ABI_VERSION;
+}
+
+/* A few batches at a time, so that whoever else needs the balloon gets at it. */
+static void work(struct work_struct *w)
+{
+	struct aerostat *a = container_of(to_delayed_work(w), struct aerostat, work);
+	int more;
+
+	do {
+		mutex_lock(&a->lock);
+		a->budget = aerostat_spare(a);
+		more = aero_balloon_step(&a->balloon, STEP_BATCHES);
+		mutex_unlock(&a->lock);
+		cond_resched();
+	} while (more);
+	queue_delayed_work(a->queue, &a->work, POLL_PERIOD);
+}
+
+/* START is for ever if memory for the first page is lacking: there is nothing to undo. */
+static int start(struct aerostat *a)
+{
+	long status;
+
+	mutex_lock(&a->lock);
+	status = aero_balloon_start(&a->balloon, &a->os);
+	mutex_unlock(&a->lock);
+	if (status) {
+		dev_err(a->dev, "the hypervisor refuses to start the balloon: %ld\n", status);
+		return status == AERO_ERR_NOMEM ? -ENOMEM : -ENODEV;
+	}
+	queue_delayed_work(a->queue, &a->work, 0);
+	return 0;
+}
+
+/* Everything goes back; after that nobody asks for anything. */
+static void stop(struct aerostat *a)
+{
+	u64 left;
+
+	cancel_delayed_work_sync(&a->work);
+	for (int i = 0; i < STOP_TRIES; i++) {
+		mutex_lock(&a->lock);
+		left = aero_balloon_stop(&a->balloon);
+		mutex_unlock(&a->lock);
+		if (!left)
+			return;
+		msleep(STOP_PERIOD_MS);
+	}
+	dev_err(a->dev, "%llu pages cannot be taken back, they are lost until the next boot\n",
+		left);
+}
+
+static int probe(struct platform_device *pdev)
+{
+	struct aerostat *a;
+	int err;
+
+	if (!on_aerostat()) {
+		dev_err(&pdev->dev, "no Aerostat of ABI version %d here\n", AERO_ABI_VERSION);
+		return -ENODEV;
+	}
+	a = kzalloc(sizeof(*a), GFP_KERNEL);
+	if (!a)
+		return -ENOMEM;
+	a->dev = &pdev->dev;
+	mutex_init(&a->lock);
+	INIT_DELAYED_WORK(&a->work, work);
+	aerostat_pages_init(a);
+	platform_set_drvdata(pdev, a);
+	a->queue = alloc_workqueue("aerostat", WQ_FREEZABLE | WQ_UNBOUND, 1);
+	err = a->queue ? start(a) : -ENOMEM;
+	if (!err)
+		return 0;
+	if (a->queue)
+		destroy_workqueue(a->queue);
+	kfree(a);
+	return err;
+}
+
+static void shutdown(struct platform_device *pdev)
+{
+	stop(platform_get_drvdata(pdev));
+}
+
+static int remove(struct platform_device *pdev)
+{
+	struct aerostat *a = platform_get_drvdata(pdev);
+
+	stop(a);
+	destroy_workqueue(a->queue);
+	kfree(a);
+	return 0;
+}
+
+static const struct acpi_device_id ids[] = { { "AERO0001", 0 }, {} };
+MODULE_DEVICE_TABLE(acpi, ids);
+
+static struct platform_driver aerostat_driver = {
+	.probe = probe,
+	.remove = remove,
+	.shutdown = shutdown, /* reboot and kexec: the next kernel finds all its memory */
+	.driver = {
+		.name = "aerostat",
+		.acpi_match_table = ids,
+		.dev_groups = aerostat_groups,
+	},
+};
+module_platform_driver(aerostat_driver);
+
+MODULE_DESCRIPTION("Aerostat memory balloon");
+MODULE_LICENSE("Dual BSD/GPL");
+MODULE_VERSION(AEROSTAT_VERSION);
