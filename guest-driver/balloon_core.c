@@ -299,6 +299,23 @@ void aero_balloon_grow(struct aero_balloon *b, aero_u64 pages)
 		;
 }
 
+aero_u64 aero_balloon_report(struct aero_balloon *b, const aero_u64 *pages, unsigned int n)
+{
+	aero_u64 looked, taken = 0;
+
+	if (!b->started || !n || n > AERO_BATCH_MAX)
+		return 0;
+	for (unsigned int i = 0; i < n; i++)
+		b->batch->entry[i] = entry_of(pages[i], ORDER_2M);
+	if (send(b, AERO_CALL_REPORT, n, &looked) < 0)
+		b->os->log(b->os->ctx, "report refused", n);
+	for (unsigned int i = 0; i < looked; i++)
+		if (status_of(b->batch->entry[i]) == AERO_ENTRY_OK)
+			taken += PAGES_2M;
+	b->reported += taken;
+	return taken;
+}
+
 int aero_balloon_move(struct aero_balloon *b, aero_u64 from, aero_u64 to)
 {
 	aero_u64 looked;

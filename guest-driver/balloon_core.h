@@ -61,8 +61,8 @@ struct aero_balloon {
 	struct aero_stack small, large;
 	aero_u64 size, actual, target; /* pages: held by us, by the hypervisor's count, wanted */
 	aero_u64 hint;		       /* pages that the next batch should cover at most */
-	aero_u64 refused, batches;
-	aero_u64 features; /* AERO_FEATURE_* that both sides have */
+	aero_u64 refused, batches, reported; /* entries, calls, pages */
+	aero_u64 features;		     /* AERO_FEATURE_* that both sides have */
 	int started;
 };
 
@@ -77,6 +77,12 @@ int aero_balloon_step(struct aero_balloon *b, unsigned int batches);
 
 /* Asks for @pages back, at once; then gives them to the kernel. */
 void aero_balloon_grow(struct aero_balloon *b, aero_u64 pages);
+
+/*
+ * Tells the hypervisor that @n blocks of 2 MiB are free: their frames go, at once.  Returns
+ * how many pages those were that it took; the blocks stay the kernel's.
+ */
+aero_u64 aero_balloon_report(struct aero_balloon *b, const aero_u64 *pages, unsigned int n);
 
 /*
  * The kernel moves what it keeps in @from to @to, a page that nobody uses.  1: @to is in

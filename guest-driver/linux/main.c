@@ -46,6 +46,15 @@ static bool on_aerostat(void)
 	return eax == AERO_ABI_VERSION;
 }
 
+static irqreturn_t ring(int irq, void *data)
+{
+	struct aerostat *a = data;
+
+	a->rings++;
+	mod_delayed_work(a->queue, &a->work, 0);
+	return IRQ_HANDLED;
+}
+
 /* A few batches at a time, so that whoever else needs the balloon gets at it. */
 static void work(struct work_struct *w)
 {
@@ -59,10 +68,24 @@ static void work(struct work_struct *w)
 		mutex_unlock(&a->lock);
 		cond_resched();
 	} while (more);
+	if (time_after_eq(jiffies, a->next_stats)) {
+		a->next_stats = jiffies + POLL_PERIOD;
+		mutex_lock(&a->lock);
+		aerostat_send_stats(a);
+		mutex_unlock(&a->lock);
+	}
 	queue_delayed_work(a->queue, &a->work, POLL_PERIOD);
 }
 
-/* START is for ever if memory for the first page is lacking: there is nothing to undo. */
+/* Without an interrupt the target is polled, once a second. */
+static void doorbell(struct aerostat *a, u32 vector)
+{
+	struct aero_result r;
+
+	if (a->irq > 0)
+		aerostat_call(AERO_CALL_DOORBELL, vector, 0, 0, &r);
+}
+
 static int start(struct aerostat *a)
 {
 	long status;
@@ -74,6 +97,9 @@ static int start(struct aerostat *a)
 		dev_err(a->dev, "the hypervisor refuses to start the balloon: %ld\n", status);
 		return status == AERO_ERR_NOMEM ? -ENOMEM : -ENODEV;
 	}
+	a->next_stats = jiffies;
+	doorbell(a, AERO_DOORBELL_ACPI);
+	aerostat_report_start(a);
 	queue_delayed_work(a->queue, &a->work, 0);
 	return 0;
 }
@@ -83,6 +109,10 @@ static void stop(struct aerostat *a)
 {
 	u64 left;
 
+	aerostat_report_stop(a);
+	doorbell(a, 0);
+	if (a->irq > 0)
+		synchronize_irq(a->irq);
 	cancel_delayed_work_sync(&a->work);
 	for (int i = 0; i < STOP_TRIES; i++) {
 		mutex_lock(&a->lock);
@@ -94,6 +124,15 @@ static void stop(struct aerostat *a)
 	}
 	dev_err(a->dev, "%llu pages cannot be taken back, they are lost until the next boot\n",
 		left);
+}
+
+static void discard(struct aerostat *a)
+{
+	stop(a);
+	if (a->irq > 0)
+		free_irq(a->irq, a);
+	destroy_workqueue(a->queue);
+	kfree(a);
 }
 
 static int probe(struct platform_device *pdev)
@@ -114,27 +153,35 @@ static int probe(struct platform_device *pdev)
 	aerostat_pages_init(a);
 	platform_set_drvdata(pdev, a);
 	a->queue = alloc_workqueue("aerostat", WQ_FREEZABLE | WQ_UNBOUND, 1);
-	err = a->queue ? start(a) : -ENOMEM;
+	if (!a->queue) {
+		kfree(a);
+		return -ENOMEM;
+	}
+	a->irq = platform_get_irq_optional(pdev, 0);
+	if (a->irq > 0 && request_irq(a->irq, ring, 0, "aerostat", a))
+		a->irq = -ENXIO;
+	err = start(a);
 	if (!err)
-		return 0;
-	if (a->queue)
-		destroy_workqueue(a->queue);
-	kfree(a);
+		err = aerostat_oom_start(a);
+	if (err)
+		discard(a);
 	return err;
 }
 
 static void shutdown(struct platform_device *pdev)
 {
-	stop(platform_get_drvdata(pdev));
+	struct aerostat *a = platform_get_drvdata(pdev);
+
+	aerostat_oom_stop(a);
+	stop(a);
 }
 
 static int remove(struct platform_device *pdev)
 {
 	struct aerostat *a = platform_get_drvdata(pdev);
 
-	stop(a);
-	destroy_workqueue(a->queue);
-	kfree(a);
+	aerostat_oom_stop(a);
+	discard(a);
 	return 0;
 }
 

@@ -17,6 +17,8 @@
 #define KEEP_MIN (8ul << (20 - PAGE_SHIFT))
 #define KEEP_MAX (512ul << (20 - PAGE_SHIFT))
 
+#define HOLD_OFF (2 * HZ) /* as long as the hypervisor leaves the target alone */
+
 #define GFP_BLOCK \
 	((GFP_HIGHUSER & ~__GFP_RECLAIM) | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN)
 
@@ -25,6 +27,18 @@ s64 aerostat_spare(const struct aerostat *a)
 	unsigned long keep = clamp(a->memory / KEEP_PART, KEEP_MIN, KEEP_MAX);
 
 	return (s64)si_mem_available() - (s64)keep;
+}
+
+static bool held_off(const struct aerostat *a)
+{
+	unsigned long until = READ_ONCE(a->hold_until);
+
+	return until && time_before(jiffies, until);
+}
+
+void aerostat_hold_off(struct aerostat *a)
+{
+	WRITE_ONCE(a->hold_until, (jiffies + HOLD_OFF) | 1);
 }
 
 /* makedumpfile leaves such pages out; reading them would pop them. */
@@ -52,7 +66,7 @@ static int os_alloc(void *ctx, unsigned int order, aero_u64 *page)
 	struct aerostat *a = ctx;
 	struct page *p;
 
-	if (a->budget < 1l << order)
+	if (a->budget < 1l << order || held_off(a))
 		return 0;
 	p = order ? take_block() : balloon_page_alloc();
 	if (!p)

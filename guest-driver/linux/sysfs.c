@@ -22,11 +22,16 @@ FIGURE(size, b->size);
 FIGURE(popped, b->size > b->actual ? b->size - b->actual : 0);
 FIGURE(refused, b->refused);
 FIGURE(batches, b->batches);
+FIGURE(reported, b->reported);
+FIGURE(grown, a->grown);
 FIGURE(rings, a->rings);
 
 static struct attribute *figures[] = {
-	&dev_attr_target.attr,	&dev_attr_actual.attr,	&dev_attr_size.attr,  &dev_attr_popped.attr,
-	&dev_attr_refused.attr, &dev_attr_batches.attr, &dev_attr_rings.attr, NULL,
+	&dev_attr_target.attr,	 &dev_attr_actual.attr,
+	&dev_attr_size.attr,	 &dev_attr_popped.attr,
+	&dev_attr_refused.attr,	 &dev_attr_batches.attr,
+	&dev_attr_reported.attr, &dev_attr_grown.attr,
+	&dev_attr_rings.attr,	 NULL,
 };
 static const struct attribute_group figures_group = { .attrs = figures };
 
