@@ -4,6 +4,8 @@
  * 2 MiB blocks are taken only where they are free, and not by making room for
  * them, which would cost the guest its own huge pages; 4 KiB pages may be
  * reclaimed from the page cache, and stay movable while they are in the balloon.
+ * All of it still counts as the guest's memory (MemTotal): it comes back when the
+ * guest needs it, and a program may ask for more than is left at this moment.
  */
 #include <linux/highmem.h>
 #include <linux/mm.h>
@@ -72,7 +74,6 @@ static int os_alloc(void *ctx, unsigned int order, aero_u64 *page)
 	if (!p)
 		return 0;
 	a->budget -= 1l << order;
-	adjust_managed_page_count(p, -(1l << order));
 	*page = page_to_pfn(p);
 	return 1;
 }
@@ -83,7 +84,6 @@ static void os_release(void *ctx, unsigned int order, aero_u64 page)
 
 	if (order)
 		mark_offline(p, false);
-	adjust_managed_page_count(p, 1l << order);
 	__free_pages(p, order);
 }
 
@@ -146,10 +146,6 @@ static int move(struct balloon_dev_info *small, struct page *to, struct page *fr
 	mutex_unlock(&a->lock);
 	if (!moved)
 		return -EAGAIN;
-	if (page_zone(from) != page_zone(to)) {
-		adjust_managed_page_count(from, 1);
-		adjust_managed_page_count(to, -1);
-	}
 	get_page(to); /* the balloon's */
 	spin_lock_irqsave(&small->pages_lock, flags);
 	balloon_page_insert(small, to);
