@@ -31,6 +31,7 @@ struct aerostat {
 	s64 budget;		       /* pages that may still be taken in this step */
 	unsigned long hold_until;      /* jiffies: no page is taken before; 0: whenever */
 	u64 rings, grown;	       /* of the doorbell; pages, before OOM */
+	u64 cycles, grow_cycles;       /* of the TSC: moving pages; the last growth */
 	int irq;		       /* of the doorbell; negative: polling alone */
 
 	struct page_reporting_dev_info reporting;

@@ -59,12 +59,17 @@ static irqreturn_t ring(int irq, void *data)
 static void work(struct work_struct *w)
 {
 	struct aerostat *a = container_of(to_delayed_work(w), struct aerostat, work);
+	u64 batches, started;
 	int more;
 
 	do {
 		mutex_lock(&a->lock);
+		batches = a->balloon.batches;
+		started = get_cycles();
 		a->budget = aerostat_spare(a);
 		more = aero_balloon_step(&a->balloon, STEP_BATCHES);
+		if (a->balloon.batches != batches)
+			a->cycles += get_cycles() - started;
 		mutex_unlock(&a->lock);
 		cond_resched();
 	} while (more);

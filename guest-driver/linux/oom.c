@@ -13,7 +13,7 @@
 static int out_of_memory_soon(struct notifier_block *nb, unsigned long unused, void *freed)
 {
 	struct aerostat *a = container_of(nb, struct aerostat, oom);
-	u64 before;
+	u64 before, started = get_cycles();
 
 	/* The worker, if it is about to take more, stops at its next page. */
 	aerostat_hold_off(a);
@@ -22,6 +22,7 @@ static int out_of_memory_soon(struct notifier_block *nb, unsigned long unused, v
 	aero_balloon_grow(&a->balloon, GROW_PAGES);
 	*(unsigned long *)freed += before - a->balloon.size;
 	a->grown += before - a->balloon.size;
+	a->grow_cycles = get_cycles() - started;
 	mutex_unlock(&a->lock);
 	return NOTIFY_OK;
 }

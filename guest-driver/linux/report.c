@@ -5,9 +5,14 @@
  * blocks from everybody else until report() returns.
  */
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/scatterlist.h>
 
 #include "aerostat.h"
+
+static bool report_free = true;
+module_param_named(report, report_free, bool, 0444);
+MODULE_PARM_DESC(report, "Let the host have free memory without being asked for it (default yes)");
 
 /* The largest block of the page allocator is 4 MiB, 8 in later kernels. */
 #define BLOCKS_MAX (PAGE_REPORTING_CAPACITY * 4)
@@ -35,7 +40,8 @@ static int report(struct page_reporting_dev_info *info, struct scatterlist *list
 void aerostat_report_start(struct aerostat *a)
 {
 	a->reporting = (struct page_reporting_dev_info){ .report = report };
-	if (!(a->balloon.features & AERO_FEATURE_REPORT) || page_poisoning_enabled_static())
+	if (!report_free || !(a->balloon.features & AERO_FEATURE_REPORT) ||
+	    page_poisoning_enabled_static())
 		return;
 	if (!a->report_pages)
 		a->report_pages = kcalloc(BLOCKS_MAX, sizeof(*a->report_pages), GFP_KERNEL);

@@ -25,13 +25,14 @@ FIGURE(batches, b->batches);
 FIGURE(reported, b->reported);
 FIGURE(grown, a->grown);
 FIGURE(rings, a->rings);
+FIGURE(cycles, a->cycles);
+FIGURE(grow_cycles, a->grow_cycles);
 
 static struct attribute *figures[] = {
-	&dev_attr_target.attr,	 &dev_attr_actual.attr,
-	&dev_attr_size.attr,	 &dev_attr_popped.attr,
-	&dev_attr_refused.attr,	 &dev_attr_batches.attr,
-	&dev_attr_reported.attr, &dev_attr_grown.attr,
-	&dev_attr_rings.attr,	 NULL,
+	&dev_attr_target.attr,	 &dev_attr_actual.attr,	     &dev_attr_size.attr,
+	&dev_attr_popped.attr,	 &dev_attr_refused.attr,     &dev_attr_batches.attr,
+	&dev_attr_reported.attr, &dev_attr_grown.attr,	     &dev_attr_rings.attr,
+	&dev_attr_cycles.attr,	 &dev_attr_grow_cycles.attr, NULL,
 };
 static const struct attribute_group figures_group = { .attrs = figures };
 
