@@ -12,6 +12,7 @@
  */
 #include <linux/mm.h>
 #include <linux/mmzone.h>
+#include <linux/module.h>
 #include <linux/version.h>
 #include <linux/vmstat.h>
 
@@ -20,12 +21,17 @@
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0) && \
 	LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0) && !defined(CONFIG_CMA)
 
+static bool untouched = true;
+module_param(untouched, bool, 0444);
+MODULE_PARM_DESC(untouched,
+		 "Take free blocks from the allocator's lists (default), or ask alloc_pages()");
+
 /* Movable first: blocks of the kernel's own kinds serve it better. */
 static const u8 kinds[] = { MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE };
 
 bool aerostat_free_blocks_work(void)
 {
-	return !page_poisoning_enabled_static() && !debug_pagealloc_enabled_static();
+	return untouched && !page_poisoning_enabled_static() && !debug_pagealloc_enabled_static();
 }
 
 /* del_page_from_free_list() and __mod_zone_freepage_state(); zone->lock is held. */
