@@ -174,7 +174,8 @@ $(LINUX): tools/linux tools/debian.py
 
 # The balloon driver for Linux, for the kernel that `make linux` fetched, and a guest with it.
 MODULE := $(BUILD)/linux/module.cpio
-MODULE_SRCS := $(wildcard guest-driver/*.[ch] guest-driver/linux/* tests/guest/linux/*)
+MODULE_SRCS := $(wildcard guest-driver/*.[ch] guest-driver/linux/* tests/guest/linux/* \
+	tests/guest/linux/settarget/*)
 module: ## The balloon driver for Debian's kernel: build/linux/module/linux/aerostat.ko
 	$(Q)tools/deps run module
 	$(Q)$(MAKE) --no-print-directory $(MODULE)

@@ -190,6 +190,20 @@ static int remove(struct platform_device *pdev)
 	return 0;
 }
 
+/* An image of the memory on disk would pop every page of the balloon to save it. */
+static int sleep_begins(struct device *dev)
+{
+	stop(dev_get_drvdata(dev));
+	return 0;
+}
+
+static int sleep_ends(struct device *dev)
+{
+	return start(dev_get_drvdata(dev));
+}
+
+static DEFINE_SIMPLE_DEV_PM_OPS(sleep_ops, sleep_begins, sleep_ends);
+
 static const struct acpi_device_id ids[] = { { "AERO0001", 0 }, {} };
 MODULE_DEVICE_TABLE(acpi, ids);
 
@@ -201,6 +215,7 @@ static struct platform_driver aerostat_driver = {
 		.name = "aerostat",
 		.acpi_match_table = ids,
 		.dev_groups = aerostat_groups,
+		.pm = pm_sleep_ptr(&sleep_ops),
 	},
 };
 module_platform_driver(aerostat_driver);
