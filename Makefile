@@ -126,7 +126,7 @@ RUN_ARGS := $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) --timeout $(TIME
 NESTED_TESTS ?= nested balloon cpu
 NESTED_INTEL_TESTS ?= nested-intel
 
-.PHONY: run linux module test image bench machine-test firmware-test screen-test test-nested test-nested-intel soak broken deps clean help
+.PHONY: run linux module module-sparse test image bench machine-test firmware-test screen-test test-nested test-nested-intel soak broken deps clean help
 
 run: ## Boot in an emulator and run the demo VMs, or those of CONF
 	$(Q)tools/deps build run $(if $(filter uefi,$(FIRMWARE)),image)
@@ -179,6 +179,10 @@ MODULE_SRCS := $(wildcard guest-driver/*.[ch] guest-driver/linux/* tests/guest/l
 module: ## The balloon driver for Debian's kernel: build/linux/module/linux/aerostat.ko
 	$(Q)tools/deps run module
 	$(Q)$(MAKE) --no-print-directory $(MODULE)
+module-sparse: ## The same, with sparse looking at it
+	$(Q)tools/deps run module
+	$(Q)$(MAKE) --no-print-directory $(LINUX)
+	$(Q)tools/linux-module --cache $(BUILD)/nested -o $(BUILD)/linux --sparse
 $(MODULE): $(LINUX) tools/linux-module $(MODULE_SRCS)
 	$(Q)tools/linux-module --cache $(BUILD)/nested -o $(@D)
 

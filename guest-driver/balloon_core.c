@@ -4,6 +4,7 @@
 #define PAGES_2M 512u
 #define ORDER_4K 0u
 #define ORDER_2M 9u
+#define NONE ((void *)0)
 
 static unsigned int status_of(aero_u64 entry)
 {
@@ -35,7 +36,7 @@ static int stack_reserve(struct aero_balloon *b, struct aero_stack *s)
 		c = b->os->map(b->os->ctx, page);
 		c->page = page;
 	}
-	s->spare = 0;
+	s->spare = NONE;
 	c->next = s->top;
 	s->top = c;
 	s->used = 0;
@@ -86,7 +87,7 @@ static struct aero_stack *stack_of(struct aero_balloon *b, unsigned int order)
 {
 	if (order)
 		return &b->large;
-	return b->os->keep ? 0 : &b->small; /* 0: the kernel keeps them */
+	return b->os->keep ? NONE : &b->small; /* none: the kernel keeps them */
 }
 
 static void hold(struct aero_balloon *b, unsigned int order, aero_u64 page)
