@@ -38,7 +38,7 @@ struct aerostat {
 	bool reporting_on;
 	aero_u64 *report_pages;
 
-	struct notifier_block oom;
+	struct notifier_block oom, sleep;
 	unsigned long next_stats; /* jiffies */
 
 	struct aero_stats stats;

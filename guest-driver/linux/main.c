@@ -8,6 +8,7 @@
 #include <linux/interrupt.h>
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/suspend.h>
 
 #include <asm/cpufeature.h>
 #include <asm/processor.h>
@@ -131,8 +132,25 @@ static void stop(struct aerostat *a)
 		left);
 }
 
+/*
+ * An image of the memory on disk would pop every page of the balloon to save it, and the
+ * kernel looks for room for it before devices go to sleep: so it is told here.
+ */
+static int sleep_or_wake(struct notifier_block *nb, unsigned long event, void *unused)
+{
+	struct aerostat *a = container_of(nb, struct aerostat, sleep);
+
+	if (event == PM_HIBERNATION_PREPARE || event == PM_SUSPEND_PREPARE)
+		stop(a);
+	else if (event == PM_POST_HIBERNATION || event == PM_POST_SUSPEND)
+		start(a);
+	return NOTIFY_DONE;
+}
+
 static void discard(struct aerostat *a)
 {
+	if (a->sleep.notifier_call)
+		unregister_pm_notifier(&a->sleep);
 	stop(a);
 	if (a->irq > 0)
 		free_irq(a->irq, a);
@@ -168,6 +186,10 @@ static int probe(struct platform_device *pdev)
 	err = start(a);
 	if (!err)
 		err = aerostat_oom_start(a);
+	if (!err) {
+		a->sleep.notifier_call = sleep_or_wake;
+		register_pm_notifier(&a->sleep); /* it cannot fail */
+	}
 	if (err)
 		discard(a);
 	return err;
@@ -190,20 +212,6 @@ static int remove(struct platform_device *pdev)
 	return 0;
 }
 
-/* An image of the memory on disk would pop every page of the balloon to save it. */
-static int sleep_begins(struct device *dev)
-{
-	stop(dev_get_drvdata(dev));
-	return 0;
-}
-
-static int sleep_ends(struct device *dev)
-{
-	return start(dev_get_drvdata(dev));
-}
-
-static DEFINE_SIMPLE_DEV_PM_OPS(sleep_ops, sleep_begins, sleep_ends);
-
 static const struct acpi_device_id ids[] = { { "AERO0001", 0 }, {} };
 MODULE_DEVICE_TABLE(acpi, ids);
 
@@ -215,7 +223,6 @@ static struct platform_driver aerostat_driver = {
 		.name = "aerostat",
 		.acpi_match_table = ids,
 		.dev_groups = aerostat_groups,
-		.pm = pm_sleep_ptr(&sleep_ops),
 	},
 };
 module_platform_driver(aerostat_driver);
