@@ -133,7 +133,7 @@ RUN_ARGS := $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) \
 NESTED_TESTS ?= nested balloon cpu
 NESTED_INTEL_TESTS ?= nested-intel
 
-.PHONY: run linux test image bench machine-test firmware-test screen-test console-test test-nested test-nested-intel soak broken deps clean help
+.PHONY: run linux module module-sparse test image bench machine-test firmware-test screen-test console-test test-nested test-nested-intel soak broken deps clean help
 
 run: ## Boot in an emulator and run the demo VMs, or those of CONF
 	$(Q)tools/deps build run $(if $(filter uefi,$(FIRMWARE)),image)
@@ -156,7 +156,7 @@ broken: ## Hypervisors with a part left out, whose tests must fail
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/break-shootdown BREAK=shootdown hypervisor
 
 machine-test: all broken ## Whole-machine tests only; TESTS="cpu apic" chooses
-	$(Q)$(MAKE) --no-print-directory $(LINUX) || \
+	$(Q)$(MAKE) --no-print-directory $(LINUX) $(MODULE) || \
 		echo "linux: Debian's kernel could not be fetched; the tests with it are skipped"
 	$(Q)tests/run/run $(if $(EMU),--emu $(EMU) --) $(TESTS)
 
@@ -185,6 +185,20 @@ $(LINUX): tools/linux tools/debian.py $(BUILD)/linux/bin/cpu $(wildcard tests/gu
 $(BUILD)/linux/bin/%: tests/guest/linux/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -O2 -static -pthread $(WARNINGS) -o $@ $<
+
+# The balloon driver for Linux, for the kernel that `make linux` fetched, and a guest with it.
+MODULE := $(BUILD)/linux/module.cpio
+MODULE_SRCS := $(wildcard guest-driver/*.[ch] guest-driver/linux/* tests/guest/linux/* \
+	tests/guest/linux/settarget/*)
+module: ## The balloon driver for Debian's kernel: build/linux/module/linux/aerostat.ko
+	$(Q)tools/deps run module
+	$(Q)$(MAKE) --no-print-directory $(MODULE)
+module-sparse: ## The same, with sparse looking at it
+	$(Q)tools/deps run module
+	$(Q)$(MAKE) --no-print-directory $(LINUX)
+	$(Q)tools/linux-module --cache $(BUILD)/nested -o $(BUILD)/linux --sparse
+$(MODULE): $(LINUX) tools/linux-module $(MODULE_SRCS)
+	$(Q)tools/linux-module --cache $(BUILD)/nested -o $(@D)
 
 screen-test: all ## What the host's screen shows, in QEMU; CASES="32 text" chooses
 	$(Q)tests/run/screen --keep $(BUILD)/test/screen $(CASES)

@@ -42,6 +42,7 @@ typedef uint32_t aero_u32;
 #define AERO_FEATURE_STATS (1u << 2)
 #define AERO_FEATURE_GROW (1u << 3)
 #define AERO_FEATURE_MANAGE (1u << 4) /* this VM may manage others */
+#define AERO_FEATURE_REPORT (1u << 5)
 
 /* Calls. Bit 31 is set in all of ours; KVM's own numbers are answered with -1000. */
 #define AERO_CALL_START 0x80000000u /* RBX version, RCX features -> RBX features granted */
@@ -51,6 +52,9 @@ typedef uint32_t aero_u32;
 #define AERO_CALL_STATS 0x80000004u    /* RBX address of struct aero_stats */
 #define AERO_CALL_DOORBELL 0x80000005u /* RBX vector (0: off), RCX APIC id */
 #define AERO_CALL_GROW 0x80000006u     /* RBX pages wanted back at once */
+#define AERO_CALL_REPORT 0x80000007u   /* as LOCK: pages that are free in the guest */
+
+#define AERO_DOORBELL_ACPI 256 /* for a vector: the interrupt of the ACPI device AERO0001 */
 
 /* Management: only from a VM with control = yes */
 #define AERO_CALL_HOST_INFO 0x80000100u	 /* RBX address of struct aero_host_info */
@@ -132,7 +136,8 @@ struct aero_vm_info {
 	aero_u64 tables, flushes, exits;
 	aero_u64 run_us; /* of all its vCPUs */
 	aero_u64 starts; /* since the host booted, with the present one */
-	aero_u64 reserved[6];
+	aero_u64 reported;
+	aero_u64 reserved[5];
 };
 
 _Static_assert(sizeof(struct aero_batch) == 4096, "a batch is one page");

@@ -4,6 +4,7 @@
 #define PAGES_2M 512u
 #define ORDER_4K 0u
 #define ORDER_2M 9u
+#define NONE ((void *)0)
 
 static unsigned int status_of(aero_u64 entry)
 {
@@ -15,6 +16,12 @@ static aero_u64 page_of(aero_u64 entry)
 	return (entry & AERO_ENTRY_ADDR) >> 12;
 }
 
+/* Pages of the driver's own: the batch and the chunks. */
+static int own_page_alloc(struct aero_balloon *b, aero_u64 *page)
+{
+	return b->os->own ? b->os->own(b->os->ctx, page) : b->os->alloc(b->os->ctx, ORDER_4K, page);
+}
+
 /* Room for one more entry, before it is needed: a lock must never be forgotten. */
 static int stack_reserve(struct aero_balloon *b, struct aero_stack *s)
 {
@@ -24,12 +31,12 @@ static int stack_reserve(struct aero_balloon *b, struct aero_stack *s)
 	if (s->top && s->used < AERO_CHUNK_ENTRIES)
 		return 1;
 	if (!c) {
-		if (!b->os->alloc(b->os->ctx, ORDER_4K, &page))
+		if (!own_page_alloc(b, &page))
 			return 0;
 		c = b->os->map(b->os->ctx, page);
 		c->page = page;
 	}
-	s->spare = 0;
+	s->spare = NONE;
 	c->next = s->top;
 	s->top = c;
 	s->used = 0;
@@ -46,7 +53,10 @@ static void own_page_free(struct aero_balloon *b, aero_u64 *memory, aero_u64 pag
 {
 	for (unsigned int i = 0; i < 4096 / sizeof(*memory); i++)
 		memory[i] = 0;
-	b->os->release(b->os->ctx, ORDER_4K, page);
+	if (b->os->disown)
+		b->os->disown(b->os->ctx, page);
+	else
+		b->os->release(b->os->ctx, ORDER_4K, page);
 }
 
 static void chunk_free(struct aero_balloon *b, struct aero_chunk *c)
@@ -73,6 +83,35 @@ static int stack_pop(struct aero_balloon *b, struct aero_stack *s, aero_u64 *pag
 	return 1;
 }
 
+static struct aero_stack *stack_of(struct aero_balloon *b, unsigned int order)
+{
+	if (order)
+		return &b->large;
+	return b->os->keep ? NONE : &b->small; /* none: the kernel keeps them */
+}
+
+static void hold(struct aero_balloon *b, unsigned int order, aero_u64 page)
+{
+	struct aero_stack *s = stack_of(b, order);
+
+	if (s)
+		stack_push(s, page);
+	else
+		b->os->keep(b->os->ctx, page);
+}
+
+static int let_go(struct aero_balloon *b, unsigned int order, aero_u64 *page)
+{
+	struct aero_stack *s = stack_of(b, order);
+
+	return s ? stack_pop(b, s, page) : b->os->take(b->os->ctx, page);
+}
+
+static aero_u64 entry_of(aero_u64 page, unsigned int order)
+{
+	return page << 12 | (order ? AERO_ENTRY_2M : 0);
+}
+
 static void call(struct aero_balloon *b, aero_u64 nr, aero_u64 x, aero_u64 y, aero_u64 z,
 		 struct aero_result *r)
 {
@@ -94,11 +133,11 @@ long aero_balloon_start(struct aero_balloon *b, const struct aero_os *os)
 	} while (r.status == AERO_AGAIN);
 	if (r.status)
 		return r.status;
-	if (!os->alloc(os->ctx, ORDER_4K, &page))
+	if (!own_page_alloc(b, &page))
 		return AERO_ERR_NOMEM;
 	b->batch = os->map(os->ctx, page);
 	b->batch_page = page;
-	b->large_pages = !!(r.value & AERO_FEATURE_2M);
+	b->features = r.value;
 	b->started = 1;
 	return AERO_OK;
 }
@@ -126,27 +165,26 @@ static long send(struct aero_balloon *b, aero_u64 number, aero_u64 n, aero_u64 *
 /* Fills the batch with up to @max pages of @order that the kernel can spare. */
 static unsigned int gather(struct aero_balloon *b, unsigned int order, aero_u64 max)
 {
-	struct aero_stack *s = order ? &b->large : &b->small;
+	struct aero_stack *s = stack_of(b, order);
 	unsigned int n = 0;
 	aero_u64 page;
 
 	/* The whole batch must fit into chunks that exist before the call. */
-	if (!stack_reserve(b, s))
+	if (!max || (s && !stack_reserve(b, s)))
 		return 0;
 	if (max > AERO_BATCH_MAX)
 		max = AERO_BATCH_MAX;
-	if (max > AERO_CHUNK_ENTRIES - s->used)
+	if (s && max > AERO_CHUNK_ENTRIES - s->used)
 		max = AERO_CHUNK_ENTRIES - s->used;
 	while (n < max && b->os->alloc(b->os->ctx, order, &page))
-		b->batch->entry[n++] = page << 12 | (order ? AERO_ENTRY_2M : 0);
+		b->batch->entry[n++] = entry_of(page, order);
 	return n;
 }
 
 /* Locks one batch; returns pages gained, 0 if nothing came of it. */
 static aero_u64 inflate(struct aero_balloon *b, unsigned int order, aero_u64 max)
 {
-	struct aero_stack *s = order ? &b->large : &b->small;
-	aero_u64 wanted = b->hint >> order;
+	aero_u64 wanted = order && b->os->large_untouched ? AERO_BATCH_MAX : b->hint >> order;
 	unsigned int n = gather(b, order, max < wanted ? max : wanted), locked = 0;
 	aero_u64 looked;
 	long status;
@@ -158,7 +196,7 @@ static aero_u64 inflate(struct aero_balloon *b, unsigned int order, aero_u64 max
 		aero_u64 e = b->batch->entry[i];
 
 		if (i < looked && status_of(e) == AERO_ENTRY_OK) {
-			stack_push(s, page_of(e));
+			hold(b, order, page_of(e));
 			locked++;
 		} else {
 			b->refused++;
@@ -178,13 +216,13 @@ static aero_u64 inflate(struct aero_balloon *b, unsigned int order, aero_u64 max
  */
 static aero_u64 deflate(struct aero_balloon *b, unsigned int order, aero_u64 max)
 {
-	struct aero_stack *s = order ? &b->large : &b->small;
+	struct aero_stack *s = stack_of(b, order);
 	unsigned int n = 0, out = 0, popped = 0;
 	aero_u64 page, looked, gone;
 
 	/* At most one chunk is emptied, and it stays spare: there is room for all that is refused. */
-	while (n < max && n < AERO_CHUNK_ENTRIES && stack_pop(b, s, &page))
-		b->batch->entry[n++] = page << 12 | (order ? AERO_ENTRY_2M : 0);
+	while (n < max && n < AERO_CHUNK_ENTRIES && let_go(b, order, &page))
+		b->batch->entry[n++] = entry_of(page, order);
 	if (!n)
 		return 0;
 	if (send(b, AERO_CALL_UNLOCK, n, &looked) < 0)
@@ -196,8 +234,8 @@ static aero_u64 deflate(struct aero_balloon *b, unsigned int order, aero_u64 max
 			b->os->release(b->os->ctx, order, page_of(b->batch->entry[i]));
 			out++;
 			popped += st == AERO_ENTRY_STATE;
-		} else if (stack_reserve(b, s)) {
-			stack_push(s, page_of(b->batch->entry[i])); /* no table now: next time */
+		} else if (!s || stack_reserve(b, s)) {
+			hold(b, order, page_of(b->batch->entry[i])); /* no table now: next time */
 		}
 	}
 	b->size -= (aero_u64)out << order;
@@ -210,7 +248,7 @@ static int inflate_some(struct aero_balloon *b)
 {
 	aero_u64 want = b->target - b->actual;
 
-	if (b->large_pages && want >= PAGES_2M && b->hint >= PAGES_2M &&
+	if (b->features & AERO_FEATURE_2M && want >= PAGES_2M &&
 	    inflate(b, ORDER_2M, want / PAGES_2M))
 		return 1;
 	return inflate(b, ORDER_4K, want) != 0;
@@ -262,16 +300,52 @@ void aero_balloon_grow(struct aero_balloon *b, aero_u64 pages)
 		;
 }
 
-void aero_balloon_stop(struct aero_balloon *b)
+aero_u64 aero_balloon_report(struct aero_balloon *b, const aero_u64 *pages, unsigned int n)
+{
+	aero_u64 looked, taken = 0;
+
+	if (!b->started || !n || n > AERO_BATCH_MAX)
+		return 0;
+	for (unsigned int i = 0; i < n; i++)
+		b->batch->entry[i] = entry_of(pages[i], ORDER_2M);
+	if (send(b, AERO_CALL_REPORT, n, &looked) < 0)
+		b->os->log(b->os->ctx, "report refused", n);
+	for (unsigned int i = 0; i < looked; i++)
+		if (status_of(b->batch->entry[i]) == AERO_ENTRY_OK)
+			taken += PAGES_2M;
+	b->reported += taken;
+	return taken;
+}
+
+int aero_balloon_move(struct aero_balloon *b, aero_u64 from, aero_u64 to)
+{
+	aero_u64 looked;
+
+	if (!b->started)
+		return 0;
+	b->batch->entry[0] = entry_of(to, ORDER_4K);
+	if (send(b, AERO_CALL_LOCK, 1, &looked) < 0 || !looked || status_of(b->batch->entry[0]))
+		return 0;
+	/* Should it be refused, the kernel pops the page when it uses it: nothing is lost. */
+	b->batch->entry[0] = entry_of(from, ORDER_4K);
+	if (send(b, AERO_CALL_UNLOCK, 1, &looked) < 0)
+		b->os->log(b->os->ctx, "unlock refused", 1);
+	return 1;
+}
+
+aero_u64 aero_balloon_stop(struct aero_balloon *b)
 {
 	if (!b->started)
-		return;
+		return 0;
 	while (deflate(b, ORDER_2M, AERO_BATCH_MAX) || deflate(b, ORDER_4K, AERO_BATCH_MAX))
 		;
+	if (b->size)
+		return b->size;
 	if (b->small.spare)
 		chunk_free(b, b->small.spare);
 	if (b->large.spare)
 		chunk_free(b, b->large.spare);
 	own_page_free(b, (aero_u64 *)b->batch, b->batch_page);
 	b->started = 0;
+	return 0;
 }

@@ -23,6 +23,17 @@ struct aero_os {
 	void *(*map)(void *ctx, aero_u64 page); /* one 4 KiB page, for the driver itself */
 	void (*log)(void *ctx, const char *what, aero_u64 value);
 	void *ctx;
+	/* Pages of order 9 come untouched: a batch of them needs no frames, whatever the hint. */
+	int large_untouched;
+	/*
+	 * Optional, for a kernel that moves pages: it keeps the 4 KiB pages that are in the
+	 * balloon itself, gives them back one by one (0: none now), and may exchange them by
+	 * aero_balloon_move().  It then supplies the driver's own pages, which do not move.
+	 */
+	void (*keep)(void *ctx, aero_u64 page);
+	int (*take)(void *ctx, aero_u64 *page);
+	int (*own)(void *ctx, aero_u64 *page);
+	void (*disown)(void *ctx, aero_u64 page);
 };
 
 /*
@@ -50,8 +61,8 @@ struct aero_balloon {
 	struct aero_stack small, large;
 	aero_u64 size, actual, target; /* pages: held by us, by the hypervisor's count, wanted */
 	aero_u64 hint;		       /* pages that the next batch should cover at most */
-	aero_u64 refused, batches;
-	int large_pages; /* the hypervisor takes 2 MiB entries */
+	aero_u64 refused, batches, reported; /* entries, calls, pages */
+	aero_u64 features;		     /* AERO_FEATURE_* that both sides have */
 	int started;
 };
 
@@ -67,7 +78,19 @@ int aero_balloon_step(struct aero_balloon *b, unsigned int batches);
 /* Asks for @pages back, at once; then gives them to the kernel. */
 void aero_balloon_grow(struct aero_balloon *b, aero_u64 pages);
 
-/* Gives everything back: unload. */
-void aero_balloon_stop(struct aero_balloon *b);
+/*
+ * Tells the hypervisor that @n blocks of 2 MiB are free: their frames go, at once.  Returns
+ * how many pages those were that it took; the blocks stay the kernel's.
+ */
+aero_u64 aero_balloon_report(struct aero_balloon *b, const aero_u64 *pages, unsigned int n);
+
+/*
+ * The kernel moves what it keeps in @from to @to, a page that nobody uses.  1: @to is in
+ * the balloon, and @from the kernel's.  0: @to was refused, nothing has changed.
+ */
+int aero_balloon_move(struct aero_balloon *b, aero_u64 from, aero_u64 to);
+
+/* Gives everything back: unload.  Pages that did not go yet, or 0: then it has ended. */
+aero_u64 aero_balloon_stop(struct aero_balloon *b);
 
 #endif

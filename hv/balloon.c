@@ -2,6 +2,7 @@
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/governor.h>
+#include <hv/load/acpi.h>
 #include <hv/sched.h>
 #include <hv/vm.h>
 #include <mm/guestmem.h>
@@ -40,6 +41,18 @@ bool balloon_below_target(const struct vm *vm)
 	return vm->p2m.ballooned < atomic_load(&vm->balloon.target);
 }
 
+static void ring(struct vm *vm, u32 vector, u32 apic)
+{
+	if (vector == AERO_DOORBELL_ACPI) { /* an edge */
+		ioapic_set_line(vm, ACPI_BALLOON_PIN, true);
+		ioapic_set_line(vm, ACPI_BALLOON_PIN, false);
+	} else {
+		for (u32 i = 0; i < vm->nr_vcpus; i++)
+			if (i == apic)
+				lapic_raise(vm->vcpus[i], (u8)vector);
+	}
+}
+
 void balloon_set_target(struct vm *vm, u64 pages)
 {
 	struct balloon *b = &vm->balloon;
@@ -49,9 +62,7 @@ void balloon_set_target(struct vm *vm, u64 pages)
 	if (old == pages)
 		return;
 	if (vector && vm_alive(vm))
-		for (u32 i = 0; i < vm->nr_vcpus; i++)
-			if (i == b->doorbell_apic)
-				lapic_raise(vm->vcpus[i], (u8)vector);
+		ring(vm, vector, b->doorbell_apic);
 	/* A larger target opens the reserve: whoever waited may go on. */
 	if (pages > old && atomic_load(&vm->waiting))
 		sched_wake_memory_waiters();
@@ -84,7 +95,7 @@ void balloon_start(struct vcpu *v)
 	}
 	reply(v, AERO_OK,
 	      features & (AERO_FEATURE_2M | AERO_FEATURE_DOORBELL | AERO_FEATURE_STATS |
-			  AERO_FEATURE_GROW));
+			  AERO_FEATURE_GROW | AERO_FEATURE_REPORT));
 }
 
 void balloon_poll(struct vcpu *v)
@@ -164,9 +175,10 @@ int balloon_cpu_init(void)
 
 /*
  * The request is copied in once and only the copy is used; statuses go back
- * only if there are any, since a clean entry already reads as OK.
+ * only if there are any, since a clean entry already reads as OK.  By how much
+ * *@measure changes is added to *@counter.
  */
-static void do_batch(struct vcpu *v, entry_fn op, u64 *counter)
+static void do_batch(struct vcpu *v, entry_fn op, const u64 *measure, u64 *counter)
 {
 	u64 *entries = scratch[plat_cpu()]->entry;
 	struct vm *vm = v->vm;
@@ -191,9 +203,9 @@ static void do_batch(struct vcpu *v, entry_fn op, u64 *counter)
 		return;
 	}
 	spin_lock(&vm->p2m.lock);
-	before = vm->p2m.ballooned;
+	before = *measure;
 	done = do_entries(vm, &run, entries, (u32)first, (u32)count);
-	after = vm->p2m.ballooned;
+	after = *measure;
 	p2m_commit(&vm->p2m, &run.freed);
 	vm->balloon.batches++;
 	*counter += after > before ? after - before : before - after;
@@ -208,12 +220,17 @@ static void do_batch(struct vcpu *v, entry_fn op, u64 *counter)
 
 void balloon_lock(struct vcpu *v)
 {
-	do_batch(v, p2m_lock, &v->vm->balloon.locked);
+	do_batch(v, p2m_lock, &v->vm->p2m.ballooned, &v->vm->balloon.locked);
 }
 
 void balloon_unlock(struct vcpu *v)
 {
-	do_batch(v, p2m_unlock, &v->vm->balloon.unlocked);
+	do_batch(v, p2m_unlock, &v->vm->p2m.ballooned, &v->vm->balloon.unlocked);
+}
+
+void balloon_report(struct vcpu *v)
+{
+	do_batch(v, p2m_report, &v->vm->p2m.acct.resident, &v->vm->balloon.reported);
 }
 
 void balloon_stats(struct vcpu *v)
@@ -237,7 +254,8 @@ void balloon_doorbell(struct vcpu *v)
 {
 	u64 vector = v->gpr[GPR_RBX], apic = v->gpr[GPR_RCX];
 
-	if (vector && (vector < 32 || vector > 255 || apic >= v->vm->nr_vcpus)) {
+	if (vector && vector != AERO_DOORBELL_ACPI &&
+	    (vector < 32 || vector > 255 || apic >= v->vm->nr_vcpus)) {
 		reply(v, AERO_ERR_INVALID, 0);
 		return;
 	}

@@ -24,7 +24,7 @@ struct balloon {
 	u32 calls;	/* of the driver, ever: that it moves shows that the driver lives */
 	u64 hold_until; /* (a) no inflation before this TSC: the guest asked to grow */
 	u64 grow_pages; /* (a) asked for and not yet seen by the policy */
-	u64 locked, unlocked, refused, popped; /* pages, entries, entries, pages; since start */
+	u64 locked, unlocked, reported, refused, popped; /* refused: entries, others: pages */
 	u64 batches;
 	struct aero_stats stats;
 	u64 stats_at; /* TSC */
@@ -47,6 +47,7 @@ void balloon_start(struct vcpu *v);
 void balloon_poll(struct vcpu *v);
 void balloon_lock(struct vcpu *v);
 void balloon_unlock(struct vcpu *v);
+void balloon_report(struct vcpu *v);
 void balloon_stats(struct vcpu *v);
 void balloon_doorbell(struct vcpu *v);
 void balloon_grow(struct vcpu *v);

@@ -277,7 +277,8 @@ static void answer_hypervisor(struct vcpu *v, u32 leaf, u32 r[4])
 	case AERO_CPUID_ABI:
 		r[EAX] = AERO_ABI_VERSION;
 		r[EBX] = AERO_FEATURE_2M | AERO_FEATURE_DOORBELL | AERO_FEATURE_STATS |
-			 AERO_FEATURE_GROW | (v->vm->cfg->control ? AERO_FEATURE_MANAGE : 0);
+			 AERO_FEATURE_GROW | AERO_FEATURE_REPORT |
+			 (v->vm->cfg->control ? AERO_FEATURE_MANAGE : 0);
 		r[ECX] = backend->hypercall_opcode[2] == 0xc1 ? AERO_INSTRUCTION_VMCALL :
 								AERO_INSTRUCTION_VMMCALL;
 		r[EDX] = AERO_BATCH_MAX;

@@ -20,6 +20,7 @@ static const struct call_row balloon_calls[] = {
 	[AERO_CALL_STATS - BALLOON_CALLS] = { balloon_stats, false },
 	[AERO_CALL_DOORBELL - BALLOON_CALLS] = { balloon_doorbell, false },
 	[AERO_CALL_GROW - BALLOON_CALLS] = { balloon_grow, false },
+	[AERO_CALL_REPORT - BALLOON_CALLS] = { balloon_report, false },
 };
 
 static const struct call_row manage_calls[] = {

@@ -91,6 +91,7 @@ void manage_vm_info(struct vcpu *v)
 		.locked = vm->balloon.locked,
 		.unlocked = vm->balloon.unlocked,
 		.refused = vm->balloon.refused,
+		.reported = vm->balloon.reported,
 		.tables = vm->p2m.acct.tables,
 		.flushes = vm->p2m.flushes,
 		.starts = vm->starts,

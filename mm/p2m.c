@@ -378,7 +378,7 @@ int p2m_populate(struct p2m *p, u64 gfn, unsigned int max_order, unsigned int fl
 	return HV_OK;
 }
 
-/* May the whole table under @at go into the balloon? */
+/* May the memory of the whole table under @at go? */
 static int table_lockable(struct p2m *p, u32 table)
 {
 	u16 *k = kinds(table);
@@ -394,12 +394,12 @@ static int table_lockable(struct p2m *p, u32 table)
 	return HV_OK;
 }
 
-static void lock_table(struct p2m *p, struct pos *at, struct frame_batch *b)
+static void drop_table(struct p2m *p, struct pos *at, enum p2m_kind to, struct frame_batch *b)
 {
 	u32 table = entry_frame(*at->slot);
 	u64 *e = table_ptr(table);
 
-	set_entry(p, at, sw_entry(P2M_BALLOON, 0));
+	set_entry(p, at, sw_entry(to, 0));
 	for (int i = 0; i < PT_ENTRIES; i++)
 		if (present(p, e[i]))
 			hv_assert(!frame_retire_guest(&p->acct, entry_frame(e[i]), b));
@@ -407,14 +407,13 @@ static void lock_table(struct p2m *p, struct pos *at, struct frame_batch *b)
 }
 
 /* An entry of exactly the wanted level that is a leaf or a kind. */
-static int lock_entry(struct p2m *p, struct pos *at, struct frame_batch *b)
+static void drop_entry(struct p2m *p, struct pos *at, enum p2m_kind to, struct frame_batch *b)
 {
 	u64 e = *at->slot;
 
-	set_entry(p, at, sw_entry(P2M_BALLOON, 0));
+	set_entry(p, at, sw_entry(to, 0));
 	if (present(p, e))
 		hv_assert(!frame_retire_guest(&p->acct, entry_frame(e), b));
-	return HV_OK;
 }
 
 static int lockable(const struct p2m *p, u64 e)
@@ -431,7 +430,9 @@ static int lockable(const struct p2m *p, u64 e)
 	}
 }
 
-int p2m_lock(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b, u64 *work)
+/* The frames over @gfn go, and the place becomes @to: BALLOON or EMPTY. */
+static int drop(struct p2m *p, u64 gfn, unsigned int order, enum p2m_kind to, struct frame_batch *b,
+		u64 *work)
 {
 	int level = order_level(order), err = check_place(p, gfn, order);
 	struct pos at;
@@ -447,10 +448,10 @@ int p2m_lock(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b, 
 		err = table_lockable(p, entry_frame(*at.slot));
 		if (err)
 			return err;
-		lock_table(p, &at, b);
+		drop_table(p, &at, to, b);
 	} else {
 		err = lockable(p, *at.slot);
-		if (err)
+		if (err || kind_of(p, *at.slot) == to)
 			return err;
 		if (at.level != level) {
 			*work += PT_ENTRIES;
@@ -460,11 +461,22 @@ int p2m_lock(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b, 
 			if (err)
 				return err;
 		}
-		lock_entry(p, &at, b);
+		drop_entry(p, &at, to, b);
 	}
-	p->ballooned += 1UL << order;
+	if (to == P2M_BALLOON)
+		p->ballooned += 1UL << order;
 	collapse(p, gfn, &at, b);
 	return HV_OK;
+}
+
+int p2m_lock(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b, u64 *work)
+{
+	return drop(p, gfn, order, P2M_BALLOON, b, work);
+}
+
+int p2m_report(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b, u64 *work)
+{
+	return drop(p, gfn, order, P2M_EMPTY, b, work);
 }
 
 /* Every BALLOON entry of the table becomes EMPTY; returns how many there were. */

@@ -94,6 +94,9 @@ int p2m_populate(struct p2m *p, u64 gfn, unsigned int max_order, unsigned int fl
 int p2m_lock(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b, u64 *work);
 int p2m_unlock(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b, u64 *work);
 
+/* The memory over @gfn becomes EMPTY: its frames go, the place stays. Errors as above. */
+int p2m_report(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b, u64 *work);
+
 /*
  * From *@gfn on, ballooned memory becomes EMPTY (reset) or everything becomes
  * HOLE (teardown).  HV_EAGAIN after P2M_WORK_MAX leaf operations: call again.

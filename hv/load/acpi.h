@@ -16,6 +16,9 @@ struct acpi_machine {
 	u32 virtio_slots; /* bit per slot in use */
 };
 
+/* The I/O APIC's pin of the device AERO0001, as dsdt.asl has it. */
+#define ACPI_BALLOON_PIN 5
+
 /* Writes them. HV_ENOMEM, HV_EAGAIN. */
 int acpi_load(struct vm *vm);
 

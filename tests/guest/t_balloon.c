@@ -220,9 +220,9 @@ static int hostile_calls(void)
 	CHECK_EQ(lock(AERO_CALL_STATS, ~7ul, 0, 0).status, AERO_ERR_FAULT);
 	CHECK_EQ(lock(AERO_CALL_STATS, 1, 0, 0).status, AERO_ERR_INVALID);
 	CHECK_EQ(lock(AERO_CALL_DOORBELL, 31, 0, 0).status, AERO_ERR_INVALID);
-	CHECK_EQ(lock(AERO_CALL_DOORBELL, 256, 0, 0).status, AERO_ERR_INVALID);
+	CHECK_EQ(lock(AERO_CALL_DOORBELL, 257, 0, 0).status, AERO_ERR_INVALID);
 	CHECK_EQ(lock(AERO_CALL_DOORBELL, 64, 99, 0).status, AERO_ERR_INVALID);
-	CHECK_EQ(lock(0x80000007, 0, 0, 0).status, AERO_ERR_NOSYS);
+	CHECK_EQ(lock(0x80000008, 0, 0, 0).status, AERO_ERR_NOSYS);
 	CHECK_EQ(lock(0xffffffff, 0, 0, 0).status, AERO_ERR_NOSYS);
 	for (u64 nr = 0; nr < 16; nr++)
 		CHECK_EQ(lock(nr, 0, 0, 0).status, AERO_ERR_KVM_NOSYS);

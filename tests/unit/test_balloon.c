@@ -367,6 +367,57 @@ static void inflation_without_a_free_frame(void **state)
 	assert_true(fake_log_has("vm web: paused until memory comes back"));
 }
 
+static s64 report1(u64 entry)
+{
+	batch.entry[0] = entry;
+	return send(AERO_CALL_REPORT, 1, 0);
+}
+
+/* The frames go, the pages stay the guest's, and reading them is no pop. */
+static void report(void **state)
+{
+	u64 resident, word = 7;
+	u32 f;
+
+	(void)state;
+	assert_int_equal(guest_write(&vm->p2m, GPA(page(BATCH)), "", 1), HV_OK);
+	for (u64 gfn = 2048; gfn < 2051; gfn++)
+		assert_int_equal(guest_write(&vm->p2m, GPA(page(gfn)), "secret", 6), HV_OK);
+	resident = vm->p2m.acct.resident;
+	assert_int_equal(report1(page(2049)), AERO_OK);
+	assert_int_equal(status(0), AERO_ENTRY_OK);
+	assert_true(vm->p2m.acct.resident < resident);
+	assert_int_equal(p2m_lookup(&vm->p2m, 2049).kind, P2M_EMPTY);
+	assert_int_equal(p2m_lookup(&vm->p2m, 2050).kind, P2M_MAPPED);
+	assert_int_equal(report1(page(2049)), AERO_OK); /* nothing there: no error */
+	assert_int_equal(status(0), AERO_ENTRY_OK);
+	assert_int_equal(report1(page_2m(2048)), AERO_OK);
+	assert_int_equal(status(0), AERO_ENTRY_OK);
+	assert_int_equal(vm->balloon.reported, resident - vm->p2m.acct.resident);
+	assert_int_equal(vm->p2m.ballooned, 0);
+	assert_int_equal(p2m_lookup(&vm->p2m, 2050).order, ORDER_2M); /* no table left */
+	fake_settle();
+	guest_touch(v, 2050);
+	assert_int_equal(p2m_lookup(&vm->p2m, 2050).kind, P2M_MAPPED);
+	assert_int_equal(guest_read(&vm->p2m, GPA(page(2050)), &word, sizeof(word)), HV_OK);
+	assert_int_equal(word, 0);
+	assert_int_equal(vm->balloon.popped, 0);
+	/* And what is refused. */
+	assert_int_equal(p2m_pin(&vm->p2m, 2050, &f), HV_OK);
+	refused(AERO_CALL_REPORT, page(2050), AERO_ENTRY_BUSY);
+	refused(AERO_CALL_REPORT, page_2m(2048), AERO_ENTRY_BUSY);
+	assert_int_equal(p2m_unpin(&vm->p2m, 2050), HV_OK);
+	assert_int_equal(lock1(page(1024)), AERO_OK);
+	refused(AERO_CALL_REPORT, page(1024), AERO_ENTRY_STATE);
+	refused(AERO_CALL_REPORT, page_2m(1024), AERO_ENTRY_STATE);
+	refused(AERO_CALL_REPORT, page(PAGES), AERO_ENTRY_RANGE);
+	refused(AERO_CALL_REPORT, page(0xa0), AERO_ENTRY_RANGE);
+	refused(AERO_CALL_REPORT, page(BATCH), AERO_ENTRY_BUSY);
+	refused(AERO_CALL_REPORT, page_2m(2049), AERO_ENTRY_MALFORMED);
+	vm->balloon.started = false;
+	assert_int_equal(report1(page(1030)), AERO_ERR_STATE);
+}
+
 static void popped_page(void **state)
 {
 	u8 byte = 1;
@@ -482,6 +533,7 @@ int main(void)
 		T(start_resets_and_resumes),
 		T(every_reply_has_target_and_hint),
 		T(inflation_without_a_free_frame),
+		T(report),
 		T(popped_page),
 		T(silent_driver),
 		T(stuck_driver),

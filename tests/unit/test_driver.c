@@ -19,12 +19,17 @@ static struct {
 	u64 target, hint, ballooned, batches, largest, starts;
 	u32 again_after; /* entries per call, 0: all */
 	u32 start_again; /* START answers AGAIN so often */
-	u64 refuse;	 /* every n-th entry is refused as BUSY */
-	u64 nomem;	 /* every n-th UNLOCK entry has no table */
-	s64 fail;	 /* the next LOCK or UNLOCK fails so */
+	u64 reported;
+	u64 refuse; /* every n-th entry is refused as BUSY */
+	u64 nomem;  /* every n-th UNLOCK entry has no table */
+	s64 fail;   /* the next LOCK or UNLOCK fails so */
 	u64 features;
 	bool no_progress;
 	u64 entries;
+	/* a kernel that keeps its 4 KiB pages itself */
+	u64 kept[PAGES];
+	u32 nr_kept, own;
+	u32 moving; /* of those kept: cannot be had now */
 } k;
 
 static struct aero_balloon b;
@@ -84,14 +89,19 @@ static u64 entry_status(u64 number, u64 e)
 	k.entries++;
 	if (e & 0xffe || page + n > PAGES || page & (n - 1))
 		return AERO_ENTRY_MALFORMED;
-	if (number == AERO_CALL_LOCK && k.refuse && k.entries % k.refuse == 0)
+	if (number != AERO_CALL_UNLOCK && k.refuse && k.entries % k.refuse == 0)
 		return AERO_ENTRY_BUSY;
 	if (number == AERO_CALL_UNLOCK && k.nomem && k.entries % k.nomem == 0)
 		return AERO_ENTRY_NOMEM;
 	for (u32 i = 0; i < n; i++)
 		in += k.locked[page + i];
-	if (number == AERO_CALL_LOCK ? in != 0 : in == 0)
+	if (number != AERO_CALL_UNLOCK ? in != 0 : in == 0)
 		return AERO_ENTRY_STATE;
+	if (number == AERO_CALL_REPORT) {
+		for (u32 i = 0; i < n; i++)
+			k.reported += k.state[page + i] == FREE;
+		return AERO_ENTRY_OK;
+	}
 	memset(k.locked + page, number == AERO_CALL_LOCK, n);
 	k.ballooned += number == AERO_CALL_LOCK ? n : -(u64)in;
 	return AERO_ENTRY_OK;
@@ -133,6 +143,7 @@ static void call(aero_u64 number, aero_u64 x, aero_u64 y, aero_u64 z, struct aer
 		break;
 	case AERO_CALL_LOCK:
 	case AERO_CALL_UNLOCK:
+	case AERO_CALL_REPORT:
 		batch_call(number, x, y, z, r);
 		break;
 	case AERO_CALL_GROW:
@@ -147,6 +158,44 @@ static void call(aero_u64 number, aero_u64 x, aero_u64 y, aero_u64 z, struct aer
 }
 
 static const struct aero_os os = { alloc, release, call, map_page, note, NULL };
+
+/* --- a kernel that moves pages --- */
+
+static void keep(void *ctx, aero_u64 page)
+{
+	(void)ctx;
+	assert_int_equal(k.locked[page], 1);
+	k.kept[k.nr_kept++] = page;
+}
+
+static int take(void *ctx, aero_u64 *page)
+{
+	(void)ctx;
+	if (k.nr_kept == k.moving)
+		return 0;
+	*page = k.kept[--k.nr_kept];
+	return 1;
+}
+
+static int own(void *ctx, aero_u64 *page)
+{
+	k.own++;
+	return alloc(ctx, 0, page);
+}
+
+static void disown(void *ctx, aero_u64 page)
+{
+	k.own--;
+	release(ctx, 0, page);
+}
+
+static const struct aero_os mover = { alloc,	       release,	     call,
+				      map_page,	       note,	     NULL,
+				      .keep = keep,    .take = take, .own = own,
+				      .disown = disown };
+static const struct aero_os untouched = {
+	alloc, release, call, map_page, note, NULL, .large_untouched = 1
+};
 
 static int setup(void **state)
 {
@@ -413,6 +462,104 @@ static void random_life(void **state)
 	assert_int_equal(k.ballooned, 0);
 }
 
+static void restart(const struct aero_os *with)
+{
+	assert_int_equal(aero_balloon_stop(&b), 0);
+	assert_int_equal(aero_balloon_start(&b, with), AERO_OK);
+}
+
+/* Large ones are on the core's list, small ones are the kernel's; no own page is mixed up. */
+static void a_kernel_that_keeps_its_pages(void **state)
+{
+	static const u64 targets[] = { 300, 3000, 513, 0, 700, 8191, 511 };
+
+	(void)state;
+	restart(&mover);
+	assert_int_equal(k.own, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(targets); i++) {
+		run_to(targets[i]);
+		assert_int_equal(b.size, targets[i]);
+		assert_int_equal(k.nr_kept % 512, targets[i] % 512);
+	}
+	assert_null(b.small.top);
+	/* One that is being moved cannot be given back: not now, and nothing is lost. */
+	k.moving = 1;
+	assert_int_equal(aero_balloon_stop(&b), 1);
+	assert_int_equal(k.ballooned, 1);
+	k.moving = 0;
+	assert_int_equal(aero_balloon_stop(&b), 0);
+	assert_int_equal(k.own, 0);
+	assert_int_equal(k.free, PAGES);
+	assert_int_equal(k.ballooned, 0);
+}
+
+static void pages_are_moved(void **state)
+{
+	aero_u64 from, to;
+
+	(void)state;
+	restart(&mover);
+	run_to(100);
+	assert_int_equal(take(NULL, &from), 1); /* isolated, as Linux says */
+	assert_int_equal(alloc(NULL, 0, &to), 1);
+	assert_int_equal(aero_balloon_move(&b, from, to), 1);
+	assert_int_equal(k.locked[from], 0);
+	assert_int_equal(k.locked[to], 1);
+	keep(NULL, to);
+	release(NULL, 0, from);
+	consistent();
+	assert_int_equal(b.size, 100);
+	/* Refused: both stay where they are. */
+	assert_int_equal(take(NULL, &from), 1);
+	assert_int_equal(alloc(NULL, 0, &to), 1);
+	k.refuse = 1;
+	assert_int_equal(aero_balloon_move(&b, from, to), 0);
+	k.refuse = 0;
+	k.fail = AERO_ERR_FAULT;
+	assert_int_equal(aero_balloon_move(&b, from, to), 0);
+	assert_int_equal(k.locked[from], 1);
+	assert_int_equal(k.locked[to], 0);
+	keep(NULL, from);
+	release(NULL, 0, to);
+	run_to(0);
+	assert_int_equal(aero_balloon_stop(&b), 0);
+	assert_int_equal(k.free, PAGES);
+	assert_int_equal(aero_balloon_move(&b, 1, 2), 0); /* after the end */
+}
+
+static void free_blocks_are_reported(void **state)
+{
+	static const aero_u64 blocks[] = { 4096, 8192, 12288 };
+
+	(void)state;
+	assert_int_equal(aero_balloon_report(&b, blocks, 3), 3 * 512);
+	assert_int_equal(k.reported, 3 * 512);
+	k.refuse = 3;
+	assert_int_equal(aero_balloon_report(&b, blocks, 3), 2 * 512);
+	k.refuse = 0;
+	k.fail = AERO_ERR_FAULT;
+	assert_int_equal(aero_balloon_report(&b, blocks, 3), 0);
+	assert_int_equal(aero_balloon_report(&b, blocks, 0), 0);
+	assert_int_equal(aero_balloon_report(&b, blocks, 513), 0);
+	assert_int_equal(b.reported, 5 * 512);
+	assert_int_equal(k.ballooned, 0);
+	consistent();
+}
+
+/* Pages that nobody touches need no frames: the hint is for others. */
+static void untouched_blocks_need_no_hint(void **state)
+{
+	(void)state;
+	k.hint = 512;
+	run_to(8192);
+	assert_int_equal(k.largest, 1);
+	restart(&untouched);
+	k.batches = 0;
+	run_to(8192);
+	assert_int_equal(k.batches, 1);
+	assert_int_equal(k.largest, 16);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -430,6 +577,10 @@ int main(void)
 		T(unlock_without_memory_on_either_side),
 		T(grow_gives_back_at_once),
 		T(random_life),
+		T(a_kernel_that_keeps_its_pages),
+		T(pages_are_moved),
+		T(free_blocks_are_reported),
+		T(untouched_blocks_need_no_hint),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 /* Who may call what: CPL, numbers, permission, and the calls that are not batches. */
 #include <tests/fake/guest.h>
 
+#include <hv/load/acpi.h>
 #include <mm/guestmem.h>
 
 #define PAGES (MIB(16) >> PAGE_SHIFT)
@@ -49,7 +50,7 @@ static void user_mode_gets_ud(void **state)
 
 static void unknown_numbers(void **state)
 {
-	static const u64 ours[] = { 0x80000007, 0x800000ff, 0x80000108,
+	static const u64 ours[] = { 0x80000008, 0x800000ff, 0x80000108,
 				    0x80000200, 0xffffffff, 0xc0000000 };
 	static const u64 kvm[] = { 0, 1, 2, 3, 5, 9, 10, 11, 12, 0x7fffffff };
 
@@ -183,7 +184,7 @@ static void stats_are_copied_once(void **state)
 
 static void doorbell(void **state)
 {
-	static const u64 bad[] = { 1, 2, 13, 31, 256, 0x120, 1UL << 32 | 0x40, UINT64_MAX };
+	static const u64 bad[] = { 1, 2, 13, 31, 257, 0x120, 1UL << 32 | 0x40, UINT64_MAX };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
@@ -204,6 +205,29 @@ static void doorbell(void **state)
 	assert_int_equal(web->vcpus[1]->lapic.irr[2], 0);
 	assert_int_equal(guest_call(v, AERO_CALL_DOORBELL, 0, 77, 0), AERO_OK);
 	balloon_set_target(web, 101);
+	assert_int_equal(web->vcpus[1]->lapic.irr[2], 0);
+}
+
+/* For a kernel that gives its drivers no vectors: an edge at the ACPI device's pin. */
+static void doorbell_of_the_acpi_device(void **state)
+{
+	struct ioapic *io = &web->ioapic;
+
+	(void)state;
+	lapic_mmio_write(web->vcpus[1], 0xf0, 0x1ff);
+	io->entry[ACPI_BALLOON_PIN] = 1UL << 56 | 0x51; /* edge, to APIC 1 */
+	io->entry[UART_PIN] = 1UL << 56 | 0x52;
+	assert_int_equal(guest_call(v, AERO_CALL_DOORBELL, AERO_DOORBELL_ACPI, 99, 0), AERO_OK);
+	for (u64 target = 100; target < 103; target++) { /* each change anew */
+		balloon_set_target(web, target);
+		assert_int_equal(web->vcpus[1]->lapic.irr[2], 1 << 17);
+		web->vcpus[1]->lapic.irr[2] = 0;
+		assert_int_equal(io->lines, 0);
+	}
+	balloon_set_target(web, 102); /* no news */
+	assert_int_equal(web->vcpus[1]->lapic.irr[2], 0);
+	assert_int_equal(guest_call(v, AERO_CALL_DOORBELL, 0, 0, 0), AERO_OK);
+	balloon_set_target(web, 103);
 	assert_int_equal(web->vcpus[1]->lapic.irr[2], 0);
 }
 
@@ -254,6 +278,7 @@ int main(void)
 		T(audit_from_a_guest),
 		T(stats_are_copied_once),
 		T(doorbell),
+		T(doorbell_of_the_acpi_device),
 		T(grow),
 	};
 

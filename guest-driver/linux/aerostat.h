@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The balloon driver for Linux: what its files share.  The protocol's state is
+ * struct aero_balloon (../balloon_core.h); this is what Linux adds.
+ */
+#ifndef AEROSTAT_H
+#define AEROSTAT_H
+
+#include <linux/balloon_compaction.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/page_reporting.h>
+#include <linux/platform_device.h>
+#include <linux/vmstat.h>
+#include <linux/workqueue.h>
+
+#include "../balloon_core.h"
+
+#define AERO_ORDER_2M 9
+
+struct aerostat {
+	struct device *dev;
+	/* Held for a few batches; inside it page locks, small.pages_lock, zone->lock. */
+	struct mutex lock;
+	struct aero_balloon balloon;
+	struct aero_os os;
+	struct workqueue_struct *queue;
+	struct delayed_work work;
+	struct balloon_dev_info small; /* the 4 KiB pages in the balloon, movable */
+	unsigned long memory;	       /* pages that the kernel managed before we took any */
+	s64 budget;		       /* pages that may still be taken in this step */
+	unsigned long hold_until;      /* jiffies: no page is taken before; 0: whenever */
+	u64 rings, grown;	       /* of the doorbell; pages, before OOM */
+	u64 cycles, grow_cycles;       /* of the TSC: moving pages; the last growth */
+	int irq;		       /* of the doorbell; negative: polling alone */
+
+	struct page_reporting_dev_info reporting;
+	bool reporting_on;
+	aero_u64 *report_pages;
+
+	struct notifier_block oom, sleep;
+	unsigned long next_stats; /* jiffies */
+
+	struct aero_stats stats;
+	unsigned long events[NR_VM_EVENT_ITEMS];
+};
+
+/* main.c */
+void aerostat_call(aero_u64 number, aero_u64 a, aero_u64 b, aero_u64 c, struct aero_result *r);
+
+/* pages.c: the balloon core's way to the page allocator. */
+void aerostat_pages_init(struct aerostat *a);
+/* How many pages may be taken without making the guest's own life hard. */
+s64 aerostat_spare(const struct aerostat *a);
+
+/* For the next seconds the guest needs its memory itself. Any context. */
+void aerostat_hold_off(struct aerostat *a);
+
+/* report.c, oom.c, stats.c */
+void aerostat_report_start(struct aerostat *a);
+void aerostat_report_stop(struct aerostat *a);
+int aerostat_oom_start(struct aerostat *a);
+void aerostat_oom_stop(struct aerostat *a);
+void aerostat_send_stats(struct aerostat *a);
+
+/* free_blocks.c: a free block of 2 MiB, untouched; NULL if there is none to spare. */
+bool aerostat_free_blocks_work(void);
+struct page *aerostat_take_free_block(void);
+
+/* sysfs.c */
+extern const struct attribute_group *aerostat_groups[];
+
+#endif

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The device, its life, and the worker that moves the balloon toward its
+ * target.  Found by its ACPI name; everything else is behind the hypercalls.
+ */
+#include <linux/acpi.h>
+#include <linux/delay.h>
+#include <linux/interrupt.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/suspend.h>
+
+#include <asm/cpufeature.h>
+#include <asm/processor.h>
+
+#include "aerostat.h"
+
+#define POLL_PERIOD HZ /* the hypervisor takes a driver for dead after three seconds */
+#define STEP_BATCHES 8 /* of work between two looks at what else is going on */
+#define STOP_TRIES 500 /* a page that is being moved comes back in far less */
+#define STOP_PERIOD_MS 10
+
+static u32 instruction; /* AERO_INSTRUCTION_*, from the hypervisor's CPUID leaf */
+
+void aerostat_call(aero_u64 number, aero_u64 a, aero_u64 b, aero_u64 c, struct aero_result *r)
+{
+	if (instruction == AERO_INSTRUCTION_VMMCALL)
+		asm volatile("vmmcall" : "+a"(number), "+b"(a), "+c"(b), "+d"(c) : : "memory");
+	else
+		asm volatile("vmcall" : "+a"(number), "+b"(a), "+c"(b), "+d"(c) : : "memory");
+	r->status = (long)number;
+	r->value = a;
+	r->target = b;
+	r->hint = c;
+}
+
+static bool on_aerostat(void)
+{
+	u32 eax, ebx, ecx, edx;
+
+	if (!boot_cpu_has(X86_FEATURE_HYPERVISOR))
+		return false;
+	cpuid(AERO_CPUID_BASE, &eax, &ebx, &ecx, &edx);
+	if (ebx != AERO_SIGNATURE_EBX || ecx != AERO_SIGNATURE_ECX || edx != AERO_SIGNATURE_EDX)
+		return false;
+	cpuid(AERO_CPUID_ABI, &eax, &ebx, &instruction, &edx);
+	return eax == AERO_ABI_VERSION;
+}
+
+static irqreturn_t ring(int irq, void *data)
+{
+	struct aerostat *a = data;
+
+	a->rings++;
+	mod_delayed_work(a->queue, &a->work, 0);
+	return IRQ_HANDLED;
+}
+
+/* A few batches at a time, so that whoever else needs the balloon gets at it. */
+static void work(struct work_struct *w)
+{
+	struct aerostat *a = container_of(to_delayed_work(w), struct aerostat, work);
+	u64 batches, started;
+	int more;
+
+	do {
+		mutex_lock(&a->lock);
+		batches = a->balloon.batches;
+		started = get_cycles();
+		a->budget = aerostat_spare(a);
+		more = aero_balloon_step(&a->balloon, STEP_BATCHES);
+		if (a->balloon.batches != batches)
+			a->cycles += get_cycles() - started;
+		mutex_unlock(&a->lock);
+		cond_resched();
+	} while (more);
+	if (time_after_eq(jiffies, a->next_stats)) {
+		a->next_stats = jiffies + POLL_PERIOD;
+		mutex_lock(&a->lock);
+		aerostat_send_stats(a);
+		mutex_unlock(&a->lock);
+	}
+	queue_delayed_work(a->queue, &a->work, POLL_PERIOD);
+}
+
+/* Without an interrupt the target is polled, once a second. */
+static void doorbell(struct aerostat *a, u32 vector)
+{
+	struct aero_result r;
+
+	if (a->irq > 0)
+		aerostat_call(AERO_CALL_DOORBELL, vector, 0, 0, &r);
+}
+
+static int start(struct aerostat *a)
+{
+	long status;
+
+	mutex_lock(&a->lock);
+	status = aero_balloon_start(&a->balloon, &a->os);
+	mutex_unlock(&a->lock);
+	if (status) {
+		dev_err(a->dev, "the hypervisor refuses to start the balloon: %ld\n", status);
+		return status == AERO_ERR_NOMEM ? -ENOMEM : -ENODEV;
+	}
+	a->next_stats = jiffies;
+	doorbell(a, AERO_DOORBELL_ACPI);
+	aerostat_report_start(a);
+	queue_delayed_work(a->queue, &a->work, 0);
+	return 0;
+}
+
+/* Everything goes back; after that nobody asks for anything. */
+static void stop(struct aerostat *a)
+{
+	u64 left;
+
+	aerostat_report_stop(a);
+	doorbell(a, 0);
+	if (a->irq > 0)
+		synchronize_irq(a->irq);
+	cancel_delayed_work_sync(&a->work);
+	for (int i = 0; i < STOP_TRIES; i++) {
+		mutex_lock(&a->lock);
+		left = aero_balloon_stop(&a->balloon);
+		mutex_unlock(&a->lock);
+		if (!left)
+			return;
+		msleep(STOP_PERIOD_MS);
+	}
+	dev_err(a->dev, "%llu pages cannot be taken back, they are lost until the next boot\n",
+		left);
+}
+
+/*
+ * An image of the memory on disk would pop every page of the balloon to save it, and the
+ * kernel looks for room for it before devices go to sleep: so it is told here.
+ */
+static int sleep_or_wake(struct notifier_block *nb, unsigned long event, void *unused)
+{
+	struct aerostat *a = container_of(nb, struct aerostat, sleep);
+
+	if (event == PM_HIBERNATION_PREPARE || event == PM_SUSPEND_PREPARE)
+		stop(a);
+	else if (event == PM_POST_HIBERNATION || event == PM_POST_SUSPEND)
+		start(a);
+	return NOTIFY_DONE;
+}
+
+static void discard(struct aerostat *a)
+{
+	if (a->sleep.notifier_call)
+		unregister_pm_notifier(&a->sleep);
+	stop(a);
+	if (a->irq > 0)
+		free_irq(a->irq, a);
+	destroy_workqueue(a->queue);
+	kfree(a);
+}
+
+static int probe(struct platform_device *pdev)
+{
+	struct aerostat *a;
+	int err;
+
+	if (!on_aerostat()) {
+		dev_err(&pdev->dev, "no Aerostat of ABI version %d here\n", AERO_ABI_VERSION);
+		return -ENODEV;
+	}
+	a = kzalloc(sizeof(*a), GFP_KERNEL);
+	if (!a)
+		return -ENOMEM;
+	a->dev = &pdev->dev;
+	mutex_init(&a->lock);
+	INIT_DELAYED_WORK(&a->work, work);
+	aerostat_pages_init(a);
+	platform_set_drvdata(pdev, a);
+	a->queue = alloc_workqueue("aerostat", WQ_FREEZABLE | WQ_UNBOUND, 1);
+	if (!a->queue) {
+		kfree(a);
+		return -ENOMEM;
+	}
+	a->irq = platform_get_irq_optional(pdev, 0);
+	if (a->irq > 0 && request_irq(a->irq, ring, 0, "aerostat", a))
+		a->irq = -ENXIO;
+	err = start(a);
+	if (!err)
+		err = aerostat_oom_start(a);
+	if (!err) {
+		a->sleep.notifier_call = sleep_or_wake;
+		register_pm_notifier(&a->sleep); /* it cannot fail */
+	}
+	if (err)
+		discard(a);
+	return err;
+}
+
+static void shutdown(struct platform_device *pdev)
+{
+	struct aerostat *a = platform_get_drvdata(pdev);
+
+	aerostat_oom_stop(a);
+	stop(a);
+}
+
+static int remove(struct platform_device *pdev)
+{
+	struct aerostat *a = platform_get_drvdata(pdev);
+
+	aerostat_oom_stop(a);
+	discard(a);
+	return 0;
+}
+
+static const struct acpi_device_id ids[] = { { "AERO0001", 0 }, {} };
+MODULE_DEVICE_TABLE(acpi, ids);
+
+static struct platform_driver aerostat_driver = {
+	.probe = probe,
+	.remove = remove,
+	.shutdown = shutdown, /* reboot and kexec: the next kernel finds all its memory */
+	.driver = {
+		.name = "aerostat",
+		.acpi_match_table = ids,
+		.dev_groups = aerostat_groups,
+	},
+};
+module_platform_driver(aerostat_driver);
+
+MODULE_DESCRIPTION("Aerostat memory balloon");
+MODULE_LICENSE("Dual BSD/GPL");
+MODULE_VERSION(AEROSTAT_VERSION);

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the balloon core asks of a kernel, on Linux: pages that nobody misses.
+ * 2 MiB blocks are taken only where they are free, and not by making room for
+ * them, which would cost the guest its own huge pages; 4 KiB pages may be
+ * reclaimed from the page cache, and stay movable while they are in the balloon.
+ * All of it still counts as the guest's memory (MemTotal): it comes back when the
+ * guest needs it, and a program may ask for more than is left at this moment.
+ */
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/vmstat.h>
+
+#include "aerostat.h"
+
+/* The guest keeps this part of its memory available for itself, within these bounds. */
+#define KEEP_PART 32
+#define KEEP_MIN (8ul << (20 - PAGE_SHIFT))
+#define KEEP_MAX (512ul << (20 - PAGE_SHIFT))
+
+#define HOLD_OFF (2 * HZ) /* as long as the hypervisor leaves the target alone */
+
+#define GFP_BLOCK \
+	((GFP_HIGHUSER & ~__GFP_RECLAIM) | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN)
+
+s64 aerostat_spare(const struct aerostat *a)
+{
+	unsigned long keep = clamp(a->memory / KEEP_PART, KEEP_MIN, KEEP_MAX);
+
+	return (s64)si_mem_available() - (s64)keep;
+}
+
+static bool held_off(const struct aerostat *a)
+{
+	unsigned long until = READ_ONCE(a->hold_until);
+
+	return until && time_before(jiffies, until);
+}
+
+void aerostat_hold_off(struct aerostat *a)
+{
+	WRITE_ONCE(a->hold_until, (jiffies + HOLD_OFF) | 1);
+}
+
+/* makedumpfile leaves such pages out; reading them would pop them. */
+static void mark_offline(struct page *page, bool offline)
+{
+	for (unsigned int i = 0; i < 1u << AERO_ORDER_2M; i++)
+		if (offline)
+			__SetPageOffline(page + i);
+		else
+			__ClearPageOffline(page + i);
+}
+
+static struct page *take_block(void)
+{
+	struct page *page = aerostat_free_blocks_work() ? aerostat_take_free_block() :
+							  alloc_pages(GFP_BLOCK, AERO_ORDER_2M);
+
+	if (page)
+		mark_offline(page, true);
+	return page;
+}
+
+static int os_alloc(void *ctx, unsigned int order, aero_u64 *page)
+{
+	struct aerostat *a = ctx;
+	struct page *p;
+
+	if (a->budget < 1l << order || held_off(a))
+		return 0;
+	p = order ? take_block() : balloon_page_alloc();
+	if (!p)
+		return 0;
+	a->budget -= 1l << order;
+	*page = page_to_pfn(p);
+	return 1;
+}
+
+static void os_release(void *ctx, unsigned int order, aero_u64 page)
+{
+	struct page *p = pfn_to_page(page);
+
+	if (order)
+		mark_offline(p, false);
+	__free_pages(p, order);
+}
+
+static void os_keep(void *ctx, aero_u64 page)
+{
+	struct aerostat *a = ctx;
+
+	balloon_page_enqueue(&a->small, pfn_to_page(page));
+}
+
+/* None: those that are left are just being moved. */
+static int os_take(void *ctx, aero_u64 *page)
+{
+	struct aerostat *a = ctx;
+	LIST_HEAD(one);
+
+	if (!balloon_page_list_dequeue(&a->small, &one, 1))
+		return 0;
+	*page = page_to_pfn(balloon_page_pop(&one));
+	return 1;
+}
+
+static int os_own(void *ctx, aero_u64 *page)
+{
+	struct page *p = alloc_page(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+
+	if (p)
+		*page = page_to_pfn(p);
+	return p != NULL;
+}
+
+static void os_disown(void *ctx, aero_u64 page)
+{
+	__free_page(pfn_to_page(page));
+}
+
+static void *os_map(void *ctx, aero_u64 page)
+{
+	return page_address(pfn_to_page(page));
+}
+
+static void os_log(void *ctx, const char *what, aero_u64 value)
+{
+	struct aerostat *a = ctx;
+
+	dev_warn_ratelimited(a->dev, "%s (%llu)\n", what, value);
+}
+
+/* Compaction needs @from, and has @to for us.  Both are locked; we may not wait. */
+static int move(struct balloon_dev_info *small, struct page *to, struct page *from,
+		enum migrate_mode mode)
+{
+	struct aerostat *a = container_of(small, struct aerostat, small);
+	unsigned long flags;
+	int moved;
+
+	if (!mutex_trylock(&a->lock))
+		return -EAGAIN;
+	moved = aero_balloon_move(&a->balloon, page_to_pfn(from), page_to_pfn(to));
+	mutex_unlock(&a->lock);
+	if (!moved)
+		return -EAGAIN;
+	get_page(to); /* the balloon's */
+	spin_lock_irqsave(&small->pages_lock, flags);
+	balloon_page_insert(small, to);
+	small->isolated_pages--;
+	__count_vm_event(BALLOON_MIGRATE);
+	spin_unlock_irqrestore(&small->pages_lock, flags);
+	balloon_page_finalize(from);
+	put_page(from);
+	return MIGRATEPAGE_SUCCESS;
+}
+
+void aerostat_pages_init(struct aerostat *a)
+{
+	a->memory = totalram_pages();
+	balloon_devinfo_init(&a->small);
+	a->small.migratepage = move;
+	a->os = (struct aero_os){
+		.alloc = os_alloc,
+		.release = os_release,
+		.call = aerostat_call,
+		.map = os_map,
+		.log = os_log,
+		.ctx = a,
+		.large_untouched = aerostat_free_blocks_work(),
+		.keep = os_keep,
+		.take = os_take,
+		.own = os_own,
+		.disown = os_disown,
+	};
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Free page reporting: the kernel shows blocks that are free, and the frames
+ * behind them go back to the host without any target.  The kernel keeps the
+ * blocks from everybody else until report() returns.
+ */
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/scatterlist.h>
+
+#include "aerostat.h"
+
+static bool report_free = true;
+module_param_named(report, report_free, bool, 0444);
+MODULE_PARM_DESC(report, "Let the host have free memory without being asked for it (default yes)");
+
+/* The largest block of the page allocator is 4 MiB, 8 in later kernels. */
+#define BLOCKS_MAX (PAGE_REPORTING_CAPACITY * 4)
+
+static int report(struct page_reporting_dev_info *info, struct scatterlist *list,
+		  unsigned int nents)
+{
+	struct aerostat *a = container_of(info, struct aerostat, reporting);
+	aero_u64 *pages = a->report_pages;
+	struct scatterlist *s;
+	unsigned int i, n = 0;
+	aero_u64 taken;
+
+	for_each_sg(list, s, nents, i) for (unsigned int at = 0; at < s->length && n < BLOCKS_MAX;
+					    at += PMD_SIZE) pages[n++] =
+		page_to_pfn(sg_page(s)) + (at >> PAGE_SHIFT);
+	mutex_lock(&a->lock);
+	taken = aero_balloon_report(&a->balloon, pages, n);
+	mutex_unlock(&a->lock);
+	/* What is not taken is shown again later. */
+	return taken == (aero_u64)n << AERO_ORDER_2M ? 0 : -EAGAIN;
+}
+
+/* No error: without it the balloon works all the same. */
+void aerostat_report_start(struct aerostat *a)
+{
+	a->reporting = (struct page_reporting_dev_info){ .report = report };
+	if (!report_free || !(a->balloon.features & AERO_FEATURE_REPORT) ||
+	    page_poisoning_enabled_static())
+		return;
+	if (!a->report_pages)
+		a->report_pages = kcalloc(BLOCKS_MAX, sizeof(*a->report_pages), GFP_KERNEL);
+	if (!a->report_pages)
+		return;
+	a->reporting_on = !page_reporting_register(&a->reporting);
+	if (!a->reporting_on)
+		dev_info(a->dev, "free pages are not reported: another driver does that\n");
+}
+
+void aerostat_report_stop(struct aerostat *a)
+{
+	if (a->reporting_on)
+		page_reporting_unregister(&a->reporting);
+	a->reporting_on = false;
+	kfree(a->report_pages);
+	a->report_pages = NULL;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the kernel counts anyway, told to the hypervisor. */
+#include <linux/mm.h>
+#include <linux/swap.h>
+#include <linux/vmstat.h>
+
+#include "aerostat.h"
+
+static unsigned long node_pages(enum node_stat_item item)
+{
+	return global_node_page_state(item);
+}
+
+/* With the lock held: the structure is in @a, as the addresses in it must be contiguous. */
+void aerostat_send_stats(struct aerostat *a)
+{
+	unsigned long *events = a->events;
+	struct aero_result r;
+
+	all_vm_events(events);
+	a->stats = (struct aero_stats){
+		.total = totalram_pages(),
+		.free = global_zone_page_state(NR_FREE_PAGES),
+		.available = max(si_mem_available(), 0l),
+		.file = node_pages(NR_ACTIVE_FILE) + node_pages(NR_INACTIVE_FILE),
+		.anon = node_pages(NR_ANON_MAPPED),
+		.swap_in = events[PSWPIN],
+		.swap_out = events[PSWPOUT],
+		.major_faults = events[PGMAJFAULT],
+		.refaults =
+			node_pages(WORKINGSET_REFAULT_ANON) + node_pages(WORKINGSET_REFAULT_FILE),
+		.oom_kills = events[OOM_KILL],
+	};
+	aerostat_call(AERO_CALL_STATS, virt_to_phys(&a->stats), 0, 0, &r);
+}
