@@ -66,6 +66,9 @@ int bus_start(struct vm *vm)
 		return HV_ENOMEM;
 	slot = vm->bus->slot;
 	memset(slot, 0, sizeof(vm->bus->slot));
+	if (standard)
+		virtio_plug(&slot[SLOT_CONSOLE], &virtio_console, vm, SLOT_CONSOLE,
+			    &vm->bus->console);
 	if (standard && plat_has_random())
 		virtio_plug(&slot[SLOT_RNG], &virtio_rng, vm, SLOT_RNG, NULL);
 	for (u32 i = 0; i < vm->cfg->nr_disks; i++) {

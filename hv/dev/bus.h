@@ -8,12 +8,14 @@
 
 #include <hv/config.h>
 #include <hv/dev/virtio_blk.h>
+#include <hv/dev/virtio_console.h>
 
 enum { SLOT_CONSOLE, SLOT_RNG, SLOT_DISK, SLOT_BALLOON = SLOT_DISK + MAX_VM_DISKS };
 
 struct bus {
 	struct virtio slot[VIRTIO_SLOTS];
 	struct virtio_blk disk[MAX_VM_DISKS];
+	struct virtio_console console;
 };
 
 /* In frames: what the VM's disks hold as long as it is on, and nobody can reclaim. */

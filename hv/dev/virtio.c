@@ -115,7 +115,7 @@ void virtq_interrupt(struct virtio *d, u32 queue)
 	update_line(d);
 }
 
-static void work(struct virtio *d, u64 now)
+void virtio_work(struct virtio *d, u64 now)
 {
 	atomic_store(&d->due, UINT64_MAX);
 	if (works(d))
@@ -131,7 +131,7 @@ u64 virtio_work_due(struct virtio *d, u64 now)
 	spin_lock(&d->lock);
 	/* Under the lock, so that the VM is not taken apart meanwhile: see bus_quiesce(). */
 	if (vm_alive(d->vm))
-		work(d, now);
+		virtio_work(d, now);
 	spin_unlock(&d->lock);
 	return atomic_load(&d->due);
 }
@@ -189,6 +189,8 @@ static void set_half(u64 *address, u32 reg, u32 value)
 
 static void write_status(struct virtio *d, u32 value)
 {
+	bool worked = works(d);
+
 	if (!value) {
 		virtio_reset(d);
 		update_line(d);
@@ -198,6 +200,8 @@ static void write_status(struct virtio *d, u32 value)
 		value &= ~(u32)STATUS_FEATURES_OK;
 	/* NEEDS_RESET is ours. */
 	d->status = (value & 0xff & ~(u32)STATUS_NEEDS_RESET) | (d->status & STATUS_NEEDS_RESET);
+	if (!worked && works(d) && d->kind->started)
+		d->kind->started(d);
 }
 
 static void write_features(struct virtio *d, u32 value)
@@ -255,7 +259,7 @@ static void write_register(struct virtio *d, u32 reg, u32 value)
 		d->queue_sel = value;
 		break;
 	case REG_QUEUE_NOTIFY:
-		work(d, plat_tsc());
+		virtio_work(d, plat_tsc());
 		break;
 	case REG_INTERRUPT_ACK:
 		d->isr &= ~value;

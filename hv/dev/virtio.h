@@ -35,7 +35,9 @@ struct virtio_kind {
 	u32 id; /* "Device Types" */
 	u32 nr_queues;
 	u64 features;
-	/* Everything that was begun is forgotten. */
+	/* The driver is ready; may be NULL. */
+	void (*started)(struct virtio *d);
+	/* Everything that was begun is forgotten; may be NULL. */
 	void (*reset)(struct virtio *d);
 	/* Work on all queues, a bounded piece; virtio_again() if there is more. Any CPU. */
 	void (*work)(struct virtio *d, u64 now);
@@ -116,6 +118,9 @@ void virtq_interrupt(struct virtio *d, u32 queue);
 int virtq_read(struct virtio *d, const struct virtq_chain *c, u64 offset, void *to, size_t length);
 int virtq_write(struct virtio *d, const struct virtq_chain *c, u64 offset, const void *from,
 		size_t length);
+
+/* Works, if the driver is ready. */
+void virtio_work(struct virtio *d, u64 now);
 
 /* work() is to be called again at TSC @at, or earlier. */
 void virtio_again(struct virtio *d, u64 at);
