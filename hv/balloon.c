@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
+#include <hv/dev/virtio_balloon.h>
 #include <hv/governor.h>
 #include <hv/load/acpi.h>
 #include <hv/sched.h>
@@ -63,22 +64,41 @@ void balloon_set_target(struct vm *vm, u64 pages)
 		return;
 	if (vector && vm_alive(vm))
 		ring(vm, vector, b->doorbell_apic);
+	if (atomic_load(&b->front) == FRONT_VIRTIO)
+		virtio_balloon_ring(vm);
 	/* A larger target opens the reserve: whoever waited may go on. */
 	if (pages > old && atomic_load(&vm->waiting))
 		sched_wake_memory_waiters();
 }
 
-void balloon_start(struct vcpu *v)
+bool balloon_claim(struct vm *vm, enum balloon_front front)
 {
-	struct vm *vm = v->vm;
+	static const char *const names[] = { "", "aerostat", "virtio-balloon" };
+	enum balloon_choice choice = vm->cfg->balloon;
+	bool offered = choice == BALLOON_AUTO ||
+		       (choice == BALLOON_AEROSTAT && front == FRONT_AEROSTAT) ||
+		       (choice == BALLOON_VIRTIO && front == FRONT_VIRTIO);
+
+	if (offered && (atomic_cas(&vm->balloon.front, (u32)FRONT_NONE, (u32)front) ||
+			atomic_load(&vm->balloon.front) == front))
+		return true;
+	log_line("vm %s: its driver %s gets no balloon: %s", vm->cfg->name, names[front],
+		 offered ? "the other driver was first" : "see balloon = in its configuration");
+	return false;
+}
+
+void balloon_release(struct vm *vm)
+{
+	vm->balloon.started = false;
+	vm->balloon.reset_gfn = 0;
+	atomic_store(&vm->balloon.front, (u32)FRONT_NONE);
+}
+
+int balloon_reset(struct vm *vm)
+{
 	struct frame_batch batch = FRAME_BATCH_INIT;
-	u64 version = v->gpr[GPR_RBX], features = v->gpr[GPR_RCX];
 	int err;
 
-	if (version != AERO_ABI_VERSION) {
-		reply(v, AERO_ERR_INVALID, AERO_ABI_VERSION);
-		return;
-	}
 	spin_lock(&vm->p2m.lock);
 	vm->balloon.started = false;
 	err = p2m_reset_balloon(&vm->p2m, &vm->balloon.reset_gfn, &batch);
@@ -89,7 +109,28 @@ void balloon_start(struct vcpu *v)
 		atomic_store(&vm->balloon.doorbell_vector, 0u);
 	}
 	spin_unlock(&vm->p2m.lock);
-	if (err == HV_EAGAIN) {
+	return err;
+}
+
+/* Has the driver that calls the balloon? */
+static bool started(const struct vm *vm)
+{
+	return vm->balloon.started && atomic_load(&vm->balloon.front) == FRONT_AEROSTAT;
+}
+
+void balloon_start(struct vcpu *v)
+{
+	u64 version = v->gpr[GPR_RBX], features = v->gpr[GPR_RCX];
+
+	if (version != AERO_ABI_VERSION) {
+		reply(v, AERO_ERR_INVALID, AERO_ABI_VERSION);
+		return;
+	}
+	if (!balloon_claim(v->vm, FRONT_AEROSTAT)) {
+		reply(v, AERO_ERR_STATE, 0);
+		return;
+	}
+	if (balloon_reset(v->vm) == HV_EAGAIN) {
 		reply(v, AERO_AGAIN, 0);
 		return;
 	}
@@ -100,7 +141,7 @@ void balloon_start(struct vcpu *v)
 
 void balloon_poll(struct vcpu *v)
 {
-	reply(v, v->vm->balloon.started ? AERO_OK : AERO_ERR_STATE, v->vm->p2m.ballooned);
+	reply(v, started(v->vm) ? AERO_OK : AERO_ERR_STATE, v->vm->p2m.ballooned);
 }
 
 typedef int (*entry_fn)(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b,
@@ -173,28 +214,54 @@ int balloon_cpu_init(void)
 	return scratch[plat_cpu()] ? HV_OK : HV_ENOMEM;
 }
 
+u64 *balloon_scratch(void)
+{
+	return scratch[plat_cpu()]->entry;
+}
+
+u32 balloon_entries(struct vm *vm, enum balloon_op op, u64 *entries, u32 first, u32 count,
+		    u64 spare, bool *refused)
+{
+	static const entry_fn fns[] = { p2m_lock, p2m_unlock, p2m_report };
+	struct batch_run run = { spare, fns[op], FRAME_BATCH_INIT, 0, false };
+	/* What of the VM this changes, and where the change is counted. */
+	const u64 *measure = op == BALLOON_REPORT ? &vm->p2m.acct.resident : &vm->p2m.ballooned;
+	u64 *counters[] = { &vm->balloon.locked, &vm->balloon.unlocked, &vm->balloon.reported };
+	u64 before, after;
+	u32 done;
+
+	spin_lock(&vm->p2m.lock);
+	before = *measure;
+	done = do_entries(vm, &run, entries, first, count);
+	after = *measure;
+	p2m_commit(&vm->p2m, &run.freed);
+	vm->balloon.batches++;
+	*counters[op] += after > before ? after - before : before - after;
+	spin_unlock(&vm->p2m.lock);
+	*refused = run.any_status;
+	return done;
+}
+
 /*
  * The request is copied in once and only the copy is used; statuses go back
- * only if there are any, since a clean entry already reads as OK.  By how much
- * *@measure changes is added to *@counter.
+ * only if there are any, since a clean entry already reads as OK.
  */
-static void do_batch(struct vcpu *v, entry_fn op, const u64 *measure, u64 *counter)
+static void do_batch(struct vcpu *v, enum balloon_op op)
 {
-	u64 *entries = scratch[plat_cpu()]->entry;
+	u64 *entries = balloon_scratch();
 	struct vm *vm = v->vm;
 	gpa_t page = GPA(v->gpr[GPR_RBX]);
 	u64 count = v->gpr[GPR_RCX], first = v->gpr[GPR_RDX];
-	struct batch_run run = { page.v >> PAGE_SHIFT, op, FRAME_BATCH_INIT, 0, false };
 	size_t bytes = (count - first) * sizeof(u64);
 	gpa_t at = GPA(page.v + first * sizeof(u64));
-	u64 before, after;
+	bool refused;
 	u32 done;
 
 	if (page.v & PAGE_MASK || count > AERO_BATCH_MAX || first >= count) {
 		reply(v, AERO_ERR_INVALID, 0);
 		return;
 	}
-	if (!vm->balloon.started) {
+	if (!started(vm)) {
 		reply(v, AERO_ERR_STATE, 0);
 		return;
 	}
@@ -202,16 +269,9 @@ static void do_batch(struct vcpu *v, entry_fn op, const u64 *measure, u64 *count
 		reply(v, AERO_ERR_FAULT, first);
 		return;
 	}
-	spin_lock(&vm->p2m.lock);
-	before = *measure;
-	done = do_entries(vm, &run, entries, (u32)first, (u32)count);
-	after = *measure;
-	p2m_commit(&vm->p2m, &run.freed);
-	vm->balloon.batches++;
-	*counter += after > before ? after - before : before - after;
-	spin_unlock(&vm->p2m.lock);
-	if (run.any_status &&
-	    guest_write(&vm->p2m, at, entries + first, (done - first) * sizeof(u64))) {
+	done = balloon_entries(vm, op, entries, (u32)first, (u32)count, page.v >> PAGE_SHIFT,
+			       &refused);
+	if (refused && guest_write(&vm->p2m, at, entries + first, (done - first) * sizeof(u64))) {
 		reply(v, AERO_ERR_FAULT, done);
 		return;
 	}
@@ -220,17 +280,17 @@ static void do_batch(struct vcpu *v, entry_fn op, const u64 *measure, u64 *count
 
 void balloon_lock(struct vcpu *v)
 {
-	do_batch(v, p2m_lock, &v->vm->p2m.ballooned, &v->vm->balloon.locked);
+	do_batch(v, BALLOON_LOCK);
 }
 
 void balloon_unlock(struct vcpu *v)
 {
-	do_batch(v, p2m_unlock, &v->vm->p2m.ballooned, &v->vm->balloon.unlocked);
+	do_batch(v, BALLOON_UNLOCK);
 }
 
 void balloon_report(struct vcpu *v)
 {
-	do_batch(v, p2m_report, &v->vm->p2m.acct.resident, &v->vm->balloon.reported);
+	do_batch(v, BALLOON_REPORT);
 }
 
 void balloon_stats(struct vcpu *v)
@@ -274,6 +334,20 @@ static void hold_off(struct balloon *b)
 		atomic_store(&b->hold_until, now + length);
 }
 
+void balloon_shrank(struct vm *vm)
+{
+	struct balloon *b = &vm->balloon;
+	u64 size = vm->p2m.ballooned, target = atomic_load(&b->target);
+	u64 floor = (vm->cfg->memory - vm->cfg->max) >> PAGE_SHIFT;
+
+	if (size >= target || target <= floor || atomic_load(&b->manual) != BALLOON_BY_POLICY)
+		return;
+	hold_off(b);
+	atomic_add(&b->grow_pages, target - size);
+	balloon_set_target(vm, max(size, floor));
+	governor_hurry();
+}
+
 /* Answered here and now: the target shrinks before the call returns. */
 void balloon_grow(struct vcpu *v)
 {
@@ -282,7 +356,7 @@ void balloon_grow(struct vcpu *v)
 	u64 want = min(v->gpr[GPR_RBX], vm->pages), target = atomic_load(&b->target);
 	u64 size = vm->p2m.ballooned, floor = (vm->cfg->memory - vm->cfg->max) >> PAGE_SHIFT;
 
-	if (!b->started) {
+	if (!started(vm)) {
 		reply(v, AERO_ERR_STATE, 0);
 		return;
 	}

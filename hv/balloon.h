@@ -14,8 +14,12 @@ struct vm;
 
 #define BALLOON_BY_POLICY UINT64_MAX
 
+/* Which of the guest's drivers has the balloon: the first to start. */
+enum balloon_front { FRONT_NONE, FRONT_AEROSTAT, FRONT_VIRTIO };
+
 struct balloon {
-	bool started;  /* the driver said START and its reset is complete */
+	u32 front;     /* (a) enum balloon_front */
+	bool started;  /* its driver has started, and the reset for it is complete */
 	u64 reset_gfn; /* where an unfinished START goes on */
 	u64 target;    /* (a) pages */
 	u64 manual;    /* (a) set by management, or BALLOON_BY_POLICY */
@@ -41,6 +45,36 @@ void balloon_set_target(struct vm *vm, u64 pages);
 
 /* May this VM use its reserve? While it is on its way to a larger balloon. */
 bool balloon_below_target(const struct vm *vm);
+
+/* --- for the front ends: the calls below, and hv/dev/virtio_balloon.c --- */
+
+/*
+ * The driver of @front starts: false if the VM has no such balloon (`balloon =`), or
+ * the other was first; a line in the log says so.
+ */
+bool balloon_claim(struct vm *vm, enum balloon_front front);
+
+/* Its driver is gone. */
+void balloon_release(struct vm *vm);
+
+/* Everything in the balloon is the guest's again, a bounded piece of it: HV_EAGAIN; then it is started. */
+int balloon_reset(struct vm *vm);
+
+enum balloon_op { BALLOON_LOCK, BALLOON_UNLOCK, BALLOON_REPORT, BALLOON_NR_OPS };
+
+/*
+ * Entries as the ABI has them, from @first to @count or the bound on work; returns
+ * where it stopped.  Those that are refused have a status then, and *@refused is set.
+ * @spare: a gfn that stays as it is.
+ */
+u32 balloon_entries(struct vm *vm, enum balloon_op op, u64 *entries, u32 first, u32 count,
+		    u64 spare, bool *refused);
+
+/* AERO_BATCH_MAX entries of this CPU's, for one call of the above. */
+u64 *balloon_scratch(void);
+
+/* A driver took pages out without being asked: it needs them, and gets peace. */
+void balloon_shrank(struct vm *vm);
 
 /* The calls; @v's registers hold arguments and results (see the ABI). */
 void balloon_start(struct vcpu *v);

@@ -137,6 +137,7 @@ enum value_kind {
 	V_INITRD,
 	V_MODULE,
 	V_DISK,
+	V_BALLOON,
 	V_AT
 };
 
@@ -171,6 +172,7 @@ static const struct key vm_keys[] = {
 	{ "reserve", V_SIZE, VM(reserve), KIB(64), GIB(1) },
 	{ "shares", V_NUMBER, VM(shares), 1, 1000000 },
 	{ "vcpus", V_NUMBER, VM(vcpus), 1, MAX_VCPUS },
+	{ "balloon", V_BALLOON, VM(balloon), 0, 0 },
 	{ "control", V_YES_NO, VM(control), 0, 0 },
 	{ "start", V_YES_NO, VM(start), 0, 0 },
 	{ "kernel", V_TEXT, VM(kernel), 0, CONFIG_TEXT_MAX },
@@ -214,6 +216,18 @@ static bool set_module(struct parser *p, const char *value)
 		return fail(p, "the value is too long; %d characters are the most",
 			    CONFIG_TEXT_MAX - 1);
 	return true;
+}
+
+static bool set_balloon(struct parser *p, u32 *at, const char *value)
+{
+	static const char *const names[] = { "auto", "aerostat", "virtio", "none" };
+
+	for (u32 i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(names[i], value)) {
+			*at = i;
+			return true;
+		}
+	return fail(p, "balloon takes auto, aerostat, virtio or none, not \"%s\"", value);
 }
 
 static bool add_disk(struct parser *p, const char *value)
@@ -297,6 +311,8 @@ static bool set_value(struct parser *p, const struct key *k, void *base, const c
 		return set_module(p, value);
 	case V_MODULE:
 		return set_module(p, value);
+	case V_BALLOON:
+		return set_balloon(p, at, value);
 	case V_DISK:
 		return add_disk(p, value);
 	case V_AT:

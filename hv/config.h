@@ -22,12 +22,16 @@ struct disk_config {
 	u32 latency_us; /* of each request */
 };
 
+/* Which balloon drivers a VM is offered; AUTO: both, the first to start has it. */
+enum balloon_choice { BALLOON_AUTO, BALLOON_AEROSTAT, BALLOON_VIRTIO, BALLOON_NONE };
+
 struct vm_config {
 	char name[CONFIG_NAME_MAX];
 	u64 memory, min, max; /* bytes */
 	u64 reserve;	      /* bytes */
 	u32 shares;
 	u32 vcpus;
+	u32 balloon; /* enum balloon_choice */
 	bool control;
 	bool start;
 	char kernel[CONFIG_TEXT_MAX];

@@ -69,6 +69,8 @@ int bus_start(struct vm *vm)
 	if (standard)
 		virtio_plug(&slot[SLOT_CONSOLE], &virtio_console, vm, SLOT_CONSOLE,
 			    &vm->bus->console);
+	if (standard && (vm->cfg->balloon == BALLOON_AUTO || vm->cfg->balloon == BALLOON_VIRTIO))
+		virtio_balloon_plug(&slot[SLOT_BALLOON], vm, SLOT_BALLOON, &vm->bus->balloon);
 	if (standard && plat_has_random())
 		virtio_plug(&slot[SLOT_RNG], &virtio_rng, vm, SLOT_RNG, NULL);
 	for (u32 i = 0; i < vm->cfg->nr_disks; i++) {

@@ -7,6 +7,7 @@
 #define HV_DEV_BUS_H
 
 #include <hv/config.h>
+#include <hv/dev/virtio_balloon.h>
 #include <hv/dev/virtio_blk.h>
 #include <hv/dev/virtio_console.h>
 
@@ -16,6 +17,7 @@ struct bus {
 	struct virtio slot[VIRTIO_SLOTS];
 	struct virtio_blk disk[MAX_VM_DISKS];
 	struct virtio_console console;
+	struct virtio_balloon balloon;
 };
 
 /* In frames: what the VM's disks hold as long as it is on, and nobody can reclaim. */

@@ -82,7 +82,10 @@ static bool works(const struct virtio *d)
 
 void virtio_again(struct virtio *d, u64 at)
 {
-	atomic_store(&d->due, min(d->due, at));
+	u64 old = atomic_load(&d->due);
+
+	while (at < old && !atomic_cas(&d->due, old, at))
+		old = atomic_load(&d->due);
 	sched_event_at(at);
 }
 
@@ -102,6 +105,13 @@ void virtio_broken(struct virtio *d, const char *what)
 	log_line("vm %s: virtio slot %u: %s; it stands still until its driver resets it",
 		 d->vm->cfg->name, d->slot, what);
 	d->status |= STATUS_NEEDS_RESET;
+	d->isr |= ISR_CONFIG;
+	update_line(d);
+}
+
+void virtio_config_changed(struct virtio *d)
+{
+	d->generation++;
 	d->isr |= ISR_CONFIG;
 	update_line(d);
 }
@@ -168,6 +178,8 @@ static u64 read_register(struct virtio *d, u32 reg)
 		return d->isr;
 	case REG_STATUS:
 		return d->status;
+	case REG_GENERATION:
+		return d->generation;
 	/* There are no shared memory regions: all ones. */
 	case REG_SHM_LENGTH:
 	case REG_SHM_LENGTH + 4:
@@ -196,7 +208,8 @@ static void write_status(struct virtio *d, u32 value)
 		update_line(d);
 		return;
 	}
-	if (d->features & ~d->offered || !(d->features & VIRTIO_F_VERSION_1))
+	if (d->features & ~d->offered || !(d->features & VIRTIO_F_VERSION_1) ||
+	    (value & ~d->status & STATUS_FEATURES_OK && d->kind->claim && !d->kind->claim(d)))
 		value &= ~(u32)STATUS_FEATURES_OK;
 	/* NEEDS_RESET is ours. */
 	d->status = (value & 0xff & ~(u32)STATUS_NEEDS_RESET) | (d->status & STATUS_NEEDS_RESET);

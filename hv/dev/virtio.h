@@ -35,6 +35,8 @@ struct virtio_kind {
 	u32 id; /* "Device Types" */
 	u32 nr_queues;
 	u64 features;
+	/* May a driver have it?  Once its features are agreed; NULL: any. */
+	bool (*claim)(struct virtio *d);
 	/* The driver is ready; may be NULL. */
 	void (*started)(struct virtio *d);
 	/* Everything that was begun is forgotten; may be NULL. */
@@ -61,7 +63,7 @@ struct virtio {
 	u64 offered; /* kind->features, less what this one lacks */
 	u64 features;
 	u32 slot;
-	u32 status, isr;
+	u32 status, isr, generation;
 	u32 queue_sel, device_features_sel, driver_features_sel;
 	u64 due; /* (a) TSC when work() is to be called, UINT64_MAX: not before the guest notifies */
 	u64 interrupts; /* statistics */
@@ -118,6 +120,9 @@ void virtq_interrupt(struct virtio *d, u32 queue);
 int virtq_read(struct virtio *d, const struct virtq_chain *c, u64 offset, void *to, size_t length);
 int virtq_write(struct virtio *d, const struct virtq_chain *c, u64 offset, const void *from,
 		size_t length);
+
+/* The configuration space is another now: tells the driver. */
+void virtio_config_changed(struct virtio *d);
 
 /* Works, if the driver is ready. */
 void virtio_work(struct virtio *d, u64 now);

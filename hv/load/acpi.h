@@ -12,8 +12,9 @@ struct vm;
 
 /* What dsdt.asl reads to know what this VM has; its address is also written there. */
 #define ACPI_MACHINE 0x9f000UL
+#define ACPI_HAS_BALLOON BIT(31) /* our own device */
 struct acpi_machine {
-	u32 virtio_slots; /* bit per slot in use */
+	u32 devices; /* bit per virtio slot in use; ACPI_HAS_BALLOON */
 };
 
 /* The I/O APIC's pin of the device AERO0001, as dsdt.asl has it. */

@@ -8,7 +8,7 @@
 			Name (_HID, "LNRO0005") \
 			Name (_UID, slot) \
 			Name (_CCA, 1) \
-			Method (_STA) { Return (ToInteger ((SLOT >> slot) & 1) * 0x0F) } \
+			Method (_STA) { Return (ToInteger ((DEVS >> slot) & 1) * 0x0F) } \
 			Name (_CRS, ResourceTemplate () { \
 				Memory32Fixed (ReadWrite, base, 0x200) \
 				Interrupt (ResourceConsumer, Edge, ActiveHigh, Exclusive) { gsi } \
@@ -20,7 +20,7 @@ DefinitionBlock ("", "DSDT", 2, "AEROST", "AEROSTAT", 1)
 	Name (_S5, Package () { 5, 0, 0, 0 })
 
 	OperationRegion (MACH, SystemMemory, 0x9F000, 4)
-	Field (MACH, DWordAcc, NoLock, Preserve) { SLOT, 32 }
+	Field (MACH, DWordAcc, NoLock, Preserve) { DEVS, 32 }
 
 	Scope (\_SB)
 	{
@@ -54,6 +54,7 @@ DefinitionBlock ("", "DSDT", 2, "AEROST", "AEROSTAT", 1)
 		{
 			Name (_HID, "AERO0001")
 			Name (_UID, 0)
+			Method (_STA) { Return (ToInteger (DEVS >> 31) * 0x0F) }
 			Name (_CRS, ResourceTemplate () {
 				Interrupt (ResourceConsumer, Edge, ActiveHigh, Exclusive) { 5 }
 			})

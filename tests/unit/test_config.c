@@ -138,6 +138,18 @@ static void disks(void **state)
 	refused(VM "disk = a.img latency=99999999999999999999us\n", "is not a latency");
 }
 
+static void balloons(void **state)
+{
+	(void)state;
+	assert_true(parse(VM));
+	assert_int_equal(c.vm[0].balloon, BALLOON_AUTO);
+	assert_true(parse(VM "balloon = virtio\n"));
+	assert_int_equal(c.vm[0].balloon, BALLOON_VIRTIO);
+	assert_true(parse(VM "balloon = none\n"));
+	assert_int_equal(c.vm[0].balloon, BALLOON_NONE);
+	refused(VM "balloon = yes\n", "balloon takes auto, aerostat, virtio or none, not \"yes\"");
+}
+
 static void sizes(void **state)
 {
 	static const struct {

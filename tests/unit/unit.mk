@@ -66,6 +66,7 @@ test_sched_SRCS := $(GUEST)
 test_virtio_SRCS := $(GUEST) tests/fake/virtio.c
 test_virtio_blk_SRCS := $(test_virtio_SRCS)
 test_virtio_console_SRCS := $(test_virtio_SRCS)
+test_virtio_balloon_SRCS := $(test_virtio_SRCS)
 test_shootdown_SRCS := $(GUEST)
 test_exit_SRCS := $(GUEST)
 test_fb_SRCS := arch/x86_64/cpu/fb.c
@@ -79,7 +80,7 @@ test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave
 $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem sample balloon hypercall policy config \
-	exit lapic ioapic console uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk virtio_console \
+	exit lapic ioapic console uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk virtio_console virtio_balloon \
 	sched shootdown driver efi mtrr boot pci serial fb screen timed power
 
 # What links all of hv/ links the guests' DSDT too.

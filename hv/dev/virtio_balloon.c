@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/platform.h>
+#include <hv/base/string.h>
+#include <hv/dev/virtio_balloon.h>
+#include <hv/vm.h>
+
+#define F_MUST_TELL_HOST BIT(0)
+#define F_STATS_VQ BIT(1)
+#define F_DEFLATE_ON_OOM BIT(2)
+#define F_PAGE_REPORTING BIT(5)
+
+/* Those that a driver does not want take no number: the later ones move up. */
+enum { QUEUE_INFLATE, QUEUE_DEFLATE, QUEUE_STATS };
+
+static u32 queue_report(const struct virtio *d)
+{
+	return d->features & F_STATS_VQ ? QUEUE_STATS + 1 : QUEUE_STATS;
+}
+
+#define PAGES_MAX 256 /* of a request, at a time */
+#define STATS_MS 1000
+
+/* --- requests: pages in, pages out, pages that are free --- */
+
+/* Page numbers of the chain, from the one that is next; returns how many. */
+static int take_pages(struct virtio *d, const struct virtq_chain *c, u64 done, u64 *entries)
+{
+	u64 left = c->bytes_out / sizeof(u32) - done;
+	u32 pages[PAGES_MAX], n = (u32)min(left, (u64)PAGES_MAX);
+	int err = virtq_read(d, c, done * sizeof(u32), pages, n * sizeof(u32));
+
+	for (u32 i = 0; !err && i < n; i++)
+		entries[i] = (u64)pages[i] << PAGE_SHIFT;
+	return err ? err : (int)n;
+}
+
+/* What one did is known by its statuses; for a lack of memory it is tried again. */
+static u32 stopped_at(const u64 *entries, u32 done)
+{
+	for (u32 i = 0; i < done; i++)
+		if ((entries[i] & AERO_ENTRY_STATUS_MASK) == (u64)AERO_ENTRY_NOMEM
+								     << AERO_ENTRY_STATUS_SHIFT)
+			return i;
+	return done;
+}
+
+/* HV_OK: all of the chain is done; HV_ESTATE: later; HV_EFAULT. */
+static int move(struct virtio *d, const struct virtq_chain *c, enum balloon_op op, u64 *progress,
+		u64 now)
+{
+	u64 *entries = balloon_scratch();
+	u32 done, all;
+	bool refused;
+	int n = take_pages(d, c, *progress, entries);
+
+	if (n < 0)
+		return HV_EFAULT;
+	all = done = balloon_entries(d->vm, op, entries, 0, (u32)n, UINT64_MAX, &refused);
+	if (refused)
+		done = stopped_at(entries, all);
+	*progress += done;
+	if (done < all)
+		virtio_wait_for_memory(d, HV_EAGAIN);
+	else if (*progress < c->bytes_out / sizeof(u32))
+		virtio_again(d, now);
+	else
+		return HV_OK;
+	return HV_ESTATE;
+}
+
+/* The piece of the report at @*at: by 2 MiB where it can be; malformed ones are passed over. */
+static u64 take_piece(const struct virtq_segment *s, u64 at, u64 *entry)
+{
+	u64 gpa = s->gpa + at, left = s->length - at;
+
+	if (gpa & PAGE_MASK || left < PAGE_SIZE) {
+		*entry = UINT64_MAX; /* refused as malformed */
+		return left;
+	}
+	*entry = gpa;
+	if (gpa & (MIB(2) - 1) || left < MIB(2))
+		return PAGE_SIZE;
+	*entry |= AERO_ENTRY_2M;
+	return MIB(2);
+}
+
+static int report(struct virtio *d, const struct virtq_chain *c, u64 *progress, u64 now)
+{
+	u64 *entries = balloon_scratch(), ends[PAGES_MAX], start = 0, at = *progress;
+	u32 n = 0, done;
+	bool refused;
+
+	for (u32 i = c->nr_out; i < (u32)c->nr_out + c->nr_in; i++) {
+		const struct virtq_segment *s = &c->segment[i];
+
+		while (n < PAGES_MAX && at < start + s->length) {
+			at += take_piece(s, at - start, &entries[n]);
+			ends[n++] = at;
+		}
+		start += s->length;
+	}
+	done = balloon_entries(d->vm, BALLOON_REPORT, entries, 0, n, UINT64_MAX, &refused);
+	if (done)
+		*progress = ends[done - 1];
+	if (*progress >= c->bytes_in)
+		return HV_OK;
+	virtio_again(d, now);
+	return HV_ESTATE;
+}
+
+static int serve(struct virtio *d, u32 queue, const struct virtq_chain *c, u64 now)
+{
+	u64 *progress = &((struct virtio_balloon *)d->device)->done[queue];
+
+	if (queue == QUEUE_INFLATE)
+		return move(d, c, BALLOON_LOCK, progress, now);
+	if (queue == QUEUE_DEFLATE)
+		return move(d, c, BALLOON_UNLOCK, progress, now);
+	return report(d, c, progress, now);
+}
+
+/* What cannot go on stays the queue's next; the others go on. */
+static void run_queue(struct virtio *d, u32 queue, u64 now)
+{
+	struct virtio_balloon *b = d->device;
+	struct virtq_chain c;
+	bool any = false;
+	int err;
+
+	for (;;) {
+		err = virtq_peek(d, queue, &c);
+		if (err)
+			break;
+		err = serve(d, queue, &c, now);
+		if (err == HV_EFAULT)
+			virtio_broken(d, "a list of pages is not in memory");
+		if (!err)
+			err = virtq_done(d, queue, &c, 0);
+		if (err) {
+			virtio_wait_for_memory(d, err);
+			break;
+		}
+		b->done[queue] = 0;
+		any = true;
+	}
+	if (any) {
+		d->vm->balloon.calls++;
+		virtq_interrupt(d, queue);
+	}
+}
+
+/* --- statistics --- */
+
+struct stat {
+	u16 tag;
+	u64 value;
+} __attribute__((packed));
+
+/* "Memory Statistics Tags"; sizes are in bytes. */
+static void take_stat(struct aero_stats *s, const struct stat *t)
+{
+	switch (t->tag) {
+	case 0:
+		s->swap_in = t->value >> PAGE_SHIFT;
+		break;
+	case 1:
+		s->swap_out = t->value >> PAGE_SHIFT;
+		break;
+	case 2:
+		s->major_faults = t->value;
+		break;
+	case 4:
+		s->free = t->value >> PAGE_SHIFT;
+		break;
+	case 5:
+		s->total = t->value >> PAGE_SHIFT;
+		break;
+	case 6:
+		s->available = t->value >> PAGE_SHIFT;
+		break;
+	case 7:
+		s->file = t->value >> PAGE_SHIFT;
+		break;
+	}
+}
+
+/* The buffer stays with us until the guest is to fill it again. */
+static void statistics(struct virtio *d, u64 now)
+{
+	struct virtio_balloon *b = d->device;
+	struct aero_stats s = { 0 };
+	struct virtq_chain c;
+	struct stat t;
+
+	if (!(d->features & F_STATS_VQ) || virtq_peek(d, QUEUE_STATS, &c))
+		return;
+	if (b->stats_read == d->q[QUEUE_STATS].next) { /* new */
+		for (u32 i = 0; i < 16 && !virtq_read(d, &c, i * sizeof(t), &t, sizeof(t)); i++)
+			take_stat(&s, &t);
+		d->vm->balloon.calls++;
+		d->vm->balloon.stats = s;
+		d->vm->balloon.stats_at = now;
+		b->stats_read++;
+		b->next_stats = now + STATS_MS * plat_tsc_khz();
+	}
+	if (now < b->next_stats)
+		virtio_again(d, b->next_stats);
+	else if (!virtio_wait_for_memory(d, virtq_done(d, QUEUE_STATS, &c, 0)))
+		virtq_interrupt(d, QUEUE_STATS);
+}
+
+/* --- the device --- */
+
+static void tell_target(struct virtio *d)
+{
+	struct virtio_balloon *b = d->device;
+	u32 target = (u32)min(atomic_load(&d->vm->balloon.target), (u64)UINT32_MAX);
+
+	b->config.actual = (u32)d->vm->p2m.ballooned;
+	if (b->config.pages == target)
+		return;
+	b->config.pages = target;
+	virtio_config_changed(d);
+}
+
+static void work(struct virtio *d, u64 now)
+{
+	struct vm *vm = d->vm;
+
+	/* What a former driver left in the balloon is the guest's again, first of all. */
+	if (!vm->balloon.started && balloon_reset(vm) == HV_EAGAIN) {
+		virtio_again(d, now);
+		return;
+	}
+	tell_target(d);
+	run_queue(d, QUEUE_INFLATE, now);
+	if (virtq_waiting(d, QUEUE_DEFLATE)) {
+		run_queue(d, QUEUE_DEFLATE, now);
+		balloon_shrank(vm);
+	}
+	if (d->features & F_PAGE_REPORTING)
+		run_queue(d, queue_report(d), now);
+	statistics(d, now);
+}
+
+static bool claim(struct virtio *d)
+{
+	return balloon_claim(d->vm, FRONT_VIRTIO);
+}
+
+static void started(struct virtio *d)
+{
+	virtio_again(d, plat_tsc());
+}
+
+static void reset(struct virtio *d)
+{
+	struct virtio_balloon *b = d->device;
+
+	memset(b->done, 0, sizeof(b->done));
+	b->next_stats = b->stats_read = 0;
+	b->config.pages = 0;
+	if (atomic_load(&d->vm->balloon.front) == FRONT_VIRTIO)
+		balloon_release(d->vm);
+}
+
+static const struct virtio_kind virtio_balloon = {
+	.id = 5,
+	.nr_queues = 4,
+	.features = F_MUST_TELL_HOST | F_STATS_VQ | F_DEFLATE_ON_OOM | F_PAGE_REPORTING,
+	.claim = claim,
+	.started = started,
+	.reset = reset,
+	.work = work,
+};
+
+void virtio_balloon_plug(struct virtio *d, struct vm *vm, u32 slot, struct virtio_balloon *b)
+{
+	virtio_plug(d, &virtio_balloon, vm, slot, b);
+	d->config = &b->config;
+	d->config_size = sizeof(b->config);
+}
+
+void virtio_balloon_ring(struct vm *vm)
+{
+	if (vm->bus && vm->bus->slot[SLOT_BALLOON].kind)
+		virtio_again(&vm->bus->slot[SLOT_BALLOON], plat_tsc());
+}

@@ -1,0 +1,46 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# In a Debian guest without our module: its own virtio_balloon, against tests/run/virtio-balloon.conf,
+# which sets the target to 100 MiB of its 256 from the start.
+
+wrong() { echo "linux: WRONG: $*"; failed=1; }
+count() { sed -n "s/^$1 //p" /proc/vmstat; }
+# Waits, a minute at most, until COUNTER has moved by so many.
+until_moved() {
+	from=$2
+	for _ in $(seq 600); do
+		[ $(($(count "$1") - from)) -ge "$3" ] && return
+		usleep 100000
+	done
+	wrong "$1 has moved by $(($(count "$1") - from)) only, not by $3"
+}
+
+# Bytes that must not change, and pages that are free again and dirty.
+head -c 20000000 /dev/urandom >/dev/shm/kept
+before=$(md5sum </dev/shm/kept)
+dd if=/dev/urandom of=/dev/shm/gone bs=1M count=60 2>/dev/null
+rm /dev/shm/gone
+modprobe virtio_balloon || wrong "no virtio_balloon"
+until_moved balloon_inflate 0 25600
+echo "linux: inflated $(count balloon_inflate) pages"
+[ "$before" = "$(md5sum </dev/shm/kept)" ] || wrong "bytes have changed while the balloon grew"
+
+# More than is left: the driver takes pages back before anybody is killed.
+mount -o remount,size=240m /dev/shm
+dd if=/dev/zero of=/dev/shm/much bs=1M count=130 2>/dev/null || wrong "no memory"
+[ "$(count balloon_deflate)" -gt 0 ] || wrong "nothing was taken back"
+[ "$(count oom_kill)" = 0 ] || wrong "$(count oom_kill) processes were killed"
+echo "linux: deflated $(count balloon_deflate) pages"
+[ "$(head -c 136314880 /dev/zero | md5sum)" = "$(md5sum </dev/shm/much)" ] || wrong "new memory is not as written"
+[ "$before" = "$(md5sum </dev/shm/kept)" ] || wrong "bytes have changed while the balloon shrank"
+rm /dev/shm/much
+
+rmmod virtio_balloon || wrong "virtio_balloon does not leave"
+[ "$(count balloon_inflate)" = "$(count balloon_deflate)" ] || wrong "pages are left in the balloon"
+so_far=$(count balloon_inflate)
+modprobe virtio_balloon
+until_moved balloon_inflate "$so_far" 25600
+[ "$before" = "$(md5sum </dev/shm/kept)" ] || wrong "bytes have changed"
+dmesg | grep -E "balloon.*(fail|error)|BUG:|WARNING|Call Trace" && wrong "the kernel complains"
+[ -n "$failed" ] || echo "linux: its balloon is all right"
+poweroff -f
