@@ -219,21 +219,25 @@ u64 *balloon_scratch(void)
 	return scratch[plat_cpu()]->entry;
 }
 
+/* What of the VM @op changes. */
+static u64 measure(const struct vm *vm, enum balloon_op op)
+{
+	return op == BALLOON_REPORT ? vm->p2m.acct.resident : vm->p2m.ballooned;
+}
+
 u32 balloon_entries(struct vm *vm, enum balloon_op op, u64 *entries, u32 first, u32 count,
 		    u64 spare, bool *refused)
 {
 	static const entry_fn fns[] = { p2m_lock, p2m_unlock, p2m_report };
 	struct batch_run run = { spare, fns[op], FRAME_BATCH_INIT, 0, false };
-	/* What of the VM this changes, and where the change is counted. */
-	const u64 *measure = op == BALLOON_REPORT ? &vm->p2m.acct.resident : &vm->p2m.ballooned;
 	u64 *counters[] = { &vm->balloon.locked, &vm->balloon.unlocked, &vm->balloon.reported };
 	u64 before, after;
 	u32 done;
 
 	spin_lock(&vm->p2m.lock);
-	before = *measure;
+	before = measure(vm, op);
 	done = do_entries(vm, &run, entries, first, count);
-	after = *measure;
+	after = measure(vm, op);
 	p2m_commit(&vm->p2m, &run.freed);
 	vm->balloon.batches++;
 	*counters[op] += after > before ? after - before : before - after;

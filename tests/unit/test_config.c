@@ -490,12 +490,19 @@ static void fuzz(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(everything),	 cmocka_unit_test(disks),
-		cmocka_unit_test(sizes),	 cmocka_unit_test(errors_name_line_and_remedy),
-		cmocka_unit_test(times),	 cmocka_unit_test(first_console),
-		cmocka_unit_test(timed_actions), cmocka_unit_test(ranges),
-		cmocka_unit_test(too_much),	 cmocka_unit_test(long_lines),
-		cmocka_unit_test(not_text),	 cmocka_unit_test(fuzz),
+		cmocka_unit_test(everything),
+		cmocka_unit_test(disks),
+		cmocka_unit_test(balloons),
+		cmocka_unit_test(sizes),
+		cmocka_unit_test(errors_name_line_and_remedy),
+		cmocka_unit_test(times),
+		cmocka_unit_test(first_console),
+		cmocka_unit_test(timed_actions),
+		cmocka_unit_test(ranges),
+		cmocka_unit_test(too_much),
+		cmocka_unit_test(long_lines),
+		cmocka_unit_test(not_text),
+		cmocka_unit_test(fuzz),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
