@@ -179,7 +179,7 @@ linux: ## A small Debian to run as a guest: build/linux/
 	$(Q)$(MAKE) --no-print-directory $(LINUX)
 $(LINUX): tools/linux tools/debian.py $(BUILD)/linux/bin/cpu $(wildcard tests/guest/linux/*.sh)
 	$(Q)tools/linux --cache $(BUILD)/nested --add $(BUILD)/linux/bin/cpu -o $(@D)
-	$(Q)seq 100000 >$(@D)/numbers
+	$(Q)seq 30000 >$(@D)/numbers
 
 # Programs for it, which bring their libc along.
 $(BUILD)/linux/bin/%: tests/guest/linux/%.c Makefile
