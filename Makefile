@@ -127,7 +127,7 @@ RUN_ARGS := $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) --timeout $(TIME
 NESTED_TESTS ?= nested balloon cpu
 NESTED_INTEL_TESTS ?= nested-intel
 
-.PHONY: run linux test image bench machine-test firmware-test screen-test test-nested test-nested-intel soak broken deps clean help
+.PHONY: run linux debian test image bench machine-test firmware-test screen-test test-nested test-nested-intel soak broken deps clean help
 
 run: ## Boot in an emulator and run the demo VMs, or those of CONF
 	$(Q)tools/deps build run $(if $(filter uefi,$(FIRMWARE)),image)
@@ -173,6 +173,14 @@ linux: ## A small Debian to run as a guest: build/linux/
 $(LINUX): tools/linux tools/debian.py $(wildcard tests/guest/linux/*.sh)
 	$(Q)tools/linux --cache $(BUILD)/nested -o $(@D)
 	$(Q)seq 100000 >$(@D)/numbers
+
+# Debian's packages, installed once; without packages.tar they are fetched again.
+DEBIAN := $(BUILD)/debian/root.img
+debian: ## A Debian with systemd on a disk, to run as a guest: build/debian/
+	$(Q)tools/deps run debian
+	$(Q)$(MAKE) --no-print-directory $(DEBIAN)
+$(DEBIAN): tools/debian-root tools/debian.py $(wildcard tests/guest/debian/*)
+	$(Q)tools/debian-root --cache $(BUILD)/nested -o $(@D)
 
 screen-test: all ## What the host's screen shows, in QEMU; CASES="32 text" chooses
 	$(Q)tests/run/screen --keep $(BUILD)/test/screen $(CASES)
