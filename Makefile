@@ -127,7 +127,7 @@ RUN_ARGS := $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) --timeout $(TIME
 NESTED_TESTS ?= nested balloon cpu
 NESTED_INTEL_TESTS ?= nested-intel
 
-.PHONY: run linux debian test image bench machine-test firmware-test screen-test test-nested test-nested-intel soak broken deps clean help
+.PHONY: run linux linux-amd64 debian test test-debian image bench machine-test firmware-test screen-test test-nested test-nested-intel soak broken deps clean help
 
 run: ## Boot in an emulator and run the demo VMs, or those of CONF
 	$(Q)tools/deps build run $(if $(filter uefi,$(FIRMWARE)),image)
@@ -149,8 +149,8 @@ broken: ## Hypervisors with a part left out, whose tests must fail
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/break-shootdown BREAK=shootdown hypervisor
 
 machine-test: all broken ## Whole-machine tests only; TESTS="cpu apic" chooses
-	$(Q)$(MAKE) --no-print-directory $(LINUX) || \
-		echo "linux: Debian's kernel could not be fetched; the tests with it are skipped"
+	$(Q)$(MAKE) --no-print-directory $(LINUX) $(LINUX_AMD64) || \
+		echo "linux: Debian's kernels could not be fetched; the tests with it are skipped"
 	$(Q)tests/run/run $(if $(EMU),--emu $(EMU) --) $(TESTS)
 
 firmware-test: ## The image, booted by BIOS and by UEFI in QEMU; TESTS="uefi bios" chooses
@@ -174,6 +174,14 @@ $(LINUX): tools/linux tools/debian.py $(wildcard tests/guest/linux/*.sh)
 	$(Q)tools/linux --cache $(BUILD)/nested -o $(@D)
 	$(Q)seq 100000 >$(@D)/numbers
 
+# Debian's kernel for all machines; build/linux/ has that for virtual ones.
+LINUX_AMD64 := $(BUILD)/linux-amd64/initrd.cpio
+linux-amd64: ## The same with Debian's other kernel, linux-image-amd64: build/linux-amd64/
+	$(Q)tools/deps run
+	$(Q)$(MAKE) --no-print-directory $(LINUX_AMD64)
+$(LINUX_AMD64): tools/linux tools/debian.py $(wildcard tests/guest/linux/*.sh)
+	$(Q)tools/linux --kernel amd64 --cache $(BUILD)/nested -o $(@D)
+
 # Debian's packages, installed once; without packages.tar they are fetched again.
 DEBIAN := $(BUILD)/debian/root.img
 debian: ## A Debian with systemd on a disk, to run as a guest: build/debian/
@@ -184,6 +192,11 @@ $(DEBIAN): tools/debian-root tools/debian.py $(wildcard tests/guest/debian/*)
 
 screen-test: all ## What the host's screen shows, in QEMU; CASES="32 text" chooses
 	$(Q)tests/run/screen --keep $(BUILD)/test/screen $(CASES)
+
+# Minutes, and packages that nothing else needs: not part of `make test`.
+test-debian: debian ## Two Debians with systemd at once on one disk image, some 2 minutes
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/run/run --emu qemu -- debian
 
 test-nested: ## In KVM, on Linux, on an emulated AMD CPU: no special hardware, some 3 minutes
 	$(Q)tools/deps build run
@@ -209,7 +222,7 @@ clean: ## Remove what was built
 
 help: ## This list
 	@echo "Targets:"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | sort | expand -t 22
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | sort | expand -t 22
 	@echo "Variables:"
 	@echo "  CONF=FILE     configuration to run [$(CONF)]"
 	@echo "  EMU=NAME      emulator: bochs (VT-x), qemu (SVM), kvm, nested or nested-intel"
