@@ -133,7 +133,7 @@ RUN_ARGS := $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) \
 NESTED_TESTS ?= nested balloon cpu
 NESTED_INTEL_TESTS ?= nested-intel
 
-.PHONY: run linux module module-sparse test image bench machine-test firmware-test screen-test console-test test-nested test-nested-intel soak broken deps clean help
+.PHONY: run linux linux-amd64 debian module module-sparse test test-debian image bench machine-test firmware-test screen-test console-test test-nested test-nested-intel soak broken deps clean help
 
 run: ## Boot in an emulator and run the demo VMs, or those of CONF
 	$(Q)tools/deps build run $(if $(filter uefi,$(FIRMWARE)),image)
@@ -156,8 +156,8 @@ broken: ## Hypervisors with a part left out, whose tests must fail
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/break-shootdown BREAK=shootdown hypervisor
 
 machine-test: all broken ## Whole-machine tests only; TESTS="cpu apic" chooses
-	$(Q)$(MAKE) --no-print-directory $(LINUX) $(MODULE) || \
-		echo "linux: Debian's kernel could not be fetched; the tests with it are skipped"
+	$(Q)$(MAKE) --no-print-directory $(LINUX) $(LINUX_AMD64) $(MODULE) || \
+		echo "linux: Debian's kernels could not be fetched; the tests with them are skipped"
 	$(Q)tests/run/run $(if $(EMU),--emu $(EMU) --) $(TESTS)
 
 firmware-test: ## The image, booted by BIOS and by UEFI in QEMU; TESTS="uefi bios" chooses
@@ -200,6 +200,22 @@ module-sparse: ## The same, with sparse looking at it
 $(MODULE): $(LINUX) tools/linux-module $(MODULE_SRCS)
 	$(Q)tools/linux-module --cache $(BUILD)/nested -o $(@D)
 
+# Debian's kernel for all machines; build/linux/ has that for virtual ones.
+LINUX_AMD64 := $(BUILD)/linux-amd64/initrd.cpio
+linux-amd64: ## The same with Debian's other kernel, linux-image-amd64: build/linux-amd64/
+	$(Q)tools/deps run
+	$(Q)$(MAKE) --no-print-directory $(LINUX_AMD64)
+$(LINUX_AMD64): tools/linux tools/debian.py $(BUILD)/linux/bin/cpu $(wildcard tests/guest/linux/*.sh)
+	$(Q)tools/linux --kernel amd64 --cache $(BUILD)/nested --add $(BUILD)/linux/bin/cpu -o $(@D)
+
+# Debian's packages, installed once; without packages.tar they are fetched again.
+DEBIAN := $(BUILD)/debian/root.img
+debian: ## A Debian with systemd on a disk, to run as a guest: build/debian/
+	$(Q)tools/deps run debian
+	$(Q)$(MAKE) --no-print-directory $(DEBIAN)
+$(DEBIAN): tools/debian-root tools/debian.py $(wildcard tests/guest/debian/*)
+	$(Q)tools/debian-root --cache $(BUILD)/nested -o $(@D)
+
 screen-test: all ## What the host's screen shows, in QEMU; CASES="32 text" chooses
 	$(Q)tests/run/screen --keep $(BUILD)/test/screen $(CASES)
 
@@ -208,6 +224,11 @@ console-test: all ## Somebody types, at the console of several VMs; CASES="qemu/
 	$(Q)$(MAKE) --no-print-directory $(LINUX) || \
 		echo "linux: Debian's kernel could not be fetched; the test with it is skipped"
 	$(Q)tests/run/console $(CASES)
+
+# Minutes, and packages that nothing else needs: not part of `make test`.
+test-debian: debian ## Two Debians with systemd at once on one disk image, some 2 minutes
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/run/run --emu qemu -- debian
 
 test-nested: ## In KVM, on Linux, on an emulated AMD CPU: no special hardware, some 3 minutes
 	$(Q)tools/deps build run
@@ -239,7 +260,7 @@ clean: ## Remove what was built
 
 help: ## This list
 	@echo "Targets:"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | sort | expand -t 22
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | sort | expand -t 22
 	@echo "Variables:"
 	@echo "  CONF=FILE     configuration to run [$(CONF)]"
 	@echo "  EMU=NAME      emulator: bochs (VT-x), qemu (SVM), kvm, nested or nested-intel"

@@ -10,7 +10,8 @@ import stat
 import subprocess
 import sys
 
-KERNEL = "linux-image-cloud-amd64"      # a name that depends on the newest one
+# Names that depend on the newest one: the kernel for virtual machines, and that for all.
+KERNELS = {"cloud": "linux-image-cloud-amd64", "amd64": "linux-image-amd64"}
 BUSYBOX = "busybox-static"
 
 
@@ -44,24 +45,25 @@ def refresh():
         pass
 
 
-def kernel_package(again=True):
-    """The package that KERNEL stands for today."""
+def kernel_package(name, again=True):
+    """The package that NAME stands for today."""
     found = re.findall(r"^\s*Depends: (linux-image-\S+)",
-                       subprocess.run(["apt-cache", "depends", KERNEL], capture_output=True,
+                       subprocess.run(["apt-cache", "depends", name], capture_output=True,
                                       text=True).stdout, re.M)
     if not found and again:
         refresh()
-        return kernel_package(again=False)
+        return kernel_package(name, again=False)
     if not found:
-        fail(f"apt knows no {KERNEL}: as root, type: apt-get update")
+        fail(f"apt knows no {name}: as root, type: apt-get update")
     return found[0]
 
 
-def fetch_kernel(cache):
-    """Unpack the kernel under CACHE; apt is asked only once: a newer one is no reason to fetch again."""
+def fetch_kernel(cache, kind="cloud"):
+    """Unpack a kernel under CACHE; apt is asked only once: a newer one is no reason to fetch again."""
     trees = [path for path in glob.glob(os.path.join(cache, "linux-image-*"))
-             if not path.endswith((".part", ".deb"))]
-    return trees[0] if trees else fetch(kernel_package(), cache)
+             if not path.endswith((".part", ".deb"))
+             and ("-cloud-" in os.path.basename(path)) == (kind == "cloud")]
+    return trees[0] if trees else fetch(kernel_package(KERNELS[kind]), cache)
 
 
 def vmlinuz(tree):
@@ -107,6 +109,9 @@ def modules_of(tree, names):
         for line in f:
             path, _, others = line.partition(":")
             needs[os.path.basename(path)[:-3].replace("-", "_")] = [path, *others.split()]
+    with open(os.path.join(tree, folder, "modules.builtin")) as f:
+        for line in f:      # what is a module in one kernel is part of another
+            needs.setdefault(os.path.basename(line.strip())[:-3].replace("-", "_"), [])
     found = []
     for name in names:
         found += [path for path in needs[name.replace("-", "_")] if path not in found]
