@@ -180,6 +180,7 @@ static void apply(struct vm *vm, const struct policy_vm *in, const struct policy
 	u64 moved;
 
 	atomic_store(&vm->balloon.hint, gov->out.hint);
+	atomic_store(&vm->entitlement, out->entitlement);
 	gov->reason[vm->id] = (u8)out->reason;
 	if (out->target == in->target)
 		return;
