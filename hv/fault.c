@@ -48,10 +48,15 @@ static unsigned int wanted_order(const struct vm *vm)
 static int serve(struct vm *vm, u64 gfn, enum p2m_kind *kind)
 {
 	unsigned int flags = balloon_below_target(vm) ? FRAME_USE_RESERVE : 0;
+	unsigned int order = wanted_order(vm);
 	int err;
 
+	if (unlikely(frames_scarce()) && !sched_memory_turn(vm)) {
+		flags |= FRAME_PROMISED;
+		order = ORDER_4K;
+	}
 	spin_lock(&vm->p2m.lock);
-	err = p2m_populate(&vm->p2m, gfn, wanted_order(vm), flags, kind);
+	err = p2m_populate(&vm->p2m, gfn, order, flags, kind);
 	if (*kind == P2M_BALLOON) {
 		err = pop(vm, gfn);
 		if (!err)
@@ -84,6 +89,9 @@ void fault_wait(struct vcpu *v, int err)
 		log_line("vm %s: paused until memory comes back: the host has none left",
 			 vm->cfg->name);
 	}
+	/* Others before us in the queue: what there is, is theirs. */
+	if (frames_available())
+		sched_wake_memory_waiters();
 	sched_block(v, VCPU_NO_MEMORY);
 	governor_hurry();
 }

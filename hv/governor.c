@@ -137,7 +137,7 @@ static void sample(struct vm *vm)
 		return;
 	if (!spin_trylock(&vm->p2m.lock))
 		return; /* busy inflating: next time */
-	if (vm_alive(vm) && vm->p2m.root.v && vm->p2m.fmt->accessed)
+	if (vm_alive(vm) && vm->p2m.root.v)
 		sampler_step(&vm->sampler, &vm->p2m);
 	spin_unlock(&vm->p2m.lock);
 	vm->active_permille = estimate_active(&vm->sampler.estimate);
@@ -180,6 +180,7 @@ static void apply(struct vm *vm, const struct policy_vm *in, const struct policy
 	u64 moved;
 
 	atomic_store(&vm->balloon.hint, gov->out.hint);
+	atomic_store(&vm->entitlement, out->entitlement);
 	gov->reason[vm->id] = (u8)out->reason;
 	if (out->target == in->target)
 		return;

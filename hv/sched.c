@@ -19,6 +19,8 @@ static struct {
 u64 sched_event __aligned(64);
 u64 sched_first_run;
 
+#define MEMORY_TURN 4 /* in 1/256 of an entitlement */
+
 static u64 slice_ticks(void)
 {
 	return plat_tsc_khz() * SCHED_SLICE_US / 1000;
@@ -178,13 +180,58 @@ static enum vcpu_state settle(struct vcpu *v)
 	return why;
 }
 
+/*
+ * What a VM has of what it is entitled to, in 1/256: large and small ones suffer alike
+ * by the same part.  One that no decision has seen yet has nothing.
+ */
+static u64 memory_rank(const struct vm *vm)
+{
+	u64 e = atomic_load(&vm->entitlement);
+
+	return e ? vm->p2m.acct.resident * 256 / e : 0;
+}
+
+/* One that was woken for memory needs a CPU before it can take any. */
+static bool wants_memory(const struct vm *vm, u64 now)
+{
+	return atomic_load(&vm->waiting) || now < atomic_load(&vm->woken_until);
+}
+
+/*
+ * The last rank whose turn it is.  The width of a turn keeps two that are equal from handing
+ * the CPU to each other page by page.  A VM that cannot run does not hold up others.
+ */
+static u64 turn_ends(void)
+{
+	u64 least = UINT64_MAX - MEMORY_TURN, now = plat_tsc();
+
+	for (u32 i = 0; i < nr_vms; i++)
+		if (wants_memory(vms[i], now) && atomic_load(&vms[i]->state) == VM_RUNNING)
+			least = min(least, memory_rank(vms[i]));
+	return least + MEMORY_TURN;
+}
+
+bool sched_memory_turn(const struct vm *vm)
+{
+	return memory_rank(vm) <= turn_ends();
+}
+
+/* What is free for nobody else is no reason to wait for others. */
+static bool has_promise(const struct vm *vm)
+{
+	return vm->p2m.acct.min_promised || (vm->p2m.acct.reserve && balloon_below_target(vm));
+}
+
 void sched_wake_memory_waiters(void)
 {
+	u64 turn = turn_ends();
+
 	for (u32 i = 0; i < nr_vms; i++) {
 		struct vm *vm = vms[i];
 
-		if (!atomic_load(&vm->waiting))
+		if (!atomic_load(&vm->waiting) || (memory_rank(vm) > turn && !has_promise(vm)))
 			continue;
+		atomic_store(&vm->woken_until, plat_tsc() + 2 * slice_ticks());
 		for (u32 j = 0; j < vm->nr_vcpus; j++)
 			if (vm->vcpus[j]->state == VCPU_NO_MEMORY)
 				sched_wake(vm->vcpus[j]);

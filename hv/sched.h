@@ -55,8 +55,15 @@ static inline u64 sched_next_event(void)
 }
 void sched_event_at(u64 tsc);
 
-/* Wakes all vCPUs that wait for memory. */
+/*
+ * Wakes who waits for memory and may have some now: the VM furthest below its
+ * entitlement and those that are as far, and whoever has a promise.  The others
+ * come when these have theirs, or nobody waits before them any more.  Any CPU.
+ */
 void sched_wake_memory_waiters(void);
+
+/* May @vm take memory that is promised to nobody?  Not while one further below waits. */
+bool sched_memory_turn(const struct vm *vm);
 
 /* @vm goes from paused to running: its ready vCPUs look for a CPU. */
 void sched_vm_resumed(const struct vm *vm);

@@ -266,6 +266,8 @@ static int vm_start(struct vm *vm)
 	vm->faults = vm->exec_splits = vm->active = vm->teardown_gfn = vm->pv_wall = 0;
 	vm->active_permille = 1000;
 	vm->waiting = 0;
+	vm->woken_until = 0;
+	vm->entitlement = 0;
 	vm->wait_logged = 0;
 	vm->exit_status = 0;
 	balloon_init(vm);

@@ -55,7 +55,9 @@ struct vm {
 	u64 exec_splits; /* (l) large pages split because code ran in them */
 	u64 active;	 /* estimate, in pages */
 	u32 active_permille;
+	u64 entitlement; /* (a) frames, of the last decision; 0: there was none yet */
 	u32 waiting;	 /* (a) vCPUs that wait for memory */
+	u64 woken_until; /* (a) TSC up to which one that was woken counts as waiting */
 	u64 wait_logged; /* TSC of the last line about it */
 	u64 next_try;	 /* TSC; a start that lacks memory is tried again */
 	u64 give_up_at;	 /* TSC */

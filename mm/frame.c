@@ -155,14 +155,18 @@ static int charge(struct frame_acct *acct, u64 n, unsigned int flags)
 	u64 free = free_count(), promised = frames.stats.reserved;
 
 	glance(free, promised);
-	if (free >= n && (free - n >= promised || (acct && acct->min_promised >= n)))
+	if (free >= n && ((free - n >= promised && !(flags & FRAME_PROMISED)) ||
+			  (acct && acct->min_promised >= n)))
 		return HV_OK;
 	if (acct && (flags & FRAME_USE_RESERVE) && acct->reserve >= n && free >= n) {
 		acct->reserve -= n;
 		frames.stats.reserved -= n;
 		return HV_OK;
 	}
-	return frames.stats.quarantine || frames.scrubbing ? HV_EAGAIN : HV_ENOMEM;
+	/* Whoever lets others go first does not try again at once. */
+	return (frames.stats.quarantine || frames.scrubbing) && !(flags & FRAME_PROMISED) ?
+		       HV_EAGAIN :
+		       HV_ENOMEM;
 }
 
 /* Takes a block off the free lists as HV, preferring @first. Holds frames.lock. */

@@ -90,6 +90,7 @@ u32 frame_head(u32 frame);
 enum frame_flags {
 	FRAME_USE_RESERVE = BIT(0), /* may dip into acct->reserve */
 	FRAME_CLEAN_ONLY = BIT(1),  /* do not scrub now */
+	FRAME_PROMISED = BIT(2),    /* only what is promised to acct: others come first */
 };
 
 /*

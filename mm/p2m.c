@@ -11,12 +11,18 @@
 
 #define SW_KIND_SHIFT 3 /* bits 2:0 stay 0: not present in EPT and in NPT */
 #define SW_KIND_MASK (7UL << SW_KIND_SHIFT)
+/*
+ * MAPPED in all respects, and yet not present: p2m_watch().  Only such 4 KiB leaves as
+ * p2m_populate() makes, so that the frame, inverted like a payload, is all there is to keep.
+ */
+#define SW_WATCHED (6UL << SW_KIND_SHIFT)
 /* A hole that the CPU may read without us, p2m_set_bus(): of a leaf's bits ignored in both. */
 #define SW_BUS BIT(52)
 /* R of EPT, P of NPT: what we map can be read, so the format's other bits need no test. */
 #define READABLE BIT(0)
 
 _Static_assert(P2M_MAPPED < 4, "the first four kinds are counted per table");
+_Static_assert(SW_WATCHED >> SW_KIND_SHIFT >= P2M_NR_KINDS, "no kind's number");
 
 static u64 next_flush_gen = 1;
 
@@ -34,10 +40,22 @@ static u64 sw_entry(enum p2m_kind kind, u64 payload)
 	return (u64)kind << SW_KIND_SHIFT | (~(payload << PAGE_SHIFT) & PT_ADDR);
 }
 
+static bool watched(u64 e)
+{
+	return (e & (SW_BUS | SW_KIND_MASK | (BIT(SW_KIND_SHIFT) - 1))) == SW_WATCHED;
+}
+
+/* For the CPU; is there a frame or a table? */
 static bool present(const struct p2m *p, u64 e)
 {
 	(void)p;
 	return (e & (SW_BUS | READABLE)) == READABLE;
+}
+
+/* A frame is behind it, whether the CPU may use it or not. */
+static bool backed(const struct p2m *p, u64 e)
+{
+	return present(p, e) || watched(e);
 }
 
 static bool is_table(const struct p2m *p, u64 e, int level)
@@ -47,14 +65,14 @@ static bool is_table(const struct p2m *p, u64 e, int level)
 
 static enum p2m_kind kind_of(const struct p2m *p, u64 e)
 {
-	if (present(p, e))
+	if (backed(p, e))
 		return P2M_MAPPED;
 	return e & SW_BUS ? P2M_HOLE : (enum p2m_kind)((e & SW_KIND_MASK) >> SW_KIND_SHIFT);
 }
 
 static u32 entry_frame(u64 e)
 {
-	return (u32)((e & PT_ADDR) >> PAGE_SHIFT);
+	return (u32)(((watched(e) ? ~e : e) & PT_ADDR) >> PAGE_SHIFT);
 }
 
 static u64 *table_ptr(u32 frame)
@@ -289,8 +307,8 @@ struct p2m_entry p2m_lookup(const struct p2m *p, u64 gfn)
 	r.order = level_order(at.level);
 	if (r.kind == P2M_MAPPED) {
 		r.frame = entry_frame(e) + (u32)(gfn & ((1UL << r.order) - 1));
-		r.writable = e & p->fmt->write;
-		r.accessed = e & p->fmt->accessed;
+		r.writable = e & p->fmt->write || watched(e);
+		r.accessed = p->fmt->accessed ? e & p->fmt->accessed : !watched(e);
 	} else {
 		r.payload = (~e & PT_ADDR) >> PAGE_SHIFT;
 	}
@@ -331,6 +349,12 @@ int p2m_map(struct p2m *p, u64 gfn, u32 frame, unsigned int order, unsigned int 
 	return HV_OK;
 }
 
+/* What demand-zero memory is mapped by. */
+static u64 guest_leaf(const struct p2m *p, u32 frame)
+{
+	return pt_leaf(p->fmt, (u64)frame << PAGE_SHIFT, 1, PROT_RWX, MEMTYPE_WB);
+}
+
 /*
  * Backs the EMPTY entry @at with a large page, if one is to be had scrubbed.
  * Never out of the reserve: one fault would use up what is to serve hundreds.
@@ -360,6 +384,10 @@ int p2m_populate(struct p2m *p, u64 gfn, unsigned int max_order, unsigned int fl
 		return HV_ESTATE;
 	at = walk(p, gfn, 1);
 	*kind = kind_of(p, *at.slot);
+	if (watched(*at.slot)) { /* touched, then */
+		set_entry(p, &at, guest_leaf(p, entry_frame(*at.slot)));
+		return HV_OK;
+	}
 	if (*kind != P2M_EMPTY)
 		return HV_ESTATE;
 	if (at.level > 1) {
@@ -374,7 +402,7 @@ int p2m_populate(struct p2m *p, u64 gfn, unsigned int max_order, unsigned int fl
 		return err;
 	if (at.level > 1)
 		hv_assert(!walk_split(p, gfn, 1, &at));
-	set_entry(p, &at, pt_leaf(p->fmt, (u64)frame << PAGE_SHIFT, 1, PROT_RWX, MEMTYPE_WB));
+	set_entry(p, &at, guest_leaf(p, frame));
 	return HV_OK;
 }
 
@@ -389,7 +417,7 @@ static int table_lockable(struct p2m *p, u32 table)
 	if (k[P2M_MAPPED] + k[P2M_EMPTY] != PT_ENTRIES)
 		return HV_ERANGE;
 	for (int i = 0; i < PT_ENTRIES; i++)
-		if (present(p, e[i]) && frame_get(entry_frame(e[i]))->aux)
+		if (backed(p, e[i]) && frame_get(entry_frame(e[i]))->aux)
 			return HV_EBUSY;
 	return HV_OK;
 }
@@ -401,7 +429,7 @@ static void drop_table(struct p2m *p, struct pos *at, enum p2m_kind to, struct f
 
 	set_entry(p, at, sw_entry(to, 0));
 	for (int i = 0; i < PT_ENTRIES; i++)
-		if (present(p, e[i]))
+		if (backed(p, e[i]))
 			hv_assert(!frame_retire_guest(&p->acct, entry_frame(e[i]), b));
 	hv_assert(!frame_retire_table(&p->acct, table, b));
 }
@@ -412,7 +440,7 @@ static void drop_entry(struct p2m *p, struct pos *at, enum p2m_kind to, struct f
 	u64 e = *at->slot;
 
 	set_entry(p, at, sw_entry(to, 0));
-	if (present(p, e))
+	if (backed(p, e))
 		hv_assert(!frame_retire_guest(&p->acct, entry_frame(e), b));
 }
 
@@ -570,7 +598,7 @@ static void op_teardown(struct p2m *p, struct pos *at, struct frame_batch *b)
 		p->ballooned -= 1UL << level_order(at->level);
 	if (e)
 		set_entry(p, at, 0);
-	if (present(p, e)) {
+	if (backed(p, e)) {
 		frame_unpin_all(entry_frame(e)); /* the VM is gone, and its pins with it */
 		hv_assert(!frame_retire_guest(&p->acct, entry_frame(e), b));
 	}
@@ -684,6 +712,29 @@ bool p2m_test_clear_accessed(struct p2m *p, u64 gfn)
 	return true;
 }
 
+bool p2m_watch(struct p2m *p, u64 gfn)
+{
+	struct pos at = walk(p, gfn, 1);
+	u64 e = *at.slot;
+
+	if (p->fmt->accessed) {
+		p2m_test_clear_accessed(p, gfn);
+		return true;
+	}
+	if (at.level > 1 || !present(p, e) || e != guest_leaf(p, entry_frame(e)))
+		return false;
+	set_entry(p, &at, SW_WATCHED | (~e & PT_ADDR));
+	return true;
+}
+
+void p2m_unwatch(struct p2m *p, u64 gfn)
+{
+	struct pos at = walk(p, gfn, 1);
+
+	if (watched(*at.slot))
+		set_entry(p, &at, guest_leaf(p, entry_frame(*at.slot)));
+}
+
 /* `make BREAK=shootdown` leaves out the kick and the wait: tests/run/shootdown must then fail. */
 static void kick_others(u64 mask)
 {
@@ -721,7 +772,7 @@ static int audit_entry(struct p2m *p, u64 gfn, const struct pos *at)
 	const struct frame *f = frame_get(frame);
 	u64 base = ALIGN_DOWN(gfn, 1UL << level_order(at->level));
 
-	if (!present(p, e))
+	if (!backed(p, e))
 		return HV_OK;
 	if (!f || f->state != FRAME_GUEST || f->owner != p->acct.owner || f->gfn != base ||
 	    f->order != level_order(at->level))

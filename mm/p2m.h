@@ -51,7 +51,7 @@ struct p2m_entry {
 	unsigned int order; /* of the entry that covers the gfn */
 	u32 frame;	    /* MAPPED: the frame of this very gfn */
 	bool writable;
-	bool accessed;
+	bool accessed; /* since p2m_watch(); without such bits true unless watched */
 	u64 payload;
 };
 
@@ -79,7 +79,7 @@ int p2m_map(struct p2m *p, u64 gfn, u32 frame, unsigned int order, unsigned int 
 	    enum memtype mt);
 
 /*
- * Demand-zero: backs @gfn, by 2 MiB where it may.  HV_ENOMEM, HV_EAGAIN; or
+ * Demand-zero: backs @gfn, by 2 MiB where it may; or maps again what is watched.  HV_ENOMEM, HV_EAGAIN; or
  * HV_ESTATE: it is not EMPTY but what *@kind says.
  */
 int p2m_populate(struct p2m *p, u64 gfn, unsigned int max_order, unsigned int flags,
@@ -126,6 +126,17 @@ int p2m_unpin(struct p2m *p, u64 gfn);
 
 /* Reads and clears the accessed bit over @gfn; the caller commits a flush. */
 bool p2m_test_clear_accessed(struct p2m *p, u64 gfn);
+
+/*
+ * From now on p2m_lookup()'s accessed says whether the guest has touched @gfn: by the
+ * accessed bit, or where the CPU has none by taking the mapping away and keeping the
+ * frame; p2m_populate() maps it again.  The caller commits a flush.  False: it cannot
+ * be said (no such bits, and a large or unusual page).
+ */
+bool p2m_watch(struct p2m *p, u64 gfn);
+
+/* The end of that. */
+void p2m_unwatch(struct p2m *p, u64 gfn);
 
 /* Ends a batch of changes: one flush generation, one epoch, one round of kicks. */
 void p2m_commit(struct p2m *p, struct frame_batch *b);

@@ -53,6 +53,7 @@ static void end_page(struct sampler *s, struct p2m *p, u32 i, struct frame_batch
 	if (e.kind == P2M_MAPPED) {
 		s->seen++;
 		s->touched += e.accessed;
+		p2m_unwatch(p, s->gfn[i]);
 	}
 	/* It stays split where the guest has given away a part, or a part is pinned. */
 	if (s->split[i / 8] & 1u << (i % 8) && !hand_over(s, i))
@@ -69,12 +70,14 @@ static void begin_page(struct sampler *s, struct p2m *p, u32 i)
 
 		if (e.kind != P2M_MAPPED)
 			continue;
-		/* Else the large page's own bit must do: it says too much. */
+		/* Else the large page's own bit, if there is one, must do: it says too much. */
 		if (e.order == ORDER_2M && frames_available() >= SPLIT_SPARE)
 			set_split(s, i, p2m_split(p, gfn, ORDER_4K) == HV_OK);
-		p2m_test_clear_accessed(p, gfn);
-		s->gfn[i] = (u32)gfn;
-		return;
+		if (p2m_watch(p, gfn)) {
+			s->gfn[i] = (u32)gfn;
+			return;
+		}
+		set_split(s, i, false);
 	}
 }
 

@@ -2,7 +2,8 @@
 /*
  * How much of a VM's resident memory is active, by statistical sampling
  * (Waldspurger 2002, "Measuring Idle Memory"): random mapped pages have their
- * accessed bit cleared and are looked at again one period later.  The pages
+ * accessed bit cleared, or on CPUs without one their mapping taken away as in that
+ * paper, and are looked at again one period later.  The pages
  * of a sample are not all looked at together but a few at a time, so that the
  * work is bounded: it is one period for each of them.
  *

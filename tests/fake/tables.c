@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <tests/fake/tables.h>
 
+#define WATCHED 6 /* not present, and the frame stays: mm/p2m.c */
+
 static u64 *table_at(u64 frame)
 {
 	return plat_ptr(HPA(frame << PAGE_SHIFT));
@@ -12,6 +14,8 @@ static void check_absent(const struct p2m *p, u64 e)
 	enum p2m_kind kind = (enum p2m_kind)(e >> 3 & 7);
 
 	assert_int_not_equal(kind, P2M_MAPPED);
+	if (kind == WATCHED) /* by the accessed bit where there is one */
+		assert_int_equal(p->fmt->accessed, 0);
 	assert_true((e & PT_ADDR) >> PAGE_SHIFT >= fake.nr_frames);
 	assert_int_equal(e & p->fmt->present, 0);
 }
@@ -51,6 +55,8 @@ static void sum_table(const struct p2m *p, u64 frame, int level, u64 gfn, struct
 			s->large += level > 1;
 		} else if (e) {
 			check_absent(p, e);
+			s->mapped += (e >> 3 & 7) == WATCHED ? span : 0;
+			s->watched += (e >> 3 & 7) == WATCHED ? span : 0;
 			s->ballooned += (e >> 3 & 7) == P2M_BALLOON ? span : 0;
 			s->empty += (e >> 3 & 7) == P2M_EMPTY ? span : 0;
 		}

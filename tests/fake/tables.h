@@ -8,8 +8,9 @@
 /* What the tables hold, counted by reading them. In 4 KiB pages. */
 struct tables_sum {
 	u64 mapped, ballooned, empty, tables;
-	u64 bus;   /* holes that read as a page of the host's */
-	u64 large; /* leaves above 4 KiB */
+	u64 bus;     /* holes that read as a page of the host's */
+	u64 large;   /* leaves above 4 KiB */
+	u64 watched; /* mapped, and not present: p2m_watch() */
 };
 struct tables_sum tables_sum(const struct p2m *p);
 

@@ -7,12 +7,18 @@
 #define PAGES (16UL * 512) /* of the VM */
 #define FRAMES 12288	   /* of the machine */
 
+/* CPUs without accessed bits. */
+static struct pt_format ept_plain, npt_plain;
+
 static struct p2m p;
 static struct sampler s;
 static u64 seed;
 
 static int setup(void **state)
 {
+	ept_plain = ept_format;
+	npt_plain = npt_format;
+	ept_plain.accessed = ept_plain.dirty = npt_plain.accessed = npt_plain.dirty = 0;
 	p = (struct p2m){ 0 };
 	seed = 99;
 	fake_machine(FRAMES, 2);
@@ -47,14 +53,25 @@ static bool uses(u64 gfn, u32 permille)
 	return (x >> 20) % 1000 < permille;
 }
 
+/* A fault, if the CPU would have one. */
+static void fault(u64 gfn)
+{
+	enum p2m_kind kind;
+
+	if (!p.fmt->accessed && !p2m_lookup(&p, gfn).accessed)
+		assert_int_equal(p2m_populate(&p, gfn, ORDER_2M, 0, &kind), HV_OK);
+}
+
 /* What its touches leave in the tables: a large page has one bit for all of it. */
 static void touch(u32 permille)
 {
 	int level;
 
 	for (u64 gfn = 0; gfn < PAGES; gfn++)
-		if (p2m_lookup(&p, gfn).kind == P2M_MAPPED && uses(gfn, permille))
+		if (p2m_lookup(&p, gfn).kind == P2M_MAPPED && uses(gfn, permille)) {
+			fault(gfn);
 			*tables_entry(&p, gfn, &level) |= p.fmt->accessed;
+		}
 }
 
 /* One period in which the guest runs; the active fraction after it. */
@@ -227,6 +244,125 @@ static void no_table_for_a_split(void **state)
 	assert_int_equal(tables_sum(&p).large, 16);
 }
 
+/* The same without accessed bits: large pages cannot be watched, and nothing is known. */
+static void large_pages_cannot_be_unmapped(void **state)
+{
+	u32 f;
+
+	(void)state;
+	populate(0, PAGES, ORDER_2M);
+	while (!frame_alloc_hv(0, &f))
+		;
+	while (p.pool_count)
+		p.pool_count--; /* lost: the machine is switched off after this test */
+	sampler_init(&s, 5, 100);
+	assert_int_equal(periods(20, 0), 1000);
+	assert_int_equal(tables_sum(&p).watched, 0);
+	assert_int_equal(tables_sum(&p).large, 16);
+}
+
+/* Without accessed bits: what is watched is not mapped, and keeps its frame and its contents. */
+static void watched_pages_keep_their_frames(void **state)
+{
+	u64 resident, gen, watched = 0;
+	enum p2m_kind kind;
+
+	(void)state;
+	populate(0, PAGES, ORDER_4K);
+	resident = p.acct.resident;
+	sampler_init(&s, 8, 100);
+	period(0);
+	for (u64 gfn = 0; gfn < PAGES; gfn++) {
+		struct p2m_entry e = p2m_lookup(&p, gfn);
+		int level;
+
+		assert_int_equal(e.kind, P2M_MAPPED);
+		assert_int_equal(frame_get(e.frame)->gfn, gfn);
+		assert_true(e.writable);
+		assert_int_equal(e.accessed, !!(*tables_entry(&p, gfn, &level) & p.fmt->present));
+		watched += !e.accessed;
+	}
+	assert_in_range(watched, 90, 100); /* some twice */
+	assert_int_equal(tables_sum(&p).watched, watched);
+	tables_check(&p);
+	/* A fault maps it as it was, at any size that it asks for, and without a flush. */
+	gen = p.flush_gen;
+	for (u64 gfn = 0; gfn < PAGES; gfn++) {
+		struct p2m_entry e = p2m_lookup(&p, gfn);
+		int level;
+
+		if (e.accessed)
+			continue;
+		assert_int_equal(p2m_populate(&p, gfn, ORDER_2M, 0, &kind), HV_OK);
+		assert_int_equal(
+			*tables_entry(&p, gfn, &level),
+			pt_leaf(p.fmt, (u64)e.frame << PAGE_SHIFT, 1, PROT_RWX, MEMTYPE_WB));
+		assert_true(p2m_lookup(&p, gfn).accessed);
+		/* Again it is no fault of ours. */
+		assert_int_equal(p2m_populate(&p, gfn, ORDER_4K, 0, &kind), HV_ESTATE);
+	}
+	assert_int_equal(p.flush_gen, gen);
+	assert_int_equal(p.acct.resident, resident);
+	assert_int_equal(tables_sum(&p).watched, 0);
+	period(0); /* all that was faulted on counts as touched, and nothing else */
+	assert_in_range(s.estimate.now, 900, 1000);
+	tables_check(&p);
+}
+
+/* Pins, reports, balloon and the end of the VM find what is watched as if it were mapped. */
+static void watched_is_mapped_to_all_else(void **state)
+{
+	struct frame_batch b = FRAME_BATCH_INIT;
+	u64 work = 0, gfn = 0;
+	u32 frame;
+
+	(void)state;
+	populate(0, 1024, ORDER_4K);
+	for (u64 i = 0; i < 1024; i++)
+		assert_true(p2m_watch(&p, i));
+	assert_int_equal(tables_sum(&p).watched, 1024);
+	assert_int_equal(p2m_pin(&p, 7, &frame), HV_OK);
+	assert_int_equal(frame, p2m_lookup(&p, 7).frame);
+	assert_int_equal(p2m_lock(&p, 7, ORDER_4K, &b, &work), HV_EBUSY);
+	assert_int_equal(p2m_lock(&p, 0, ORDER_2M, &b, &work), HV_EBUSY);
+	assert_int_equal(p2m_unpin(&p, 7), HV_OK);
+	assert_int_equal(p2m_lock(&p, 7, ORDER_4K, &b, &work), HV_OK);
+	assert_int_equal(p2m_report(&p, 8, ORDER_4K, &b, &work), HV_OK);
+	p2m_commit(&p, &b);
+	fake_settle();
+	assert_int_equal(p.acct.resident, 1022);
+	b = FRAME_BATCH_INIT;
+	assert_int_equal(p2m_lock(&p, 512, ORDER_2M, &b, &work), HV_OK);
+	p2m_commit(&p, &b);
+	fake_settle();
+	assert_int_equal(p.acct.resident, 510);
+	tables_check(&p);
+	b = FRAME_BATCH_INIT;
+	while (p2m_teardown(&p, &gfn, &b) == HV_EAGAIN)
+		;
+	p2m_commit(&p, &b);
+	fake_settle();
+	assert_int_equal(p.acct.resident, 0);
+	assert_int_equal(frames_stats().guest, 0);
+	tables_check(&p);
+}
+
+/* What is not mapped as guests' memory is stays as it is. */
+static void odd_pages_are_not_watched(void **state)
+{
+	u32 frame;
+
+	(void)state;
+	assert_int_equal(frame_alloc_guest(&p.acct, 3, ORDER_4K, 0, &frame), HV_OK);
+	assert_int_equal(p2m_prepare(&p, 0), HV_OK);
+	assert_int_equal(p2m_map(&p, 3, frame, ORDER_4K, PROT_R, MEMTYPE_WB), HV_OK);
+	assert_false(p2m_watch(&p, 3));
+	assert_false(p2m_watch(&p, 4)); /* empty */
+	p2m_unwatch(&p, 3);
+	assert_true(p2m_lookup(&p, 3).accessed);
+	assert_false(p2m_lookup(&p, 3).writable);
+}
+
 /* --- the arithmetic --- */
 
 static void intervals(void **state)
@@ -291,6 +427,11 @@ static void averages(void **state)
 	assert_int_equal(estimate_add(&e, 90, 100), 900); /* the sample itself */
 }
 
+#define PLAIN(f)                                                              \
+	{ #f " (EPT without A)", f, setup, teardown, (void *)&ept_plain },    \
+	{                                                                     \
+#f " (NPT without A)", f, setup, teardown, (void *)&npt_plain \
+	}
 #define BOTH(f)                                                      \
 	{ #f " (EPT)", f, setup, teardown, (void *)&ept_format },    \
 	{                                                            \
@@ -301,14 +442,26 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOTH(follows_the_guest),
+		PLAIN(follows_the_guest),
 		BOTH(without_memory),
+		PLAIN(without_memory),
 		BOTH(each_step_flushes),
+		PLAIN(each_step_flushes),
 		BOTH(large_pages_are_looked_at_in_detail),
+		PLAIN(large_pages_are_looked_at_in_detail),
 		BOTH(merges_what_it_split),
+		PLAIN(merges_what_it_split),
 		BOTH(pages_share_a_large_one),
+		PLAIN(pages_share_a_large_one),
 		BOTH(one_step_is_bounded),
+		PLAIN(one_step_is_bounded),
 		BOTH(ballooned_under_watch),
+		PLAIN(ballooned_under_watch),
 		BOTH(no_table_for_a_split),
+		PLAIN(large_pages_cannot_be_unmapped),
+		PLAIN(watched_pages_keep_their_frames),
+		PLAIN(watched_is_mapped_to_all_else),
+		PLAIN(odd_pages_are_not_watched),
 		cmocka_unit_test(intervals),
 		cmocka_unit_test(intervals_cover_the_truth),
 		cmocka_unit_test(averages),

@@ -63,6 +63,7 @@ test_reboot_SRCS := $(GUEST)
 test_linux_SRCS := $(GUEST) tests/fake/record.c
 test_linux_LDFLAGS := $(WRAP)
 test_sched_SRCS := $(GUEST)
+test_waiters_SRCS := $(GUEST)
 test_virtio_SRCS := $(GUEST) tests/fake/virtio.c
 test_virtio_blk_SRCS := $(test_virtio_SRCS)
 test_virtio_console_SRCS := $(test_virtio_SRCS)
@@ -81,7 +82,7 @@ $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/test_efi.o: UNIT_CFLAGS += $(EFI
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem sample balloon hypercall policy config \
 	exit lapic ioapic console uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk virtio_console virtio_balloon \
-	sched shootdown driver efi mtrr boot pci serial fb screen timed power
+	sched waiters shootdown driver efi mtrr boot pci serial fb screen timed power
 
 # What links all of hv/ links the guests' DSDT too.
 $(foreach t,$(UNIT_TESTS),$(if $(findstring hv/load/acpi.c,$(test_$(t)_SRCS)),$(eval test_$(t)_OBJS += $(DSDT))))
