@@ -206,11 +206,34 @@ struct aero_explain {
 	struct aero_decision decision[AERO_DECISIONS];
 };
 
+/*
+ * /dev/aerostat of the Linux driver; whoever uses these includes <linux/ioctl.h>.
+ * The driver makes the call if it is one of management and the sizes fit; whether
+ * this VM may, the hypervisor says.
+ */
+#define AERO_IOC_MANAGE _IOWR('A', 0xe0, struct aero_manage)
+#define AERO_IOC_PRESSURE _IOW('A', 0xe1, struct aero_pressure)
+
+struct aero_manage {
+	aero_u64 number;	 /* AERO_CALL_* */
+	aero_u64 arg[3];	 /* RBX, RCX, RDX; 0 in the place of a structure's address */
+	aero_u64 data, size;	 /* where that structure goes; 0 if there is none */
+	aero_u64 status, result; /* RAX and RBX of the reply */
+};
+
+/* What the kernel does not tell its modules; it goes with STATS for the next ten seconds. */
+struct aero_pressure {
+	aero_u64 stall_some, stall_full; /* microseconds */
+	aero_u64 swap_total, swap_free;	 /* pages */
+};
+
 _Static_assert(sizeof(struct aero_batch) == 4096, "a batch is one page");
 _Static_assert(sizeof(struct aero_stats) == 128, "ABI");
 _Static_assert(sizeof(struct aero_host_info) == 128, "ABI");
 _Static_assert(sizeof(struct aero_vm_info) == 48 + 24 * 8, "ABI");
 _Static_assert(sizeof(struct aero_decision) == 64, "ABI");
 _Static_assert(sizeof(struct aero_explain) == 16 + 64 * AERO_DECISIONS, "ABI");
+_Static_assert(sizeof(struct aero_manage) == 64, "ABI");
+_Static_assert(sizeof(struct aero_pressure) == 32, "ABI");
 
 #endif
