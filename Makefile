@@ -197,8 +197,8 @@ module-sparse: ## The same, with sparse looking at it
 	$(Q)tools/deps run module
 	$(Q)$(MAKE) --no-print-directory $(LINUX)
 	$(Q)tools/linux-module --cache $(BUILD)/nested -o $(BUILD)/linux --sparse
-$(MODULE): $(LINUX) tools/linux-module $(MODULE_SRCS)
-	$(Q)tools/linux-module --cache $(BUILD)/nested -o $(@D)
+$(MODULE): $(LINUX) tools/linux-module $(MODULE_SRCS) $(BUILD)/aeroctl
+	$(Q)tools/linux-module --cache $(BUILD)/nested -o $(@D) --aeroctl $(BUILD)/aeroctl
 
 screen-test: all ## What the host's screen shows, in QEMU; CASES="32 text" chooses
 	$(Q)tests/run/screen --keep $(BUILD)/test/screen $(CASES)
@@ -282,3 +282,4 @@ $(ALONE): alone/%: %
 
 include tests/unit/unit.mk
 include tools/policysim/policysim.mk
+include tools/aeroctl/aeroctl.mk
