@@ -211,7 +211,7 @@ static const struct column {
 	{ "CPU%", 4, false, 5, put_cpu },
 	{ "SHARES", 7, false, 7, put_shares },
 	{ "RHO", 9, false, 8, put_rho },
-	{ "WHY", 26, true, 2, put_why },
+	{ "WHY", 12, true, 2, put_why } /* and what is left */,
 };
 
 /* The highest rank whose columns, and all of lower rank, fit. */
@@ -269,7 +269,10 @@ enum style view_row(const struct view *v, int row, unsigned int width, char line
 		if (at >= LINE_BYTES)
 			at = LINE_BYTES - 1;
 	}
-	if (width < LINE_BYTES)
-		line[width] = 0;
+	if (at > width)
+		at = width;
+	while (at && line[at - 1] == ' ')
+		at--;
+	line[at] = 0;
 	return row < 0 ? STYLE_HEAD : style_of(v, id);
 }
