@@ -101,7 +101,7 @@ void manage_vm_info(struct vcpu *v)
 		.resident = vm->p2m.acct.resident,
 		.balloon = vm->p2m.ballooned,
 		.target = atomic_load(&vm->balloon.target),
-		.active = vm->active,
+		.active = vm->p2m.acct.resident * vm->active_permille / 1000,
 		.faults = vm->faults,
 		.popped = vm->balloon.popped,
 		.locked = vm->balloon.locked,

@@ -13,6 +13,7 @@ void fake_hypervisor_init(void)
 	struct fake_hypervisor *f = &fake_hypervisor;
 
 	*f = (struct fake_hypervisor){ 0 };
+	f->s.nr = 3;
 	f->s.host = (struct aero_host_info){
 		.time_us = 3723456789,
 		.total = MIB(1080),

@@ -36,7 +36,7 @@ int device_pressure(const struct aero_pressure *p);
 /* --- call.c --- */
 
 /* "aeroctl: ..." to standard error. Returns @status. */
-int fail(enum status status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int wrong(enum status status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Makes the call; @data is where its structure goes, or NULL.  Says what went wrong about @what. */
 int call(const char *what, struct aero_manage m, void *data, size_t size, uint64_t *result);

@@ -7,7 +7,7 @@
 
 #include "aeroctl.h"
 
-int fail(enum status status, const char *fmt, ...)
+int wrong(enum status status, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -35,18 +35,18 @@ int no_device(int error)
 	case ENXIO:
 	case ENODEV:
 		if (!on_aerostat())
-			return fail(NO_DEVICE, "this is no VM of Aerostat; aeroctl runs in one "
-					       "that has \"control = yes\" in aerostat.conf");
-		return fail(NO_DEVICE, "no /dev/aerostat: load the driver, \"modprobe aerostat\"");
+			return wrong(NO_DEVICE, "this is no VM of Aerostat; aeroctl runs in one "
+						"that has \"control = yes\" in aerostat.conf");
+		return wrong(NO_DEVICE, "no /dev/aerostat: load the driver, \"modprobe aerostat\"");
 	case EACCES:
 	case EPERM:
-		return fail(NO_DEVICE, "/dev/aerostat: permission denied; become root");
+		return wrong(NO_DEVICE, "/dev/aerostat: permission denied; become root");
 	case EINVAL:
 	case ENOTTY:
-		return fail(NO_DEVICE, "the driver does not know this call; load the aerostat.ko "
-				       "that belongs to this aeroctl");
+		return wrong(NO_DEVICE, "the driver does not know this call; load the aerostat.ko "
+					"that belongs to this aeroctl");
 	default:
-		return fail(NO_DEVICE, "/dev/aerostat: %s", strerror(error));
+		return wrong(NO_DEVICE, "/dev/aerostat: %s", strerror(error));
 	}
 }
 
@@ -54,28 +54,28 @@ int refused(const char *what, int64_t answer)
 {
 	switch (answer) {
 	case AERO_ERR_PERM:
-		return fail(NO_DEVICE,
-			    "this VM may not manage others: write \"control = yes\" into "
-			    "its section of aerostat.conf, and boot the host again");
+		return wrong(NO_DEVICE,
+			     "this VM may not manage others: write \"control = yes\" into "
+			     "its section of aerostat.conf, and boot the host again");
 	case AERO_ERR_NOSYS:
-		return fail(NO_DEVICE,
-			    "%s: the hypervisor is older than this aeroctl, and does not "
-			    "know this call",
-			    what);
+		return wrong(NO_DEVICE,
+			     "%s: the hypervisor is older than this aeroctl, and does not "
+			     "know this call",
+			     what);
 	case AERO_ERR_NOENT:
-		return fail(NO_VM, "%s: there is no such VM; \"aeroctl list\" lists them", what);
+		return wrong(NO_VM, "%s: there is no such VM; \"aeroctl list\" lists them", what);
 	case AERO_ERR_STATE:
-		return fail(FAILED, "%s: not in its present state; \"aeroctl list\" shows it",
-			    what);
+		return wrong(FAILED, "%s: not in its present state; \"aeroctl list\" shows it",
+			     what);
 	case AERO_ERR_INVALID:
-		return fail(FAILED, "%s: the hypervisor refuses this value", what);
+		return wrong(FAILED, "%s: the hypervisor refuses this value", what);
 	case AERO_ERR_CORRUPT:
-		return fail(CORRUPT,
-			    "%s: a frame has not the owner that it should; the host's log "
-			    "says which one; please report it",
-			    what);
+		return wrong(CORRUPT,
+			     "%s: a frame has not the owner that it should; the host's log "
+			     "says which one; please report it",
+			     what);
 	default:
-		return fail(FAILED, "%s: error %lld", what, (long long)answer);
+		return wrong(FAILED, "%s: error %lld", what, (long long)answer);
 	}
 }
 
@@ -167,5 +167,5 @@ int find_vm(const char *name, struct aero_vm_info *vm)
 		return err;
 	if (parse_number(name, 0, h.nr_vms ? h.nr_vms - 1 : 0, &id))
 		return vm_info((unsigned int)id, vm);
-	return fail(NO_VM, "there is no VM \"%s\"; \"aeroctl list\" lists them", name);
+	return wrong(NO_VM, "there is no VM \"%s\"; \"aeroctl list\" lists them", name);
 }

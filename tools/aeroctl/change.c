@@ -17,17 +17,17 @@ static int explain_refusal(const struct aero_vm_info *vm, uint64_t which, uint64
 
 	text_size(a, value);
 	if (which == AERO_SET_MIN && value > vm->max)
-		return fail(FAILED, "%s: min %s would be above max %s; raise max first", vm->name,
-			    a, text_size(b, vm->max));
+		return wrong(FAILED, "%s: min %s would be above max %s; raise max first", vm->name,
+			     a, text_size(b, vm->max));
 	if (which == AERO_SET_MAX && value > vm->memory)
-		return fail(FAILED, "%s: max %s is more than the %s that it sees", vm->name, a,
-			    text_size(b, vm->memory));
+		return wrong(FAILED, "%s: max %s is more than the %s that it sees", vm->name, a,
+			     text_size(b, vm->memory));
 	if (which == AERO_SET_MAX && value < vm->min)
-		return fail(FAILED, "%s: max %s would be below min %s; lower min first", vm->name,
-			    a, text_size(b, vm->min));
+		return wrong(FAILED, "%s: max %s would be below min %s; lower min first", vm->name,
+			     a, text_size(b, vm->min));
 	if (which == AERO_SET_MAX)
-		return fail(FAILED, "%s: max %s is too little; it is 1M at least", vm->name, a);
-	return fail(FAILED, "%s: the hypervisor refuses this value", vm->name);
+		return wrong(FAILED, "%s: max %s is too little; it is 1M at least", vm->name, a);
+	return wrong(FAILED, "%s: the hypervisor refuses this value", vm->name);
 }
 
 static int set_limit(const struct aero_vm_info *vm, uint64_t which, const char *name,
@@ -41,10 +41,11 @@ static int set_limit(const struct aero_vm_info *vm, uint64_t which, const char *
 	if (err)
 		return err;
 	if (answer == AERO_ERR_NOMEM)
-		return fail(FAILED,
-			    "%s: min %s cannot be guaranteed beside what others are; lower theirs, "
-			    "or stop one",
-			    vm->name, text_size(a, value));
+		return wrong(
+			FAILED,
+			"%s: min %s cannot be guaranteed beside what others are; lower theirs, "
+			"or stop one",
+			vm->name, text_size(a, value));
 	if (answer == AERO_ERR_INVALID)
 		return explain_refusal(vm, which, value);
 	if (answer)
@@ -66,10 +67,10 @@ static int set_target(const struct aero_vm_info *vm, const char *text)
 	int err;
 
 	if (!by_policy && !parse_size(text, &m.arg[1]))
-		return fail(USAGE, "\"%s\" is no target: %s, or \"policy\"", text, SIZE_HINT);
+		return wrong(USAGE, "\"%s\" is no target: %s, or \"policy\"", text, SIZE_HINT);
 	if (!by_policy && m.arg[1] > vm->memory)
-		return fail(FAILED, "%s: a balloon of %s is more than the %s that it sees",
-			    vm->name, text_size(a, m.arg[1]), text_size(b, vm->memory));
+		return wrong(FAILED, "%s: a balloon of %s is more than the %s that it sees",
+			     vm->name, text_size(a, m.arg[1]), text_size(b, vm->memory));
 	err = call(vm->name, m, NULL, 0, NULL);
 	if (err)
 		return err;
@@ -93,11 +94,11 @@ int command_set(int argc, char **argv)
 	(void)argc;
 	if (strcmp(what, "min") && strcmp(what, "max") && strcmp(what, "shares") &&
 	    strcmp(what, "target"))
-		return fail(USAGE, "\"%s\" cannot be set; min, max, shares and target can", what);
+		return wrong(USAGE, "\"%s\" cannot be set; min, max, shares and target can", what);
 	if (!strcmp(what, "shares") && !parse_number(text, 1, 1000000, &value))
-		return fail(USAGE, "shares are a number from 1 to 1000000, not \"%s\"", text);
+		return wrong(USAGE, "shares are a number from 1 to 1000000, not \"%s\"", text);
 	if ((!strcmp(what, "min") || !strcmp(what, "max")) && !parse_size(text, &value))
-		return fail(USAGE, "\"%s\" is no size: %s", text, SIZE_HINT);
+		return wrong(USAGE, "\"%s\" is no size: %s", text, SIZE_HINT);
 	err = find_vm(argv[0], &vm);
 	if (err)
 		return err;
@@ -127,7 +128,7 @@ static int simple(const char *name, uint64_t number, uint64_t argument, const ch
 	if (err)
 		return err;
 	if (answer == AERO_ERR_STATE)
-		return fail(FAILED, "%s: it is %s, %s", vm.name, text_vm_state(vm.state), but);
+		return wrong(FAILED, "%s: it is %s, %s", vm.name, text_vm_state(vm.state), but);
 	if (answer)
 		return refused(vm.name, answer);
 	printf("%s: %s\n", vm.name, done);
@@ -161,7 +162,7 @@ int command_stop(int argc, char **argv)
 	uint64_t status = 0;
 
 	if (argc > 1 && !parse_number(argv[1], 0, 255, &status))
-		return fail(USAGE, "a status is a number from 0 to 255, not \"%s\"", argv[1]);
+		return wrong(USAGE, "a status is a number from 0 to 255, not \"%s\"", argv[1]);
 	return simple(argv[0], AERO_CALL_STOP, status, "stopped", "there is nothing to stop");
 }
 
@@ -179,8 +180,8 @@ int command_start(int argc, char **argv)
 		if (err)
 			return err;
 		if (vm.state != AERO_VM_OFF && vm.state != AERO_VM_ENDED)
-			return fail(FAILED, "%s: it is %s already", vm.name,
-				    text_vm_state(vm.state));
+			return wrong(FAILED, "%s: it is %s already", vm.name,
+				     text_vm_state(vm.state));
 		err = call_raw(
 			(struct aero_manage){ .number = AERO_CALL_RESTART, .arg = { vm.id } }, NULL,
 			0, &answer, NULL);
@@ -193,10 +194,10 @@ int command_start(int argc, char **argv)
 	if (answer && answer != AERO_ERR_STATE)
 		return refused(vm.name, answer);
 	if (answer)
-		return fail(FAILED,
-			    "%s: its memory is still being taken back; try again, and see the "
-			    "host's log",
-			    vm.name);
+		return wrong(FAILED,
+			     "%s: its memory is still being taken back; try again, and see the "
+			     "host's log",
+			     vm.name);
 	printf("%s: starts\n", vm.name);
 	return DONE;
 }

@@ -37,7 +37,7 @@ static int command_stats(int argc, char **argv)
 	int err;
 
 	if (json && strcmp(argv[0], "--json"))
-		return fail(USAGE, "stats knows --json, not \"%s\"", argv[0]);
+		return wrong(USAGE, "stats knows --json, not \"%s\"", argv[0]);
 	err = take_snapshot(&s);
 	if (!err)
 		(json ? write_json : write_stats)(stdout, &s);
@@ -61,9 +61,10 @@ static int command_top(int argc, char **argv)
 	uint64_t seconds = 2, rounds = 0;
 
 	if (argc > 0 && !parse_number(argv[0], 1, 3600, &seconds))
-		return fail(USAGE, "top takes seconds, 1 to 3600, not \"%s\"", argv[0]);
+		return wrong(USAGE, "top takes seconds, 1 to 3600, not \"%s\"", argv[0]);
 	if (argc > 1 && !parse_number(argv[1], 1, UINT32_MAX, &rounds))
-		return fail(USAGE, "top ends after a number of screens, not after \"%s\"", argv[1]);
+		return wrong(USAGE, "top ends after a number of screens, not after \"%s\"",
+			     argv[1]);
 	return top((unsigned int)seconds * 1000, rounds);
 }
 
@@ -113,22 +114,22 @@ int aeroctl(int argc, char **argv)
 	int err;
 
 	if (argc < 2)
-		return fail(USAGE, "which command? \"aeroctl help\" lists them");
+		return wrong(USAGE, "which command? \"aeroctl help\" lists them");
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
 		return command_help(0, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(commands) && !c; i++)
 		if (!strcmp(argv[1], commands[i].name))
 			c = &commands[i];
 	if (!c)
-		return fail(USAGE, "no command \"%s\"; \"aeroctl help\" lists them", argv[1]);
+		return wrong(USAGE, "no command \"%s\"; \"aeroctl help\" lists them", argv[1]);
 	if (argc - 2 < c->least || argc - 2 > c->most) {
 		for (; c < commands + ARRAY_SIZE(commands) && !strcmp(argv[1], c->name); c++)
-			fail(USAGE, "usage: aeroctl %s %s", c->name, c->arguments);
+			wrong(USAGE, "usage: aeroctl %s %s", c->name, c->arguments);
 		return USAGE;
 	}
 	err = c->run(argc - 2, argv + 2);
 	/* A full disk or a closed pipe is no success. */
 	if (!err && (fflush(stdout) || ferror(stdout)))
-		return fail(FAILED, "the output could not be written");
+		return wrong(FAILED, "the output could not be written");
 	return err;
 }

@@ -72,9 +72,9 @@ static int pass_once(void)
 
 	/* Without CONFIG_PSI, or switched off: reading fails, and it stays 0, not known. */
 	if (read_file("/proc/pressure/memory", text, sizeof(text)) && !parse_pressure(text, &p))
-		return fail(FAILED, "/proc/pressure/memory is not what it was; please report it");
+		return wrong(FAILED, "/proc/pressure/memory is not what it was; please report it");
 	if (!read_file("/proc/meminfo", text, sizeof(text)) || !parse_meminfo(text, &p))
-		return fail(FAILED, "/proc/meminfo cannot be read; is /proc mounted?");
+		return wrong(FAILED, "/proc/meminfo cannot be read; is /proc mounted?");
 	error = device_pressure(&p);
 	return error ? no_device(error) : DONE;
 }
@@ -85,9 +85,9 @@ int command_pressure(int argc, char **argv)
 	int err;
 
 	if (argc && !parse_number(argv[0], 0, PERIOD_MAX, &seconds))
-		return fail(USAGE,
-			    "pressure is told every 1 to %d seconds, or once with 0, not \"%s\"",
-			    PERIOD_MAX, argv[0]);
+		return wrong(USAGE,
+			     "pressure is told every 1 to %d seconds, or once with 0, not \"%s\"",
+			     PERIOD_MAX, argv[0]);
 	do {
 		const struct timespec period = { .tv_sec = (time_t)seconds };
 

@@ -243,19 +243,10 @@ static bool capable(void)
 	return setupterm(NULL, STDOUT_FILENO, &err) == OK && cursor_address && clear_screen;
 }
 
-int top(unsigned int period_ms, uint64_t rounds)
+static int full_screen(unsigned int period_ms, uint64_t rounds)
 {
 	int err;
 
-	t = calloc(1, sizeof(*t));
-	if (!t)
-		return fail(FAILED, "no memory");
-	err = take_snapshot(&t->s); /* an error is said before the screen is taken */
-	if (err)
-		return err;
-	view_update(&t->view, &t->s);
-	if (!capable())
-		return plain(period_ms, rounds);
 	initscr();
 	cbreak();
 	noecho();
@@ -266,5 +257,21 @@ int top(unsigned int period_ms, uint64_t rounds)
 		colours();
 	err = screens(period_ms, rounds);
 	endwin();
+	return err;
+}
+
+int top(unsigned int period_ms, uint64_t rounds)
+{
+	int err;
+
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return wrong(FAILED, "no memory");
+	err = take_snapshot(&t->s); /* an error is said before the screen is taken */
+	view_update(&t->view, &t->s);
+	if (!err)
+		err = (capable() ? full_screen : plain)(period_ms, rounds);
+	free(t);
+	t = NULL;
 	return err;
 }
