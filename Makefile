@@ -31,7 +31,7 @@ HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASM:%.S=$(BUILD)/%.o) $(BUILD)/font.
 HV := $(BUILD)/aerostat.elf
 
 # What runs seldom is built small: the image has a bar, and the caches are the guests'.
-HV_SELDOM := boot/% hv/alu.o hv/config.o hv/console.o hv/disk_parse.o hv/emulate.o hv/governor.o hv/gwalk.o hv/images.o \
+HV_SELDOM := boot/% hv/alu.o hv/config.o hv/console.o hv/disk_parse.o hv/emulate.o hv/explain.o hv/governor.o hv/gwalk.o hv/images.o \
 	hv/insn.o hv/keys.o hv/load/% hv/manage.o hv/mmio.o hv/pages.o hv/policy.o hv/pvclock.o hv/pvcpu.o \
 	hv/screen.o hv/dev/% hv/status.o hv/timed.o hv/timed_parse.o hv/vm.o hv/base/% mm/audit.o mm/estimate.o \
 	arch/x86_64/cpu/% arch/x86_64/vmx/caps.o arch/x86_64/svm/caps.o \
@@ -197,8 +197,8 @@ module-sparse: ## The same, with sparse looking at it
 	$(Q)tools/deps run module
 	$(Q)$(MAKE) --no-print-directory $(LINUX)
 	$(Q)tools/linux-module --cache $(BUILD)/nested -o $(BUILD)/linux --sparse
-$(MODULE): $(LINUX) tools/linux-module $(MODULE_SRCS)
-	$(Q)tools/linux-module --cache $(BUILD)/nested -o $(@D)
+$(MODULE): $(LINUX) tools/linux-module $(MODULE_SRCS) $(BUILD)/aeroctl
+	$(Q)tools/linux-module --cache $(BUILD)/nested -o $(@D) --aeroctl $(BUILD)/aeroctl
 
 # Debian's kernel for all machines; build/linux/ has that for virtual ones.
 LINUX_AMD64 := $(BUILD)/linux-amd64/initrd.cpio
@@ -303,3 +303,4 @@ $(ALONE): alone/%: %
 
 include tests/unit/unit.mk
 include tools/policysim/policysim.mk
+include tools/aeroctl/aeroctl.mk

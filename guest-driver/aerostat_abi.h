@@ -16,10 +16,14 @@
 #include <linux/types.h>
 typedef u64 aero_u64;
 typedef u32 aero_u32;
+typedef u16 aero_u16;
+typedef u8 aero_u8;
 #else
 #include <stdint.h>
 typedef uint64_t aero_u64;
 typedef uint32_t aero_u32;
+typedef uint16_t aero_u16;
+typedef uint8_t aero_u8;
 #endif
 
 #define AERO_ABI_VERSION 1
@@ -63,8 +67,16 @@ typedef uint32_t aero_u32;
 #define AERO_CALL_AUDIT 0x80000103u	 /* resumable -> RBX frames seen */
 #define AERO_CALL_PAUSE 0x80000104u	 /* RBX VM id */
 #define AERO_CALL_RESUME 0x80000105u
-#define AERO_CALL_STOP 0x80000106u    /* RBX VM id, RCX status */
-#define AERO_CALL_RESTART 0x80000107u /* RBX VM id, of one that has ended */
+#define AERO_CALL_STOP 0x80000106u	  /* RBX VM id, RCX status */
+#define AERO_CALL_RESTART 0x80000107u	  /* RBX VM id, of one that has ended */
+#define AERO_CALL_SET 0x80000108u	  /* RBX VM id, RCX AERO_SET_*, RDX pages, or shares */
+#define AERO_CALL_SHUTDOWN 0x80000109u	  /* RBX VM id: presses its power button */
+#define AERO_CALL_EXPLAIN 0x8000010au	  /* RBX VM id, RCX address of struct aero_explain */
+#define AERO_CALL_GUEST_STATS 0x8000010bu /* RBX VM id, RCX address of struct aero_stats */
+
+#define AERO_SET_MIN 1 /* pages that it is guaranteed */
+#define AERO_SET_MAX 2
+#define AERO_SET_SHARES 3
 
 /* Status of a call */
 #define AERO_OK 0
@@ -105,7 +117,9 @@ struct aero_stats {
 	aero_u64 total, free, available, file, anon;
 	aero_u64 swap_in, swap_out, major_faults, refaults;
 	aero_u64 oom_kills;
-	aero_u64 reserved[6];
+	aero_u64 stall_some, stall_full; /* microseconds that tasks stood still for memory */
+	aero_u64 swap_total, swap_free;
+	aero_u64 reserved[2];
 };
 
 #define AERO_NAME_MAX 32
@@ -116,7 +130,11 @@ struct aero_host_info {
 	aero_u64 scrubbed_idle, scrubbed_demand;
 	aero_u32 state; /* 0 high, 1 soft, 2 hard, 3 low */
 	aero_u32 nr_vms;
-	aero_u64 reserved[8];
+	aero_u64 active;	     /* of all VMs together */
+	aero_u64 hypervisor, tables; /* frames that it uses itself, and in second-level tables */
+	aero_u64 promised;	     /* in reserves: free, and not for everybody */
+	aero_u64 tax;		     /* on idle memory, percent */
+	aero_u64 reserved[3];
 };
 
 #define AERO_VM_OFF 0
@@ -137,12 +155,85 @@ struct aero_vm_info {
 	aero_u64 run_us; /* of all its vCPUs */
 	aero_u64 starts; /* since the host booted, with the present one */
 	aero_u64 reported;
-	aero_u64 reserved[5];
+	aero_u64 entitlement;		  /* pages that it may hold, by the last decision */
+	aero_u64 rho;			  /* shares per page, adjusted by the tax, times 2^20 */
+	aero_u64 disk;			  /* frames that its disks hold */
+	aero_u32 active_low, active_high; /* 95 % interval of active, per mille of resident */
+	aero_u8 reason, rule;		  /* AERO_REASON_*, AERO_RULE_* */
+	aero_u16 flags;			  /* AERO_VM_FLAG_* */
+	aero_u32 unused;
+};
+
+#define AERO_VM_FLAG_MANUAL 1  /* the target was set by hand */
+#define AERO_VM_FLAG_CONTROL 2 /* it may manage others */
+#define AERO_VM_FLAG_DRIVER 4  /* its driver has said START */
+
+/* Why a target is what it is: docs/policy.md. */
+#define AERO_REASON_NONE 0	 /* memory is plentiful: nothing is asked of it */
+#define AERO_REASON_VICTIM 1	 /* holds more than its entitlement while memory is short */
+#define AERO_REASON_GIVEN_BACK 2 /* memory is there again */
+#define AERO_REASON_GROW 3	 /* it asked for memory before running out */
+#define AERO_REASON_HOLD 4	 /* spared: it asked to grow a moment ago */
+#define AERO_REASON_MAX 5	 /* kept below its max */
+#define AERO_REASON_MANUAL 6	 /* set by hand */
+#define AERO_REASON_SILENT 7	 /* its driver does not answer */
+#define AERO_REASON_STUCK 8	 /* its driver answers, and its balloon does not grow */
+
+/* What bounds an entitlement. */
+#define AERO_RULE_SHARES 0 /* what its shares buy, idle pages being taxed */
+#define AERO_RULE_MIN 1	   /* what it is guaranteed */
+#define AERO_RULE_NEED 2   /* all that it could use */
+#define AERO_RULE_HELD 3   /* what it has and nobody can take */
+
+/* Steps in one direction for one reason are one record. */
+struct aero_decision {
+	aero_u64 first_us, last_us; /* since boot: its first step and its last */
+	aero_u64 from, to;	    /* target, pages */
+	aero_u64 entitlement, rho;  /* as they were at the last step */
+	aero_u64 resident;
+	aero_u16 steps;		     /* 65535: or more */
+	aero_u16 active;	     /* per mille of resident */
+	aero_u8 state, reason, rule; /* state: of the host's memory */
+	aero_u8 unused;
+};
+
+#define AERO_DECISIONS 8
+
+/* The last decisions about a VM's target in its present run, the oldest first. */
+struct aero_explain {
+	aero_u64 total; /* records ever; the last ones are here */
+	aero_u64 nr;	/* of them here */
+	struct aero_decision decision[AERO_DECISIONS];
+};
+
+/*
+ * /dev/aerostat of the Linux driver; whoever uses these includes <linux/ioctl.h>.
+ * The driver makes the call if it is one of management and the sizes fit; whether
+ * this VM may, the hypervisor says.
+ */
+#define AERO_IOC_MANAGE _IOWR('A', 0xe0, struct aero_manage)
+#define AERO_IOC_PRESSURE _IOW('A', 0xe1, struct aero_pressure)
+
+struct aero_manage {
+	aero_u64 number;	 /* AERO_CALL_* */
+	aero_u64 arg[3];	 /* RBX, RCX, RDX; 0 in the place of a structure's address */
+	aero_u64 data, size;	 /* where that structure goes; 0 if there is none */
+	aero_u64 status, result; /* RAX and RBX of the reply */
+};
+
+/* What the kernel does not tell its modules; it goes with STATS for the next ten seconds. */
+struct aero_pressure {
+	aero_u64 stall_some, stall_full; /* microseconds */
+	aero_u64 swap_total, swap_free;	 /* pages */
 };
 
 _Static_assert(sizeof(struct aero_batch) == 4096, "a batch is one page");
 _Static_assert(sizeof(struct aero_stats) == 128, "ABI");
 _Static_assert(sizeof(struct aero_host_info) == 128, "ABI");
 _Static_assert(sizeof(struct aero_vm_info) == 48 + 24 * 8, "ABI");
+_Static_assert(sizeof(struct aero_decision) == 64, "ABI");
+_Static_assert(sizeof(struct aero_explain) == 16 + 64 * AERO_DECISIONS, "ABI");
+_Static_assert(sizeof(struct aero_manage) == 64, "ABI");
+_Static_assert(sizeof(struct aero_pressure) == 32, "ABI");
 
 #endif

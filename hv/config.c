@@ -170,7 +170,7 @@ static const struct key vm_keys[] = {
 	{ "min", V_SIZE, VM(min), 0, MAX_MEMORY },
 	{ "max", V_SIZE, VM(max), MIN_MEMORY, MAX_MEMORY },
 	{ "reserve", V_SIZE, VM(reserve), KIB(64), GIB(1) },
-	{ "shares", V_NUMBER, VM(shares), 1, 1000000 },
+	{ "shares", V_NUMBER, VM(shares), 1, SHARES_MAX },
 	{ "vcpus", V_NUMBER, VM(vcpus), 1, MAX_VCPUS },
 	{ "balloon", V_BALLOON, VM(balloon), 0, 0 },
 	{ "control", V_YES_NO, VM(control), 0, 0 },

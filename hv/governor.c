@@ -21,8 +21,8 @@ static struct governor {
 	struct policy_vm_out vm_out[MAX_VMS];
 	struct policy_scratch scratch[MAX_VMS];
 	u64 last_resident[MAX_VMS];
-	u32 culprit;	    /* last named: a VM's id, or POLICY_NOBODY */
-	u8 reason[MAX_VMS]; /* enum policy_reason */
+	u32 culprit; /* last named: a VM's id, or POLICY_NOBODY */
+	struct policy_vm_out last[MAX_VMS];
 	struct {
 		u32 calls; /* when last looked at */
 		u64 at;	   /* TSC of the last change seen */
@@ -73,7 +73,17 @@ const struct host_config *governor_config(void)
 
 const char *governor_why(const struct vm *vm)
 {
-	return policy_reason_text((enum policy_reason)gov->reason[vm->id]);
+	return policy_reason_text(gov->last[vm->id].reason);
+}
+
+struct policy_vm_out governor_last(const struct vm *vm)
+{
+	return gov ? gov->last[vm->id] : (struct policy_vm_out){ 0 };
+}
+
+u64 governor_active(void)
+{
+	return gov ? gov->out.active : 0;
 }
 
 void governor_hurry(void)
@@ -181,7 +191,8 @@ static void apply(struct vm *vm, const struct policy_vm *in, const struct policy
 
 	atomic_store(&vm->balloon.hint, gov->out.hint);
 	atomic_store(&vm->entitlement, out->entitlement);
-	gov->reason[vm->id] = (u8)out->reason;
+	gov->last[vm->id] = *out;
+	explain_note(&vm->explain, plat_time_us(), gov->out.state, in, out);
 	if (out->target == in->target)
 		return;
 	balloon_set_target(vm, out->target);

@@ -28,4 +28,10 @@ const struct host_config *governor_config(void);
 /* Why @vm's target is what it is, in words. */
 const char *governor_why(const struct vm *vm);
 
+/* The last decision about @vm; zeroes before the first.  It may be half old while one is made. */
+struct policy_vm_out governor_last(const struct vm *vm);
+
+/* Pages that are active, of all VMs together. */
+u64 governor_active(void);
+
 #endif

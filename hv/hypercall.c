@@ -32,6 +32,10 @@ static const struct call_row manage_calls[] = {
 	[AERO_CALL_RESUME - MANAGE_CALLS] = { manage_resume, true },
 	[AERO_CALL_STOP - MANAGE_CALLS] = { manage_stop, true },
 	[AERO_CALL_RESTART - MANAGE_CALLS] = { manage_restart, true },
+	[AERO_CALL_SET - MANAGE_CALLS] = { manage_set, true },
+	[AERO_CALL_SHUTDOWN - MANAGE_CALLS] = { manage_shutdown, true },
+	[AERO_CALL_EXPLAIN - MANAGE_CALLS] = { manage_explain, true },
+	[AERO_CALL_GUEST_STATS - MANAGE_CALLS] = { manage_guest_stats, true },
 };
 
 static const struct call_row *find(u64 number)

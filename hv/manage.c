@@ -43,6 +43,11 @@ void manage_host_info(struct vcpu *v)
 		.scrubbed_demand = s.scrubbed_demand,
 		.state = governor_state(),
 		.nr_vms = nr_vms,
+		.active = governor_active(),
+		.hypervisor = s.hv,
+		.tables = s.table,
+		.promised = s.reserved,
+		.tax = governor_config()->tax,
 	};
 
 	give(v, v->gpr[GPR_RBX], &info, sizeof(info));
@@ -66,13 +71,24 @@ static u32 visible_state(const struct vm *vm)
 	}
 }
 
+static u16 vm_flags(const struct vm *vm)
+{
+	bool manual = atomic_load(&vm->balloon.manual) != BALLOON_BY_POLICY;
+
+	return (u16)((manual ? AERO_VM_FLAG_MANUAL : 0) |
+		     (vm->cfg->control ? AERO_VM_FLAG_CONTROL : 0) |
+		     (vm->balloon.started ? AERO_VM_FLAG_DRIVER : 0));
+}
+
 void manage_vm_info(struct vcpu *v)
 {
 	struct vm *vm = target_vm(v);
 	struct aero_vm_info info;
+	struct policy_vm_out last;
 
 	if (!vm)
 		return;
+	last = vm_alive(vm) ? governor_last(vm) : (struct policy_vm_out){ 0 };
 	info = (struct aero_vm_info){
 		.id = vm->id,
 		.state = visible_state(vm),
@@ -85,7 +101,7 @@ void manage_vm_info(struct vcpu *v)
 		.resident = vm->p2m.acct.resident,
 		.balloon = vm->p2m.ballooned,
 		.target = atomic_load(&vm->balloon.target),
-		.active = vm->active,
+		.active = vm->p2m.acct.resident * vm->active_permille / 1000,
 		.faults = vm->faults,
 		.popped = vm->balloon.popped,
 		.locked = vm->balloon.locked,
@@ -95,6 +111,14 @@ void manage_vm_info(struct vcpu *v)
 		.tables = vm->p2m.acct.tables,
 		.flushes = vm->p2m.flushes,
 		.starts = vm->starts,
+		.entitlement = last.entitlement,
+		.rho = last.rho,
+		.disk = bus_frames(vm),
+		.active_low = vm->sampler.estimate.low,
+		.active_high = vm->sampler.estimate.high,
+		.reason = (u8)last.reason,
+		.rule = (u8)last.rule,
+		.flags = vm_flags(vm),
 	};
 	for (u32 i = 0; i < vm->nr_vcpus; i++) {
 		info.exits += vm->vcpus[i]->exits;
@@ -179,7 +203,10 @@ void manage_restart(struct vcpu *v)
 	done(v, vm_queue_start(vm) ? AERO_ERR_STATE : AERO_OK, 0);
 }
 
-int manage_min(struct vm *vm, u64 pages)
+/* What one changes, another checks against: promises, and min against max. */
+static struct spinlock limits_lock;
+
+static int set_min(struct vm *vm, u64 pages)
 {
 	if (pages > vm->cfg->max >> PAGE_SHIFT)
 		return HV_ERANGE;
@@ -193,7 +220,17 @@ int manage_min(struct vm *vm, u64 pages)
 	return HV_OK;
 }
 
-int manage_max(struct vm *vm, u64 pages)
+int manage_min(struct vm *vm, u64 pages)
+{
+	int err;
+
+	spin_lock(&limits_lock);
+	err = set_min(vm, pages);
+	spin_unlock(&limits_lock);
+	return err;
+}
+
+static int set_max(struct vm *vm, u64 pages)
 {
 	if (pages > vm->pages || pages < vm->cfg->min >> PAGE_SHIFT || pages << PAGE_SHIFT < MIB(1))
 		return HV_ERANGE;
@@ -201,10 +238,73 @@ int manage_max(struct vm *vm, u64 pages)
 	return HV_OK;
 }
 
+int manage_max(struct vm *vm, u64 pages)
+{
+	int err;
+
+	spin_lock(&limits_lock);
+	err = set_max(vm, pages);
+	spin_unlock(&limits_lock);
+	return err;
+}
+
 int manage_shares(struct vm *vm, u32 shares)
 {
 	atomic_store(&vm->cfg->shares, shares);
 	return HV_OK;
+}
+
+void manage_set(struct vcpu *v)
+{
+	struct vm *vm = target_vm(v);
+	u64 value = v->gpr[GPR_RDX];
+	int err = HV_ERANGE;
+
+	if (!vm)
+		return;
+	switch (v->gpr[GPR_RCX]) {
+	case AERO_SET_MIN:
+		err = manage_min(vm, value);
+		break;
+	case AERO_SET_MAX:
+		err = manage_max(vm, value);
+		break;
+	case AERO_SET_SHARES:
+		if (value && value <= SHARES_MAX)
+			err = manage_shares(vm, (u32)value);
+		break;
+	}
+	done(v, err == HV_ENOMEM ? AERO_ERR_NOMEM : err ? AERO_ERR_INVALID : AERO_OK, 0);
+}
+
+void manage_shutdown(struct vcpu *v)
+{
+	struct vm *vm = target_vm(v);
+
+	if (vm)
+		done(v, vm_press_power(vm) ? AERO_ERR_STATE : AERO_OK, 0);
+}
+
+void manage_explain(struct vcpu *v)
+{
+	struct vm *vm = target_vm(v);
+	struct aero_explain e;
+
+	if (!vm)
+		return;
+	explain_read(&vm->explain, &e);
+	give(v, v->gpr[GPR_RCX], &e, sizeof(e));
+}
+
+void manage_guest_stats(struct vcpu *v)
+{
+	struct vm *vm = target_vm(v);
+	struct aero_stats s;
+
+	if (!vm)
+		return;
+	s = vm->balloon.stats; /* one that is being written may be half old */
+	give(v, v->gpr[GPR_RCX], &s, sizeof(s));
 }
 
 /* --- the host --- */

@@ -13,13 +13,17 @@ void manage_pause(struct vcpu *v);
 void manage_resume(struct vcpu *v);
 void manage_stop(struct vcpu *v);
 void manage_restart(struct vcpu *v);
+void manage_set(struct vcpu *v);
+void manage_shutdown(struct vcpu *v);
+void manage_explain(struct vcpu *v);
+void manage_guest_stats(struct vcpu *v);
 
-/* --- what does not come from a guest: the keyboard, aerostat.conf --- */
+/* --- for the keyboard and aerostat.conf, too --- */
 
 /*
- * As the calls do, and what they cannot do yet; in pages.  HV_ERANGE: it does
- * not fit the VM's other limits; HV_ENOMEM: @min cannot be promised.  They
- * hold until the host ends.  From the scheduler's tick: one at a time.
+ * In pages.  HV_ERANGE: it does not fit the VM's other limits; HV_ENOMEM: @min
+ * cannot be promised.  They hold until the host ends.  Any CPU; min and max
+ * take a lock that is above frames.lock.
  */
 int manage_target(struct vm *vm, u64 pages);
 int manage_min(struct vm *vm, u64 pages);

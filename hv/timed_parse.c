@@ -2,7 +2,6 @@
 #include <hv/base/string.h>
 #include <hv/timed.h>
 
-#define SHARES_MAX 1000000
 #define STATUS_MAX 255
 
 enum argument { NOTHING, A_SIZE, A_TARGET, A_SHARES, A_STATUS };

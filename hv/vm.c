@@ -271,6 +271,7 @@ static int vm_start(struct vm *vm)
 	vm->wait_logged = 0;
 	vm->exit_status = 0;
 	balloon_init(vm);
+	explain_reset(&vm->explain);
 	ioapic_reset(vm);
 	console_reset(vm);
 	uart_reset(vm);

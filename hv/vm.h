@@ -13,6 +13,7 @@
 #include <hv/dev/ioapic.h>
 #include <hv/dev/rtc.h>
 #include <hv/dev/uart.h>
+#include <hv/explain.h>
 #include <hv/vcpu.h>
 #include <mm/audit.h>
 #include <mm/sample.h>
@@ -43,7 +44,8 @@ struct vm {
 	struct console console;
 	struct uart uart;
 	struct rtc rtc;
-	struct bus *bus;    /* NULL: it has no virtio devices */
+	struct bus *bus; /* NULL: it has no virtio devices */
+	struct explain explain;
 	struct audit audit; /* of this VM's management calls, under audit_lock */
 	struct spinlock audit_lock;
 	u32 nr_vcpus;

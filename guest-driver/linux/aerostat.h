@@ -17,6 +17,7 @@
 #include "../balloon_core.h"
 
 #define AERO_ORDER_2M 9
+#define AEROSTAT_PRESSURE_LIFE (10 * HZ)
 
 struct aerostat {
 	struct device *dev;
@@ -41,6 +42,8 @@ struct aerostat {
 	struct notifier_block oom, sleep;
 	unsigned long next_stats; /* jiffies */
 
+	struct aero_pressure pressure; /* from user space, in STATS until then */
+	unsigned long pressure_until;  /* jiffies; 0: there is none */
 	struct aero_stats stats;
 	unsigned long events[NR_VM_EVENT_ITEMS];
 };
@@ -66,6 +69,10 @@ void aerostat_send_stats(struct aerostat *a);
 /* free_blocks.c: a free block of 2 MiB, untouched; NULL if there is none to spare. */
 bool aerostat_free_blocks_work(void);
 struct page *aerostat_take_free_block(void);
+
+/* device.c: /dev/aerostat. Nothing of a's is used any more once stop has returned. */
+void aerostat_device_start(struct aerostat *a);
+void aerostat_device_stop(struct aerostat *a);
 
 /* sysfs.c */
 extern const struct attribute_group *aerostat_groups[];

@@ -192,6 +192,8 @@ static int probe(struct platform_device *pdev)
 	}
 	if (err)
 		discard(a);
+	else
+		aerostat_device_start(a);
 	return err;
 }
 
@@ -207,6 +209,7 @@ static int remove(struct platform_device *pdev)
 {
 	struct aerostat *a = platform_get_drvdata(pdev);
 
+	aerostat_device_stop(a);
 	aerostat_oom_stop(a);
 	discard(a);
 	return 0;

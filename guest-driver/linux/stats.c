@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the kernel counts anyway, told to the hypervisor. */
+/* What the kernel counts anyway, and what user space has said, told to the hypervisor. */
 #include <linux/mm.h>
 #include <linux/swap.h>
 #include <linux/vmstat.h>
@@ -31,5 +31,13 @@ void aerostat_send_stats(struct aerostat *a)
 			node_pages(WORKINGSET_REFAULT_ANON) + node_pages(WORKINGSET_REFAULT_FILE),
 		.oom_kills = events[OOM_KILL],
 	};
+	if (a->pressure_until && time_before(jiffies, a->pressure_until)) {
+		a->stats.stall_some = a->pressure.stall_some;
+		a->stats.stall_full = a->pressure.stall_full;
+		a->stats.swap_total = a->pressure.swap_total;
+		a->stats.swap_free = a->pressure.swap_free;
+	} else {
+		a->pressure_until = 0;
+	}
 	aerostat_call(AERO_CALL_STATS, virt_to_phys(&a->stats), 0, 0, &r);
 }

@@ -50,7 +50,7 @@ static void user_mode_gets_ud(void **state)
 
 static void unknown_numbers(void **state)
 {
-	static const u64 ours[] = { 0x80000008, 0x800000ff, 0x80000108,
+	static const u64 ours[] = { 0x80000008, 0x800000ff, 0x8000010c,
 				    0x80000200, 0xffffffff, 0xc0000000 };
 	static const u64 kvm[] = { 0, 1, 2, 3, 5, 9, 10, 11, 12, 0x7fffffff };
 
@@ -84,7 +84,7 @@ static void management_needs_permission(void **state)
 	struct snapshot s = snapshot_take(&web->p2m);
 
 	(void)state;
-	for (u64 nr = AERO_CALL_HOST_INFO; nr <= AERO_CALL_RESTART; nr++) {
+	for (u64 nr = AERO_CALL_HOST_INFO; nr <= AERO_CALL_GUEST_STATS; nr++) {
 		assert_int_equal(guest_call(v, nr, 1, BUF, 0), AERO_ERR_PERM);
 		assert_int_equal(v->gpr[GPR_RBX], 1); /* not looked at */
 	}
@@ -114,6 +114,9 @@ static void host_and_vm_info(void **state)
 	assert_int_equal(i.vcpus, 2);
 	assert_int_equal(i.resident, web->p2m.acct.resident);
 	assert_int_equal(i.starts, 7);
+	assert_int_equal(i.flags, AERO_VM_FLAG_DRIVER);
+	assert_int_equal(i.active_high, web->sampler.estimate.high);
+	assert_int_equal(h.hypervisor, frames_stats().hv);
 	assert_int_equal(guest_call(b, AERO_CALL_VM_INFO, 2, BUF, 0), AERO_ERR_NOENT);
 	assert_int_equal(guest_call(b, AERO_CALL_VM_INFO, UINT64_MAX, BUF, 0), AERO_ERR_NOENT);
 	assert_int_equal(guest_call(b, AERO_CALL_VM_INFO, 1UL << 32, BUF, 0), AERO_ERR_NOENT);
@@ -147,6 +150,148 @@ static void pause_resume_stop(void **state)
 	assert_true(strstr(web->exit_reason, "stopped by VM boss"));
 	assert_int_equal(guest_call(b, AERO_CALL_STOP, 0, 0, 0), AERO_ERR_STATE);
 	assert_int_equal(guest_call(b, AERO_CALL_STOP, 9, 0, 0), AERO_ERR_NOENT);
+}
+
+/* Limits, changed by a guest: what does not fit together is refused, and changes nothing. */
+static void set_limits(void **state)
+{
+	static const u64 bad[] = { 0, 4, UINT64_MAX, 1UL << 32 | AERO_SET_MIN };
+
+	(void)state;
+	assert_int_equal(guest_call(b, AERO_CALL_SET, 0, AERO_SET_MIN, 100), AERO_OK);
+	assert_int_equal(web_cfg.min, 100 * PAGE_SIZE);
+	assert_int_equal(web->p2m.acct.min, 100);
+	assert_int_equal(guest_call(b, AERO_CALL_SET, 0, AERO_SET_MAX, 3000), AERO_OK);
+	assert_int_equal(web_cfg.max, 3000 * PAGE_SIZE);
+	assert_int_equal(guest_call(b, AERO_CALL_SET, 0, AERO_SET_SHARES, 7), AERO_OK);
+	assert_int_equal(web_cfg.shares, 7);
+	/* min above max, max below min, beyond its memory, no such thing. */
+	assert_int_equal(guest_call(b, AERO_CALL_SET, 0, AERO_SET_MIN, 3001), AERO_ERR_INVALID);
+	assert_int_equal(guest_call(b, AERO_CALL_SET, 0, AERO_SET_MAX, 99), AERO_ERR_INVALID);
+	assert_int_equal(guest_call(b, AERO_CALL_SET, 0, AERO_SET_MAX, PAGES + 1),
+			 AERO_ERR_INVALID);
+	for (u32 which = AERO_SET_MIN; which <= AERO_SET_MAX; which++) /* not by overflow, either */
+		for (u32 shift = 50; shift < 64; shift++)
+			assert_int_equal(guest_call(b, AERO_CALL_SET, 0, which, 1UL << shift | 500),
+					 AERO_ERR_INVALID);
+	assert_int_equal(guest_call(b, AERO_CALL_SET, 0, AERO_SET_SHARES, 0), AERO_ERR_INVALID);
+	assert_int_equal(guest_call(b, AERO_CALL_SET, 0, AERO_SET_SHARES, 1UL << 32 | 5),
+			 AERO_ERR_INVALID);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(guest_call(b, AERO_CALL_SET, 0, bad[i], 500), AERO_ERR_INVALID);
+	assert_int_equal(guest_call(b, AERO_CALL_SET, 2, AERO_SET_MIN, 500), AERO_ERR_NOENT);
+	assert_int_equal(guest_call(b, AERO_CALL_SET, UINT64_MAX, AERO_SET_MIN, 500),
+			 AERO_ERR_NOENT);
+	assert_int_equal(web_cfg.min, 100 * PAGE_SIZE);
+	assert_int_equal(web_cfg.max, 3000 * PAGE_SIZE);
+	assert_int_equal(web_cfg.shares, 7);
+}
+
+/* The frames are not there: the machine is 64 MiB, and a large VM is promised most of it. */
+static void min_that_cannot_be_promised(void **state)
+{
+	static struct vm_config large_cfg;
+
+	(void)state;
+	large_cfg = guest_config("large");
+	large_cfg.memory = large_cfg.max = MIB(60);
+	guest_start(&large_cfg);
+	assert_int_equal(guest_call(b, AERO_CALL_SET, 2, AERO_SET_MIN, MIB(59) >> PAGE_SHIFT),
+			 AERO_OK);
+	assert_int_equal(guest_call(b, AERO_CALL_SET, 0, AERO_SET_MIN, MIB(15) >> PAGE_SHIFT),
+			 AERO_ERR_NOMEM);
+}
+
+static void shutdown_is_the_power_button(void **state)
+{
+	(void)state;
+	fake_log_clear();
+	assert_int_equal(guest_call(b, AERO_CALL_SHUTDOWN, 0, 0, 0), AERO_OK);
+	assert_true(fake_log_has("vm web: power button pressed"));
+	assert_int_equal(guest_call(b, AERO_CALL_SHUTDOWN, 5, 0, 0), AERO_ERR_NOENT);
+	assert_int_equal(guest_call(b, AERO_CALL_STOP, 0, 0, 0), AERO_OK);
+	assert_int_equal(guest_call(b, AERO_CALL_SHUTDOWN, 0, 0, 0), AERO_ERR_STATE);
+}
+
+static void decide(u64 us, u64 target, enum policy_reason reason)
+{
+	struct policy_vm in = { .resident = 1000, .active_permille = 250 };
+	struct policy_vm_out out = {
+		.target = target, .entitlement = 77, .rho = 5, .reason = reason, .rule = RULE_MIN
+	};
+
+	explain_note(&web->explain, us, POLICY_SOFT, &in, &out);
+}
+
+static struct aero_explain explained(void)
+{
+	struct aero_explain e;
+
+	assert_int_equal(guest_call(b, AERO_CALL_EXPLAIN, 0, BUF, 0), AERO_OK);
+	assert_int_equal(guest_read(&boss->p2m, GPA(BUF), &e, sizeof(e)), HV_OK);
+	return e;
+}
+
+static void decisions_are_kept(void **state)
+{
+	struct aero_explain e;
+
+	(void)state;
+	decide(1, 0, REASON_NONE); /* nothing asked, nothing to say */
+	assert_int_equal(explained().total, 0);
+	decide(2, 100, REASON_VICTIM);
+	decide(3, 200, REASON_VICTIM); /* a step further: the same record */
+	decide(4, 200, REASON_VICTIM); /* no news */
+	decide(5, 150, REASON_VICTIM); /* the other way */
+	decide(6, 150, REASON_HOLD);   /* another reason */
+	e = explained();
+	assert_int_equal(e.total, 3);
+	assert_int_equal(e.nr, 3);
+	assert_int_equal(e.decision[0].first_us, 2);
+	assert_int_equal(e.decision[0].last_us, 3);
+	assert_int_equal(e.decision[0].from, 0);
+	assert_int_equal(e.decision[0].to, 200);
+	assert_int_equal(e.decision[0].steps, 2);
+	assert_int_equal(e.decision[0].reason, AERO_REASON_VICTIM);
+	assert_int_equal(e.decision[0].rule, AERO_RULE_MIN);
+	assert_int_equal(e.decision[0].state, 1);
+	assert_int_equal(e.decision[0].active, 250);
+	assert_int_equal(e.decision[0].resident, 1000);
+	assert_int_equal(e.decision[0].entitlement, 77);
+	assert_int_equal(e.decision[0].rho, 5);
+	assert_int_equal(e.decision[1].from, 200);
+	assert_int_equal(e.decision[1].to, 150);
+	assert_int_equal(e.decision[2].from, 150);
+	assert_int_equal(e.decision[2].reason, AERO_REASON_HOLD);
+	for (u32 i = 0; i < 100; i++) /* to and fro */
+		decide(100 + i, i & 1 ? 10 : 20, REASON_VICTIM);
+	e = explained();
+	assert_int_equal(e.total, 102); /* 150 -> 20 -> 10 is one */
+	assert_int_equal(e.nr, AERO_DECISIONS);
+	assert_int_equal(e.decision[0].first_us, 192);
+	assert_int_equal(e.decision[7].first_us, 199);
+	for (u32 i = 0; i < 70000; i++)
+		decide(1000, 100 + i, REASON_VICTIM);
+	assert_int_equal(explained().decision[7].steps, UINT16_MAX);
+	explain_reset(&web->explain);
+	assert_int_equal(explained().total, 0);
+	assert_int_equal(guest_call(b, AERO_CALL_EXPLAIN, 2, BUF, 0), AERO_ERR_NOENT);
+	assert_int_equal(guest_call(b, AERO_CALL_EXPLAIN, 0, (PAGES << 12) - 8, 0), AERO_ERR_FAULT);
+}
+
+static void guest_stats_of_another(void **state)
+{
+	struct aero_stats s = { .available = 5, .swap_free = 9 };
+
+	(void)state;
+	web->balloon.stats = s;
+	assert_int_equal(guest_call(b, AERO_CALL_GUEST_STATS, 0, BUF, 0), AERO_OK);
+	memset(&s, 0, sizeof(s));
+	assert_int_equal(guest_read(&boss->p2m, GPA(BUF), &s, sizeof(s)), HV_OK);
+	assert_int_equal(s.available, 5);
+	assert_int_equal(s.swap_free, 9);
+	assert_int_equal(guest_call(b, AERO_CALL_GUEST_STATS, 2, BUF, 0), AERO_ERR_NOENT);
+	assert_int_equal(guest_call(b, AERO_CALL_GUEST_STATS, 0, 0xa0000, 0), AERO_ERR_FAULT);
 }
 
 static void audit_from_a_guest(void **state)
@@ -275,6 +420,11 @@ int main(void)
 		T(host_and_vm_info),
 		T(set_target),
 		T(pause_resume_stop),
+		T(set_limits),
+		T(min_that_cannot_be_promised),
+		T(shutdown_is_the_power_button),
+		T(decisions_are_kept),
+		T(guest_stats_of_another),
 		T(audit_from_a_guest),
 		T(stats_are_copied_once),
 		T(doorbell),

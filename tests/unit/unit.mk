@@ -75,6 +75,9 @@ test_fb_OBJS := $(BUILD)/font.o
 test_screen_SRCS := $(GUEST)
 test_timed_SRCS := $(GUEST)
 test_power_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/boot_info.c boot/multiboot.c boot/acpi_uart.c
+test_aeroctl_SRCS := tests/fake/aeroctl.c $(filter-out %/main.c %/device.c,$(wildcard tools/aeroctl/*.c))
+test_aeroctl_LIBS := -lncurses -ltinfo
+$(UNIT)/obj/tools/aeroctl/%.o: UNIT_CFLAGS += -D_DEFAULT_SOURCE
 test_driver_SRCS := guest-driver/balloon_core.c $(FAKE) $(FRAMES)
 test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave.c boot/multiboot.c \
 	boot/boot_info.c boot/acpi.c boot/acpi_uart.c
@@ -82,7 +85,7 @@ $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/test_efi.o: UNIT_CFLAGS += $(EFI
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem sample balloon hypercall policy config \
 	exit lapic ioapic console uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk virtio_console virtio_balloon \
-	sched waiters shootdown driver efi mtrr boot pci serial fb screen timed power
+	sched waiters shootdown driver efi mtrr boot pci serial fb screen timed power aeroctl
 
 # What links all of hv/ links the guests' DSDT too.
 $(foreach t,$(UNIT_TESTS),$(if $(findstring hv/load/acpi.c,$(test_$(t)_SRCS)),$(eval test_$(t)_OBJS += $(DSDT))))
