@@ -116,7 +116,7 @@ hypervisor: $(HV)
 
 # --- run, test, measure ---------------------------------------------------------------
 
-CONF ?= tests/run/demo.conf
+CONF ?= examples/overcommit.conf
 # The machine that CONF asks for, as in "#! smp=2 mem=128".
 conf_word = $(or $(shell sed -n 's/^#!.*\b$(1)=\([0-9]*\).*/\1/p' $(CONF) 2>/dev/null | head -n 1),$(2))
 MEM ?= $(call conf_word,mem,160)
@@ -135,14 +135,19 @@ NESTED_INTEL_TESTS ?= nested-intel
 
 .PHONY: run linux linux-amd64 debian module module-sparse test test-debian image bench machine-test firmware-test screen-test console-test test-nested test-nested-intel soak broken deps clean help
 
-run: ## Boot in an emulator and run the demo VMs, or those of CONF
+# What CONF's guests are made of, if they are Linux.
+linux_files = ! grep -qs 'build/linux/' $(CONF) || \
+	$(MAKE) --no-print-directory linux $$(grep -qs 'build/linux/module' $(CONF) && echo module)
+
+run: ## Boot in an emulator: the main job, three Debians on half of their memory, or CONF
 	$(Q)tools/deps build run $(if $(filter uefi,$(FIRMWARE)),image)
-	$(Q)! grep -qs 'build/linux/' $(CONF) || $(MAKE) --no-print-directory linux
+	$(Q)$(linux_files)
 	$(Q)$(MAKE) --no-print-directory all $(if $(filter uefi,$(FIRMWARE)),$(EFI))
-	$(Q)tools/run --hv $(HV) --conf $(CONF) $(RUN_ARGS)
+	$(Q)tools/run --hv $(HV) --conf $(CONF) --svg $(BUILD)/run.svg $(RUN_ARGS)
 
 image: ## build/aerostat.img, for a USB stick, with CONF and its guests
 	$(Q)tools/deps build image
+	$(Q)$(linux_files)
 	$(Q)$(MAKE) --no-print-directory all $(EFI)
 	$(Q)tools/mkimage -o $(BUILD)/aerostat.img -k $(HV) -e $(EFI) -c $(CONF) -a "$(ARGS)"
 	@echo "  IMAGE $(BUILD)/aerostat.img; docs/hardware.md tells how to write it to a stick"

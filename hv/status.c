@@ -2,6 +2,7 @@
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
+#include <hv/dev/bus.h>
 #include <hv/governor.h>
 #include <hv/status.h>
 #include <hv/vm.h>
@@ -29,6 +30,14 @@ const char *status_uptime(char text[16])
 	return text;
 }
 
+/* In frames: what the VM's disks hold now. */
+static u64 disk_frames_held(const struct vm *vm)
+{
+	u32 state = atomic_load(&vm->state);
+
+	return state >= VM_STARTING && state < VM_ENDED ? bus_frames(vm) : 0;
+}
+
 void status_print(void)
 {
 	struct frame_stats s = frames_stats();
@@ -39,12 +48,13 @@ void status_print(void)
 	for (u32 i = 0; i < nr_vms; i++) {
 		const struct vm *vm = vms[i];
 
-		log_raw("@vm name=%s state=%s size=%lu resident=%lu balloon=%lu target=%lu active=%lu faults=%lu popped=%lu f=%u f_low=%u f_high=%u guest_free=%lu",
+		log_raw("@vm name=%s state=%s size=%lu resident=%lu balloon=%lu target=%lu active=%lu faults=%lu popped=%lu f=%u f_low=%u f_high=%u guest_free=%lu disk=%lu",
 			vm->cfg->name, status_vm_state(vm), vm->pages * 4,
 			vm->p2m.acct.resident * 4, vm->p2m.ballooned * 4,
 			atomic_load(&vm->balloon.target) * 4, vm->active * 4, vm->faults,
 			vm->balloon.popped, vm->active_permille, vm->sampler.estimate.low,
-			vm->sampler.estimate.high, vm->balloon.stats.available * 4);
+			vm->sampler.estimate.high, vm->balloon.stats.available * 4,
+			disk_frames_held(vm) * 4);
 	}
 	log_raw("@end");
 }
