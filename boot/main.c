@@ -284,6 +284,18 @@ static void play_firmware(void)
 		refuse("firmware= on the command line must be x2apic or vtx-off");
 }
 
+/* spare=0 on the command line: no guests on the boot CPU. docs/debugging.md tells who needs it. */
+static void spare_cpu(void)
+{
+	const char *which = option("spare=");
+
+	if (!which)
+		return;
+	if (!option_is(which, "0") || acpi.nr_cpus < 2)
+		refuse("spare= on the command line must be 0, and there must be more CPUs than one");
+	sched_spare(0);
+}
+
 static void ap_main(void)
 {
 	guestregs_cpu_init();
@@ -375,6 +387,7 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 		refuse("virtualization cannot be switched on");
 	cpuid_init();
 	sched_init();
+	spare_cpu();
 	load_config();
 	memory_limit(config->host.memory); /* before other CPUs scrub */
 	if (acpi.cpus_disabled || acpi.cpus_left_out)

@@ -8,8 +8,9 @@
 static struct {
 	struct spinlock lock;
 	struct list ready;
-	u64 clock; /* least virtual time that anybody ran at */
-	u64 idle;  /* bit per idle CPU */
+	u64 clock;  /* least virtual time that anybody ran at */
+	u64 idle;   /* bit per idle CPU that runs vCPUs */
+	u64 spared; /* bit per CPU that runs none */
 	u32 ticking;
 	sched_tick_fn tick;
 	struct vcpu *running[MAX_CPUS];
@@ -30,6 +31,11 @@ void sched_init(void)
 {
 	list_init(&sched.ready);
 	sched_event = UINT64_MAX;
+}
+
+void sched_spare(u32 cpu)
+{
+	sched.spared |= BIT(cpu);
 }
 
 void sched_set_tick(sched_tick_fn fn)
@@ -304,10 +310,11 @@ static bool goes_before(const struct vcpu *v, const struct vcpu *best, u32 cpu)
 static struct vcpu *pick(u32 cpu)
 {
 	struct vcpu *v, *best = NULL;
+	bool spared = sched.spared & BIT(cpu);
 
 	spin_lock(&sched.lock);
 	list_for_each(v, &sched.ready, ready)
-		if (runnable(v) && goes_before(v, best, cpu))
+		if (!spared && runnable(v) && goes_before(v, best, cpu))
 			best = v;
 	if (best) {
 		list_for_each(v, &sched.ready, ready)
@@ -322,7 +329,8 @@ static struct vcpu *pick(u32 cpu)
 		sched.clock = max(sched.clock, best->vruntime);
 		pass_on();
 	} else {
-		sched.idle |= BIT(cpu);
+		if (!spared)
+			sched.idle |= BIT(cpu);
 		atomic_store_seq(&sched.wake[cpu], 0);
 	}
 	spin_unlock(&sched.lock);

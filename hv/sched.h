@@ -14,6 +14,9 @@
 
 void sched_init(void);
 
+/* CPU @cpu runs no vCPUs, only the work of the host. Boot, before any starts. */
+void sched_spare(u32 cpu);
+
 /* TSC when a vCPU first ran, 0 before that: how long it took to boot. (a) */
 extern u64 sched_first_run;
 

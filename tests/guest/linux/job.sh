@@ -96,17 +96,17 @@ build_rest() {
 
 job() {
 	kind=$(sed 's/.*\bjob=\([a-z]*\).*/\1/' /proc/cmdline)
-	${kind}_start
+	"${kind}_start"
 	for round in $(seq 0 $(($(value rounds) - 1))); do
 		rest_until=$(($(turn_ends "$round") - $(value seconds)))
 		while [ "$(seconds_up)" -lt $rest_until ]; do
-			${kind}_rest
+			"${kind}_rest"
 			sleep 1
 		done
 		say "$kind: busy, round $((round + 1))"
-		${kind}_turn # once at least, however slow the machine is
+		"${kind}_turn" # once at least, however slow the machine is
 		while my_turn "$round"; do
-			${kind}_turn
+			"${kind}_turn"
 		done
 		say "$kind: quiet, $checks checks: $(figures)"
 	done
