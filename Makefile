@@ -118,7 +118,9 @@ hypervisor: $(HV)
 
 CONF ?= examples/overcommit.conf
 # The machine that CONF asks for, as in "#! smp=2 mem=128".
+conf_args = $(shell sed -n 's/^#!.*\bargs=\([^ ]*\).*/\1/p' $(CONF) 2>/dev/null | head -n 1)
 conf_word = $(or $(shell sed -n 's/^#!.*\b$(1)=\([0-9]*\).*/\1/p' $(CONF) 2>/dev/null | head -n 1),$(2))
+ARGS ?= $(call conf_args)
 MEM ?= $(call conf_word,mem,160)
 SMP ?= $(call conf_word,smp,2)
 TIMEOUT ?= 300

@@ -42,7 +42,7 @@ static u64 sw_entry(enum p2m_kind kind, u64 payload)
 
 static bool watched(u64 e)
 {
-	return (e & (SW_BUS | SW_KIND_MASK | (BIT(SW_KIND_SHIFT) - 1))) == SW_WATCHED;
+	return (e & (SW_KIND_MASK | READABLE)) == SW_WATCHED;
 }
 
 /* For the CPU; is there a frame or a table? */
@@ -65,9 +65,10 @@ static bool is_table(const struct p2m *p, u64 e, int level)
 
 static enum p2m_kind kind_of(const struct p2m *p, u64 e)
 {
-	if (backed(p, e))
-		return P2M_MAPPED;
-	return e & SW_BUS ? P2M_HOLE : (enum p2m_kind)((e & SW_KIND_MASK) >> SW_KIND_SHIFT);
+	(void)p;
+	if (e & READABLE)
+		return e & SW_BUS ? P2M_HOLE : P2M_MAPPED;
+	return watched(e) ? P2M_MAPPED : (enum p2m_kind)((e & SW_KIND_MASK) >> SW_KIND_SHIFT);
 }
 
 static u32 entry_frame(u64 e)
@@ -99,7 +100,7 @@ static struct pos walk(const struct p2m *p, u64 gfn, int level)
 		e = atomic_load(at.slot);
 		if (!is_table(p, e, at.level))
 			return at;
-		at.table = entry_frame(e);
+		at.table = (u32)((e & PT_ADDR) >> PAGE_SHIFT);
 		at.level--;
 	}
 }
