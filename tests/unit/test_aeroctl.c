@@ -390,7 +390,9 @@ static void rows(void **state)
 	view_move(&v, -9);
 	assert_int_equal(v.selected, 1);
 	view_host(&v, line);
-	assert_non_null(strstr(line, "up 1:02:05  memory soft: 1080 MiB, 100.5 MiB free"));
+	assert_non_null(strstr(
+		line,
+		"up 1:02:05  soft: 100.5 of 1080 MiB free, 300.0 active, 4.3 overhead; tax 75 %"));
 }
 
 static void plain_top(void **state)
