@@ -208,6 +208,9 @@ static void refusals(void **state)
 	assert_true(has("\"aeroctl list\" lists them"));
 	assert_int_equal(run("pause 3"), NO_VM);
 	assert_int_equal(run("set web target 513M"), FAILED);
+	F->own = 0;
+	assert_int_equal(run("pause web"), FAILED);
+	assert_true(has("nothing in it could resume it"));
 	assert_int_equal(F->calls, 0);
 	F->refuse = AERO_ERR_STATE;
 	assert_int_equal(run("resume web"), FAILED);
@@ -235,6 +238,10 @@ static void refusals(void **state)
 	assert_true(has("become root"));
 	F->error = ENOENT;
 	assert_int_equal(run("list"), NO_DEVICE);
+	assert_true(has("modprobe aerostat"));
+	F->own = -1;
+	assert_int_equal(run("list"), NO_DEVICE);
+	assert_true(has("no VM of Aerostat"));
 	F->error = EINVAL;
 	assert_int_equal(run("list"), NO_DEVICE);
 	assert_true(has("load the aerostat.ko"));

@@ -137,7 +137,17 @@ static int simple(const char *name, uint64_t number, uint64_t argument, const ch
 
 int command_pause(int argc, char **argv)
 {
+	struct aero_vm_info vm;
+	int err = find_vm(argv[0], &vm);
+
 	(void)argc;
+	if (err)
+		return err;
+	if ((int)vm.id == device_own_vm())
+		return wrong(FAILED,
+			     "%s: that is the VM that this is typed in; nothing in it could "
+			     "resume it",
+			     vm.name);
 	return simple(argv[0], AERO_CALL_PAUSE, 0, "paused",
 		      "and only one that runs can be paused");
 }
