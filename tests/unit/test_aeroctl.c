@@ -195,7 +195,8 @@ static void changes(void **state)
 	changed(AERO_CALL_STOP, 0, 7, 0);
 	assert_int_equal(run("stop web"), DONE);
 	changed(AERO_CALL_STOP, 0, 0, 0);
-	assert_int_equal(run("set batch target 1M"), DONE); /* it has no driver */
+	F->s.vm[0].flags = 0; /* it has no driver */
+	assert_int_equal(run("set web target 1M"), DONE);
 	assert_true(has("nothing will move"));
 }
 
@@ -211,6 +212,9 @@ static void refusals(void **state)
 	F->own = 0;
 	assert_int_equal(run("pause web"), FAILED);
 	assert_true(has("nothing in it could resume it"));
+	assert_int_equal(F->calls, 0);
+	assert_int_equal(run("set batch target 1M"), FAILED);
+	assert_true(has("batch: it is ended"));
 	assert_int_equal(F->calls, 0);
 	F->refuse = AERO_ERR_STATE;
 	assert_int_equal(run("resume web"), FAILED);

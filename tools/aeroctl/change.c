@@ -71,6 +71,10 @@ static int set_target(const struct aero_vm_info *vm, const char *text)
 	if (!by_policy && m.arg[1] > vm->memory)
 		return wrong(FAILED, "%s: a balloon of %s is more than the %s that it sees",
 			     vm->name, text_size(a, m.arg[1]), text_size(b, vm->memory));
+	if (vm->state == AERO_VM_OFF || vm->state == AERO_VM_ENDED)
+		return wrong(FAILED,
+			     "%s: it is %s, and begins without a target by hand; start it first",
+			     vm->name, text_vm_state(vm->state));
 	err = call(vm->name, m, NULL, 0, NULL);
 	if (err)
 		return err;
