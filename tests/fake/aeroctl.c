@@ -12,7 +12,7 @@ void fake_hypervisor_init(void)
 {
 	struct fake_hypervisor *f = &fake_hypervisor;
 
-	*f = (struct fake_hypervisor){ 0 };
+	*f = (struct fake_hypervisor){ .own = -1 };
 	f->s.nr = 3;
 	f->s.host = (struct aero_host_info){
 		.time_us = 3723456789,
@@ -185,6 +185,11 @@ int device_manage(struct aero_manage *m)
 	default:
 		return change(m);
 	}
+}
+
+int device_own_vm(void)
+{
+	return fake_hypervisor.own;
 }
 
 int device_pressure(const struct aero_pressure *p)

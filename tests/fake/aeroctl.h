@@ -15,6 +15,7 @@ struct fake_hypervisor {
 	struct aero_manage last; /* that changed something */
 	unsigned int calls;	 /* of those */
 	struct aero_pressure pressure;
+	int own; /* the VM that aeroctl is in */
 };
 extern struct fake_hypervisor fake_hypervisor;
 

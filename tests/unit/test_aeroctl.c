@@ -195,7 +195,8 @@ static void changes(void **state)
 	changed(AERO_CALL_STOP, 0, 7, 0);
 	assert_int_equal(run("stop web"), DONE);
 	changed(AERO_CALL_STOP, 0, 0, 0);
-	assert_int_equal(run("set batch target 1M"), DONE); /* it has no driver */
+	F->s.vm[0].flags = 0; /* it has no driver */
+	assert_int_equal(run("set web target 1M"), DONE);
 	assert_true(has("nothing will move"));
 }
 
@@ -208,6 +209,12 @@ static void refusals(void **state)
 	assert_true(has("\"aeroctl list\" lists them"));
 	assert_int_equal(run("pause 3"), NO_VM);
 	assert_int_equal(run("set web target 513M"), FAILED);
+	F->own = 0;
+	assert_int_equal(run("pause web"), FAILED);
+	assert_true(has("nothing in it could resume it"));
+	assert_int_equal(F->calls, 0);
+	assert_int_equal(run("set batch target 1M"), FAILED);
+	assert_true(has("batch: it is ended"));
 	assert_int_equal(F->calls, 0);
 	F->refuse = AERO_ERR_STATE;
 	assert_int_equal(run("resume web"), FAILED);
@@ -235,6 +242,10 @@ static void refusals(void **state)
 	assert_true(has("become root"));
 	F->error = ENOENT;
 	assert_int_equal(run("list"), NO_DEVICE);
+	assert_true(has("modprobe aerostat"));
+	F->own = -1;
+	assert_int_equal(run("list"), NO_DEVICE);
+	assert_true(has("no VM of Aerostat"));
 	F->error = EINVAL;
 	assert_int_equal(run("list"), NO_DEVICE);
 	assert_true(has("load the aerostat.ko"));
@@ -390,7 +401,9 @@ static void rows(void **state)
 	view_move(&v, -9);
 	assert_int_equal(v.selected, 1);
 	view_host(&v, line);
-	assert_non_null(strstr(line, "up 1:02:05  memory soft: 1080 MiB, 100.5 MiB free"));
+	assert_non_null(strstr(
+		line,
+		"up 1:02:05  soft: 100.5 of 1080 MiB free, 300.0 active, 4.3 overhead; tax 75 %"));
 }
 
 static void plain_top(void **state)

@@ -32,6 +32,8 @@ enum status {
 /* 0, or an errno. The hypervisor's own answer is in m->status. */
 int device_manage(struct aero_manage *m);
 int device_pressure(const struct aero_pressure *p);
+/* The VM that we are in; -1: in none of Aerostat. */
+int device_own_vm(void);
 
 /* --- call.c --- */
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Calls, and what their errors mean to who made them. */
-#include <cpuid.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
@@ -19,14 +18,6 @@ int wrong(enum status status, const char *fmt, ...)
 	return (int)status;
 }
 
-static bool on_aerostat(void)
-{
-	unsigned int a, b, c, d;
-
-	__cpuid(AERO_CPUID_BASE, a, b, c, d);
-	return b == AERO_SIGNATURE_EBX && c == AERO_SIGNATURE_ECX && d == AERO_SIGNATURE_EDX;
-}
-
 /* The way to the hypervisor is barred; who could open it, and how. */
 int no_device(int error)
 {
@@ -34,7 +25,7 @@ int no_device(int error)
 	case ENOENT:
 	case ENXIO:
 	case ENODEV:
-		if (!on_aerostat())
+		if (device_own_vm() < 0)
 			return wrong(NO_DEVICE, "this is no VM of Aerostat; aeroctl runs in one "
 						"that has \"control = yes\" in aerostat.conf");
 		return wrong(NO_DEVICE, "no /dev/aerostat: load the driver, \"modprobe aerostat\"");

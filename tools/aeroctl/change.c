@@ -71,6 +71,10 @@ static int set_target(const struct aero_vm_info *vm, const char *text)
 	if (!by_policy && m.arg[1] > vm->memory)
 		return wrong(FAILED, "%s: a balloon of %s is more than the %s that it sees",
 			     vm->name, text_size(a, m.arg[1]), text_size(b, vm->memory));
+	if (vm->state == AERO_VM_OFF || vm->state == AERO_VM_ENDED)
+		return wrong(FAILED,
+			     "%s: it is %s, and begins without a target by hand; start it first",
+			     vm->name, text_vm_state(vm->state));
 	err = call(vm->name, m, NULL, 0, NULL);
 	if (err)
 		return err;
@@ -137,7 +141,17 @@ static int simple(const char *name, uint64_t number, uint64_t argument, const ch
 
 int command_pause(int argc, char **argv)
 {
+	struct aero_vm_info vm;
+	int err = find_vm(argv[0], &vm);
+
 	(void)argc;
+	if (err)
+		return err;
+	if ((int)vm.id == device_own_vm())
+		return wrong(FAILED,
+			     "%s: that is the VM that this is typed in; nothing in it could "
+			     "resume it",
+			     vm.name);
 	return simple(argv[0], AERO_CALL_PAUSE, 0, "paused",
 		      "and only one that runs can be paused");
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/ioctl.h>
@@ -16,6 +17,17 @@ static int device(void)
 	if (fd < 0)
 		fd = open(DEVICE, O_RDWR | O_CLOEXEC);
 	return fd;
+}
+
+int device_own_vm(void)
+{
+	unsigned int a, b, c, d;
+
+	__cpuid(AERO_CPUID_BASE, a, b, c, d);
+	if (b != AERO_SIGNATURE_EBX || c != AERO_SIGNATURE_ECX || d != AERO_SIGNATURE_EDX)
+		return -1;
+	__cpuid(AERO_CPUID_VM, a, b, c, d);
+	return (int)a;
 }
 
 static int device_ioctl(unsigned long request, const void *argument)

@@ -5,6 +5,8 @@
 #include "aeroctl.h"
 
 #define BAR 20
+#define WHY_WISH 21 /* wide enough for most reasons, before there is room for bars */
+#define WHY_RANK 3
 
 /* Of the VM @id before, or NULL. */
 static const struct aero_vm_info *before(const struct view *v, unsigned int id)
@@ -112,12 +114,11 @@ void view_host(const struct view *v, char line[LINE_BYTES])
 	char total[NUMBER_MAX], unused[NUMBER_MAX], used[NUMBER_MAX], own[NUMBER_MAX];
 	unsigned long long s = h->time_us / 1000000;
 
-	snprintf(
-		line, LINE_BYTES,
-		"up %llu:%02llu:%02llu  memory %s: %s, %s free, %s active, %s overhead; idle tax %u %%",
-		s / 3600, s / 60 % 60, s % 60, text_memory_state(h->state),
-		text_size(total, h->total), text_size(unused, h->free), text_size(used, h->active),
-		text_size(own, h->hypervisor + h->tables), (unsigned int)h->tax);
+	snprintf(line, LINE_BYTES,
+		 "up %llu:%02llu:%02llu  %s: %s of %s MiB free, %s active, %s overhead; tax %u %%",
+		 s / 3600, s / 60 % 60, s % 60, text_memory_state(h->state),
+		 text_mib(unused, h->free), text_mib(total, h->total), text_mib(used, h->active),
+		 text_mib(own, h->hypervisor + h->tables), (unsigned int)h->tax);
 }
 
 /* --- columns: the first that do not fit are those of the highest rank --- */
@@ -206,9 +207,9 @@ static const struct column {
 	{ "BALLOON", 7, false, 1, put_balloon },
 	{ "TARGET", 7, false, 1, put_target },
 	{ "ACTIVE [95 %]", 19, false, 2, put_active },
-	{ "MEMORY", BAR, true, 6, put_bar },
-	{ "FAULT/S", 7, false, 4, put_faults },
-	{ "CPU%", 4, false, 5, put_cpu },
+	{ "MEMORY", BAR, true, 4, put_bar },
+	{ "FAULT/S", 7, false, 5, put_faults },
+	{ "CPU%", 4, false, 6, put_cpu },
 	{ "SHARES", 7, false, 7, put_shares },
 	{ "RHO", 9, false, 8, put_rho },
 	{ "WHY", 12, true, 2, put_why } /* and what is left */,
@@ -218,7 +219,7 @@ static const struct column {
 static unsigned int rank_that_fits(unsigned int width)
 {
 	for (unsigned int rank = 8; rank > 0; rank--) {
-		unsigned int sum = 0;
+		unsigned int sum = rank > WHY_RANK ? WHY_WISH - 12 : 0;
 
 		for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
 			if (columns[i].rank <= rank)
