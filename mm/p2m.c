@@ -65,15 +65,23 @@ static bool is_table(const struct p2m *p, u64 e, int level)
 
 static enum p2m_kind kind_of(const struct p2m *p, u64 e)
 {
-	(void)p;
-	if (e & READABLE)
-		return e & SW_BUS ? P2M_HOLE : P2M_MAPPED;
-	return watched(e) ? P2M_MAPPED : (enum p2m_kind)((e & SW_KIND_MASK) >> SW_KIND_SHIFT);
+	if (present(p, e))
+		return P2M_MAPPED;
+	if (e & SW_BUS)
+		return P2M_HOLE;
+	e &= SW_KIND_MASK;
+	return e == SW_WATCHED ? P2M_MAPPED : (enum p2m_kind)(e >> SW_KIND_SHIFT);
 }
 
 static u32 entry_frame(u64 e)
 {
-	return (u32)(((watched(e) ? ~e : e) & PT_ADDR) >> PAGE_SHIFT);
+	return (u32)((e & PT_ADDR) >> PAGE_SHIFT);
+}
+
+/* Of what is backed. */
+static u32 backing_frame(u64 e)
+{
+	return entry_frame(e & READABLE ? e : ~e);
 }
 
 static u64 *table_ptr(u32 frame)
@@ -307,7 +315,7 @@ struct p2m_entry p2m_lookup(const struct p2m *p, u64 gfn)
 	r.kind = kind_of(p, e);
 	r.order = level_order(at.level);
 	if (r.kind == P2M_MAPPED) {
-		r.frame = entry_frame(e) + (u32)(gfn & ((1UL << r.order) - 1));
+		r.frame = backing_frame(e) + (u32)(gfn & ((1UL << r.order) - 1));
 		r.writable = e & p->fmt->write || watched(e);
 		r.accessed = p->fmt->accessed ? e & p->fmt->accessed : !watched(e);
 	} else {
@@ -386,7 +394,7 @@ int p2m_populate(struct p2m *p, u64 gfn, unsigned int max_order, unsigned int fl
 	at = walk(p, gfn, 1);
 	*kind = kind_of(p, *at.slot);
 	if (watched(*at.slot)) { /* touched, then */
-		set_entry(p, &at, guest_leaf(p, entry_frame(*at.slot)));
+		set_entry(p, &at, guest_leaf(p, backing_frame(*at.slot)));
 		return HV_OK;
 	}
 	if (*kind != P2M_EMPTY)
@@ -418,7 +426,7 @@ static int table_lockable(struct p2m *p, u32 table)
 	if (k[P2M_MAPPED] + k[P2M_EMPTY] != PT_ENTRIES)
 		return HV_ERANGE;
 	for (int i = 0; i < PT_ENTRIES; i++)
-		if (backed(p, e[i]) && frame_get(entry_frame(e[i]))->aux)
+		if (backed(p, e[i]) && frame_get(backing_frame(e[i]))->aux)
 			return HV_EBUSY;
 	return HV_OK;
 }
@@ -431,7 +439,7 @@ static void drop_table(struct p2m *p, struct pos *at, enum p2m_kind to, struct f
 	set_entry(p, at, sw_entry(to, 0));
 	for (int i = 0; i < PT_ENTRIES; i++)
 		if (backed(p, e[i]))
-			hv_assert(!frame_retire_guest(&p->acct, entry_frame(e[i]), b));
+			hv_assert(!frame_retire_guest(&p->acct, backing_frame(e[i]), b));
 	hv_assert(!frame_retire_table(&p->acct, table, b));
 }
 
@@ -442,14 +450,14 @@ static void drop_entry(struct p2m *p, struct pos *at, enum p2m_kind to, struct f
 
 	set_entry(p, at, sw_entry(to, 0));
 	if (backed(p, e))
-		hv_assert(!frame_retire_guest(&p->acct, entry_frame(e), b));
+		hv_assert(!frame_retire_guest(&p->acct, backing_frame(e), b));
 }
 
 static int lockable(const struct p2m *p, u64 e)
 {
 	switch (kind_of(p, e)) {
 	case P2M_MAPPED:
-		return frame_get(entry_frame(e))->aux ? HV_EBUSY : HV_OK;
+		return frame_get(backing_frame(e))->aux ? HV_EBUSY : HV_OK;
 	case P2M_EMPTY:
 		return HV_OK;
 	case P2M_BALLOON:
@@ -600,8 +608,8 @@ static void op_teardown(struct p2m *p, struct pos *at, struct frame_batch *b)
 	if (e)
 		set_entry(p, at, 0);
 	if (backed(p, e)) {
-		frame_unpin_all(entry_frame(e)); /* the VM is gone, and its pins with it */
-		hv_assert(!frame_retire_guest(&p->acct, entry_frame(e), b));
+		frame_unpin_all(backing_frame(e)); /* the VM is gone, and its pins with it */
+		hv_assert(!frame_retire_guest(&p->acct, backing_frame(e), b));
 	}
 }
 
@@ -733,7 +741,7 @@ void p2m_unwatch(struct p2m *p, u64 gfn)
 	struct pos at = walk(p, gfn, 1);
 
 	if (watched(*at.slot))
-		set_entry(p, &at, guest_leaf(p, entry_frame(*at.slot)));
+		set_entry(p, &at, guest_leaf(p, backing_frame(*at.slot)));
 }
 
 /* `make BREAK=shootdown` leaves out the kick and the wait: tests/run/shootdown must then fail. */
@@ -769,7 +777,7 @@ void p2m_flush(struct p2m *p)
 static int audit_entry(struct p2m *p, u64 gfn, const struct pos *at)
 {
 	u64 e = *at->slot;
-	u32 frame = entry_frame(e);
+	u32 frame = backing_frame(e);
 	const struct frame *f = frame_get(frame);
 	u64 base = ALIGN_DOWN(gfn, 1UL << level_order(at->level));
 

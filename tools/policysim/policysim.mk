@@ -11,7 +11,7 @@ POLICY_TRACES := $(wildcard tools/policysim/traces/*.trace)
 $(POLICYSIM): $(POLICYSIM_SRCS) $(wildcard tools/policysim/*.h) hv/policy.h mm/estimate.h $(POLICYSIM_PURE)
 	$(Q)$(CC) -std=gnu17 -O2 -g -I. $(WARNINGS) -no-pie -static $(POLICYSIM_SRCS) $(POLICYSIM_PURE) -o $@
 
-.PHONY: policysim policy-test policy-cost policy-figures
+.PHONY: policysim policy-test policy-cost policy-figures policy-experiments
 policysim: $(POLICYSIM) ## The memory policy over traces: build/policysim TRACE
 	@echo "  $(POLICYSIM) TRACE; tools/policysim/traces/ has some, docs/policy.md says what they show"
 
@@ -26,3 +26,9 @@ policy-cost: $(POLICYSIM) ## Instructions that a decision takes, counted by valg
 policy-figures: $(POLICYSIM) ## Draw docs/policy/*.svg again
 	$(Q)tools/deps policy
 	$(Q)tools/policysim/run --sim $(POLICYSIM) figures
+
+# Some eight minutes; TESTS="tax steps" chooses.
+policy-experiments: ## The policy with real Debian guests in QEMU; draws docs/policy/real-*.svg
+	$(Q)tools/deps build run module policy
+	$(Q)$(MAKE) --no-print-directory all $(MODULE)
+	$(Q)tools/policysim/experiments --hv $(HV) --draw $(TESTS)
