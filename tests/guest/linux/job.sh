@@ -49,7 +49,7 @@ files_start() {
 	mount -o remount,ro /mnt
 	# The disk besides its files: the kernel caches both.
 	md5sum /mnt/[0-9]* /dev/vda >/tmp/sums
-	say "files: $(du -m /mnt | tail -n 1 | cut -f 1) MiB of them"
+	say "files: $(df -m /mnt | awk 'END { print $3 }') MiB of them"
 }
 files_turn() { verify "a file has changed" md5sum -s -c /tmp/sums; }
 files_rest() { verify "the first file has changed" [ "$(head -n 1 /mnt/1)" = 1 ]; }
@@ -98,17 +98,17 @@ build_rest() {
 
 job() {
 	kind=$(sed 's/.*\bjob=\([a-z]*\).*/\1/' /proc/cmdline)
-	${kind}_start
+	"$kind"_start
 	for round in $(seq 0 $(($(value rounds) - 1))); do
 		rest_until=$(($(turn_ends "$round") - $(value seconds)))
 		while [ "$(seconds_up)" -lt $rest_until ]; do
-			${kind}_rest
+			"$kind"_rest
 			sleep 1
 		done
 		say "$kind: busy, round $((round + 1))"
-		${kind}_turn # once at least, however slow the machine is
+		"$kind"_turn # once at least, however slow the machine is
 		while my_turn "$round"; do
-			${kind}_turn
+			"$kind"_turn
 		done
 		say "$kind: quiet, $checks checks: $(figures)"
 	done

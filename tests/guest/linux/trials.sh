@@ -29,8 +29,10 @@ swap() {
 	disks
 	modprobe -a lzo-rle zram
 	echo 16M >/sys/block/zram0/disksize
-	mkswap /dev/zram0 >/dev/null && swapon /dev/zram0 || wrong "no swap on zram"
-	mkswap /dev/vda >/dev/null && swapon /dev/vda || wrong "no swap on the disk"
+	for device in /dev/zram0 /dev/vda; do
+		mkswap $device >/dev/null
+		swapon $device || wrong "no swap on $device"
+	done
 	memcheck hold "$(value hold)" /tmp/held 64 &
 	holder=$!
 	until [ -e /tmp/held ] || ! kill -0 $holder; do usleep 100000; done
@@ -125,14 +127,15 @@ integrity() {
 	round=0
 	while [ "$(seconds_up)" -lt "$(value seconds)" ]; do
 		round=$((round + 1))
-		target $(($(value target) * (round % 4 + 1) / 4))
-		sure until_is 120 size -ge $(($(value target) * (round % 4 + 1) / 4 * 9 / 10))
+		pages=$(($(value target) * (round % 4 + 1) / 4))
+		target $pages
+		sure until_is 120 size -ge $((pages * 9 / 10))
 		verify "memory has changed" memcheck touch 8
 		target $(($(value target) / 16))
 		sure until_is 120 size -le $(($(value target) / 16))
 	done
 	say "$round rounds: $(figures)"
 	rm /tmp/held
-	verify "memory has changed" wait $holder
+	verify "memory has changed" wait "$holder"
 	not_killed
 }
