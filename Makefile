@@ -135,7 +135,7 @@ RUN_ARGS := $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) \
 NESTED_TESTS ?= nested balloon cpu
 NESTED_INTEL_TESTS ?= nested-intel
 
-.PHONY: run linux linux-amd64 debian module module-sparse test test-debian image bench machine-test firmware-test screen-test console-test test-nested test-nested-intel soak broken deps clean help
+.PHONY: run linux linux-amd64 debian module module-sparse test test-debian image bench machine-test firmware-test screen-test console-test test-nested test-nested-intel soak integrity broken deps clean help
 
 # What CONF's guests are made of, if they are Linux.
 linux_files = ! grep -qs 'build/linux/' $(CONF) || \
@@ -149,9 +149,9 @@ run: ## Boot in an emulator: the main job, three Debians on half of their memory
 
 image: ## build/aerostat.img, for a USB stick, with CONF and its guests
 	$(Q)tools/deps build image
-	$(Q)$(linux_files)
 	$(Q)$(MAKE) --no-print-directory all $(EFI)
-	$(Q)tools/mkimage -o $(BUILD)/aerostat.img -k $(HV) -e $(EFI) -c $(CONF) -a "$(ARGS)"
+	$(Q)tools/mkimage -o $(BUILD)/aerostat.img -k $(HV) -e $(EFI) -a "$(ARGS)" \
+		-c $(if $(filter file,$(origin CONF)),tests/run/demo.conf,$(CONF))
 	@echo "  IMAGE $(BUILD)/aerostat.img; docs/hardware.md tells how to write it to a stick"
 
 test: ## All tests: on the host, then whole machines
@@ -171,6 +171,12 @@ firmware-test: ## The image, booted by BIOS and by UEFI in QEMU; TESTS="uefi bio
 	$(Q)tools/deps build run image
 	$(Q)$(MAKE) --no-print-directory image CONF=tests/run/demo.conf ARGS=
 	$(Q)tests/run/firmware --image $(BUILD)/aerostat.img --guests $(BUILD)/guests $(TESTS)
+
+# The same as tests/run/integrity.conf, which takes a minute.
+integrity: ## Three Debians' balloons move for ten minutes, and every byte is verified
+	$(Q)tools/deps build run module
+	$(Q)$(MAKE) --no-print-directory all $(MODULE)
+	$(Q)tests/run/run --emu $(or $(EMU),qemu) -j 1 integrity-long
 
 # A million entries take minutes; QEMU's SVM unless another emulator is asked for.
 soak: ## Eight VMs, a million random lock and unlock entries, every byte verified

@@ -10,6 +10,7 @@
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/swap.h>
 #include <linux/vmstat.h>
 
 #include "aerostat.h"
@@ -24,11 +25,20 @@
 #define GFP_BLOCK \
 	((GFP_HIGHUSER & ~__GFP_RECLAIM) | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN)
 
+/* Anonymous memory that has somewhere to go: which of it goes is the kernel's decision. */
+static s64 swappable(void)
+{
+	unsigned long anon =
+		global_node_page_state(NR_INACTIVE_ANON) + global_node_page_state(NR_ACTIVE_ANON);
+
+	return min_t(s64, anon, max(get_nr_swap_pages(), 0l));
+}
+
 s64 aerostat_spare(const struct aerostat *a)
 {
 	unsigned long keep = clamp(a->memory / KEEP_PART, KEEP_MIN, KEEP_MAX);
 
-	return (s64)si_mem_available() - (s64)keep;
+	return (s64)si_mem_available() + swappable() - (s64)keep;
 }
 
 static bool held_off(const struct aerostat *a)

@@ -178,6 +178,23 @@ static int silent(void)
 	return 0;
 }
 
+/* --- a driver that answers, and gives nothing ------------------------------------------ */
+
+static int stuck(void)
+{
+	u64 end;
+
+	CHECK(bare_balloon_start());
+	CHECK(fill(3000, 1));
+	bare_keep_free = ~0ul >> 1;
+	for (end = bare_rdtsc() + 20000 * bare_tsc_khz(); bare_rdtsc() < end;) {
+		bare_balloon_poll(4);
+		bare_sleep_us(5000);
+	}
+	CHECK(verify(1));
+	return 0;
+}
+
 /* --- stale translations -------------------------------------------------------------- */
 
 #define PREY 48
@@ -341,6 +358,7 @@ int bare_main(void)
 		{ "destroyer", destroyer },
 		{ "inflated", inflated },
 		{ "silent", silent },
+		{ "stuck", stuck },
 		{ "reclaim", reclaim_under_writer },
 		{ "victim", victim },
 		{ "soak-up", soak_up },

@@ -4,7 +4,10 @@
  *
  *   memcheck hold MIB FILE   fills memory with a pattern, creates FILE, and checks all
  *                            bytes again and again until FILE is gone
+ *   memcheck hold MIB FILE RUN   the same with RUN words in a row alike, which can be compressed
  *   memcheck touch MIB       fills and checks once
+ *   memcheck tick FILE       wakes up each 100 ms until FILE is gone, and prints the longest
+ *                            time between two of them, in ms
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -12,7 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
+
+static size_t run = 1;
 
 static uint64_t pattern(size_t i, uint64_t round)
 {
@@ -24,18 +30,43 @@ static uint64_t pattern(size_t i, uint64_t round)
 static void fill(volatile uint64_t *words, size_t n, uint64_t round)
 {
 	for (size_t i = 0; i < n; i++)
-		words[i] = pattern(i, round);
+		words[i] = pattern(i / run, round);
 }
 
 static int check(const volatile uint64_t *words, size_t n, uint64_t round)
 {
 	for (size_t i = 0; i < n; i++)
-		if (words[i] != pattern(i, round)) {
+		if (words[i] != pattern(i / run, round)) {
 			fprintf(stderr, "memcheck: word %zu holds %llx, not %llx\n", i,
 				(unsigned long long)words[i],
-				(unsigned long long)pattern(i, round));
+				(unsigned long long)pattern(i / run, round));
 			return 1;
 		}
+	return 0;
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static int tick(const char *file)
+{
+	uint64_t last = now_ms(), longest = 0;
+
+	while (!access(file, F_OK)) {
+		uint64_t now;
+
+		usleep(100000);
+		now = now_ms();
+		if (now - last > longest)
+			longest = now - last;
+		last = now;
+	}
+	printf("%llu\n", (unsigned long long)longest);
 	return 0;
 }
 
@@ -45,8 +76,12 @@ int main(int argc, char **argv)
 	uint64_t *words;
 	int wrong;
 
-	if (!bytes || (strcmp(argv[1], "hold") && strcmp(argv[1], "touch"))) {
-		fprintf(stderr, "usage: memcheck hold MIB FILE | touch MIB\n");
+	if (argc > 2 && !strcmp(argv[1], "tick"))
+		return tick(argv[2]);
+	if (argc > 4)
+		run = strtoul(argv[4], NULL, 10);
+	if (!bytes || !run || (strcmp(argv[1], "hold") && strcmp(argv[1], "touch"))) {
+		fprintf(stderr, "usage: memcheck hold MIB FILE [RUN] | touch MIB | tick FILE\n");
 		return 2;
 	}
 	words = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

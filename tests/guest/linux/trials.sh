@@ -1,0 +1,141 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# In a Debian guest with the balloon module, after job.sh: what users of other balloons complain
+# about, and balloons under pressure. trial=NAME on the command line chooses.
+
+sure() { # WHAT OP... : counts as a check what expect() and until_is() say
+	before_failed=$failed
+	failed=
+	"$@"
+	[ -z "$failed" ] || bad=$((bad + 1))
+	failed=$failed$before_failed
+	checks=$((checks + 1))
+}
+
+not_killed() { sure expect "programs killed" "$(vmstat oom_kill)" -eq 0; }
+
+# Many start together: each lives for seconds=N, with touch=MIB of work again and again.
+storm() {
+	say "up after $(seconds_up) s: $(figures)"
+	verify "memory has changed" memcheck touch "$(value touch)"
+	while [ "$(seconds_up)" -lt "$(value seconds)" ]; do
+		verify "memory has changed" memcheck touch "$(value touch)"
+	done
+}
+
+# The balloon is asked for more than is free; Linux decides what it pages out, to zram first (the first has
+# the higher priority) and then to a slow disk. hold=MIB target=PAGES
+swap() {
+	disks
+	modprobe -a lzo-rle zram
+	echo 16M >/sys/block/zram0/disksize
+	for device in /dev/zram0 /dev/vda; do
+		mkswap $device >/dev/null
+		swapon $device || wrong "no swap on $device"
+	done
+	memcheck hold "$(value hold)" /tmp/held 64 &
+	holder=$!
+	until [ -e /tmp/held ] || ! kill -0 $holder; do usleep 100000; done
+	free=$(awk '/MemAvailable/ { print int($2 / 4) }' /proc/meminfo)
+	sure expect "pages that are available" "$free" -lt "$(value target)"
+	touch /tmp/ticks
+	memcheck tick /tmp/ticks >/tmp/longest &
+	ticker=$!
+	paged=$(vmstat pswpout)
+	target "$(value target)"
+	sure until_is 300 size -ge "$(value target)"
+	paged=$(($(vmstat pswpout) - paged))
+	say "paged out $paged pages: $(figures)"
+	awk 'NR > 1 { print "module: swap: " $1 ", " $4 " KiB in use" }' /proc/swaps
+	sure expect "pages paged out" $paged -gt $(($(value target) - free))
+	sure expect "KiB on the slow disk" "$(awk '/vda/ { print $4 }' /proc/swaps)" -gt 0
+	rm /tmp/held
+	verify "memory has changed" wait $holder
+	rm /tmp/ticks
+	wait $ticker
+	say "a program that wakes up each 100 ms waited for $(cat /tmp/longest) ms at most"
+	sure expect "ms without the ticker" "$(cat /tmp/longest)" -lt 10000
+	target 0
+	sure until_is 60 size -eq 0
+	not_killed
+}
+
+# "Deflation under memory pressure crawls, and programs die while their memory is in the balloon."
+oom() {
+	grow
+	per_ms=$(awk '/cpu MHz/ { print int($4) * 1000; exit }' /proc/cpuinfo)
+	took=$(($(figure grow_cycles) / per_ms))
+	say "the last growth took $took ms"
+	sure expect "ms of a growth of 8 MiB" $took -lt 1000
+	not_killed
+}
+
+# "It reports success, and the host has nothing of it": what this one has touched and given
+# is all that the other VM, which it starts then, can get. touch=MIB target=PAGES start=ID
+giver() {
+	rmmod aerostat
+	modprobe aerostat report=0
+	verify "memory has changed" memcheck touch "$(value touch)"
+	target "$(value target)"
+	sure until_is 60 actual -ge "$(value target)"
+	say "inflated: $(figures)"
+	insmod /lib/settarget.ko "start=$(value start)" || wrong "the other VM cannot be started"
+	rmmod settarget
+	# Until the other one is done: it takes what is free, and all of this stays given.
+	sleep "$(value seconds)"
+	sure expect "pages given" "$(figure actual)" -ge "$(value target)"
+}
+
+taker() { verify "memory has changed" memcheck touch "$(value touch)"; }
+
+# "Memory never comes back": twice all that a balloon took is used afterwards.
+back() {
+	for round in 1 2; do
+		target "$(value target)"
+		sure until_is 60 actual -ge "$(value target)"
+		target 0
+		sure until_is 60 actual -eq 0
+		sure expect "size" "$(figure size)" -eq 0
+		verify "memory has changed" memcheck touch "$(value touch)"
+		say "back: $(figures)"
+	done
+	not_killed
+}
+
+# "State is lost over a reboot": the second life, which a mark on a disk tells from the first,
+# begins without a balloon and can use all of its memory.
+reboots() {
+	disks
+	if [ "$(head -c 6 /dev/vda)" != second ]; then
+		target "$(value target)"
+		sure until_is 60 actual -ge "$(value target)"
+		say "reboots: $(figures)"
+		echo second | dd of=/dev/vda conv=notrunc,fsync 2>/dev/null || wrong "no mark on the disk"
+		[ -n "$failed" ] || reboot -f
+		return
+	fi
+	say "second life: $(figures)"
+	target 0
+	sure until_is 60 actual -eq 0
+	verify "memory has changed" memcheck touch "$(value touch)"
+	not_killed
+}
+
+# Balloons move for seconds=N while all that programs own is verified: hold=MIB target=PAGES
+integrity() {
+	hold
+	round=0
+	while [ "$(seconds_up)" -lt "$(value seconds)" ]; do
+		round=$((round + 1))
+		pages=$(($(value target) * (round % 4 + 1) / 4))
+		target $pages
+		sure until_is 120 size -ge $((pages * 9 / 10))
+		verify "memory has changed" memcheck touch 8
+		target $(($(value target) / 16))
+		sure until_is 120 size -le $(($(value target) / 16))
+	done
+	say "$round rounds: $(figures)"
+	rm /tmp/held
+	verify "memory has changed" wait "$holder"
+	not_killed
+}
