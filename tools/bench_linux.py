@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 sys.dont_write_bytecode = True
-from debian import Cpio
+from debian import Cpio, fetch_kernel, modules_of
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TOOLS = os.path.join(TOP, "tools")
@@ -34,8 +34,10 @@ MACHINES = {
 }
 
 # Marks of tests/linux/bench.c: what has been going on until then.
-BOOT, _, IDLE, TTY, PRINTK = range(1, 6)    # the second: nothing that is counted
+BOOT, _, IDLE, TTY, PRINTK, HVC = range(1, 7)    # the second: nothing that is counted
 IDLE_SECONDS = 10
+HVC_BUFFERS = 100
+HVC_NOTIFY = 0xd0000050     # the console's QueueNotify: slot 0
 DATA = 0x3f8        # the UART's register: a write is a character
 # Not the guest's doing: they come however it waits, and idle or not.
 INTERRUPTS = {"interrupt", "preempt", "none"}
@@ -72,6 +74,13 @@ class Linux:
         initrd.entry("dev", stat.S_IFDIR | 0o755)
         initrd.entry("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
         initrd.add_file("init", init)
+        tree = fetch_kernel(os.path.join(TOP, "build", "nested"))
+        modules = []
+        for name in ("virtio_mmio", "virtio_console"):     # what they need comes behind them
+            folder, paths = modules_of(tree, [name])
+            modules += [path for path in reversed(paths) if path not in modules]
+        for number, module in enumerate(modules):
+            initrd.add_file(f"modules/{number}", os.path.join(tree, folder, module))
         initrd.close()
 
     def path(self, name):
@@ -167,7 +176,7 @@ def counts(text):
     for mark, kind, detail, n in re.findall(
             r"^@count mark=(\d+) kind=(\S+) detail=([0-9a-f]+) exits=(\d+)", text, re.M):
         found.setdefault(int(mark), []).append((kind, int(detail, 16), int(n)))
-    if find(rf"@counted mark={PRINTK} left=(\d+)", text):
+    if find(rf"@counted mark={HVC} left=(\d+)", text):
         sys.exit("bench: tests/count.c has too few rows")
     return found
 
@@ -193,6 +202,11 @@ def exits(linux, counting_hv):
                  (f"linux-{name}-exits", per(exits_of, sent[mark]), "a-100-characters")]
     rows += [(f"linux-{name}-interrupts", total[mark] - own[mark], "exits")
              for name, mark in (("printk", PRINTK), ("tty", TTY))]
+    notified = sum(n for kind, detail, n in found[HVC] if (kind, detail) == ("fault", HVC_NOTIFY))
+    rows += [("linux-hvc-buffers", HVC_BUFFERS, "buffers"),
+             ("linux-hvc-notify-exits", per(notified, HVC_BUFFERS), "a-100-buffers"),
+             ("linux-hvc-other-exits", own[HVC] - notified, "exits"),
+             ("linux-hvc-interrupts", total[HVC] - own[HVC], "exits")]
     return rows
 
 

@@ -13,6 +13,7 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,7 +24,10 @@
 #define LINES 200
 #define LINE 64 /* with its end */
 
-enum { MARK_INIT = 1, MARK_BEGIN, MARK_IDLE, MARK_TTY, MARK_PRINTK };
+#define BUFFERS 100
+#define BUFFER 1000 /* less than the driver sends at once */
+
+enum { MARK_INIT = 1, MARK_BEGIN, MARK_IDLE, MARK_TTY, MARK_PRINTK, MARK_HVC };
 
 static void fail(const char *what)
 {
@@ -86,6 +90,46 @@ static void tty(void)
 	close(fd);
 }
 
+/* The drivers of the virtio console, in the order in which they need each other. */
+static void load_modules(void)
+{
+	for (int i = 0;; i++) {
+		char path[32];
+		int fd;
+
+		snprintf(path, sizeof(path), "/modules/%d", i);
+		fd = open(path, O_RDONLY);
+		if (fd < 0)
+			return;
+		if (syscall(SYS_finit_module, fd, "", 0))
+			fail(path);
+		close(fd);
+	}
+}
+
+static void hvc(void)
+{
+	char buffer[BUFFER];
+	struct termios t;
+	int fd;
+
+	load_modules();
+	sleep_s(1);
+	fd = open("/dev/hvc0", O_WRONLY | O_NOCTTY);
+	if (fd < 0 || tcgetattr(fd, &t))
+		fail("/dev/hvc0");
+	t.c_oflag &= ~(tcflag_t)OPOST;
+	tcsetattr(fd, TCSADRAIN, &t);
+	memset(buffer, 'x', BUFFER - 1);
+	buffer[BUFFER - 1] = '\n';
+	mark(MARK_BEGIN);
+	for (int i = 0; i < BUFFERS; i++)
+		write_all(fd, buffer, BUFFER);
+	tcdrain(fd);
+	mark(MARK_HVC);
+	close(fd);
+}
+
 static void kmsg(void)
 {
 	char line[3 + LINE] = "<1>"; /* always shown */
@@ -123,6 +167,7 @@ int main(void)
 		mark(MARK_IDLE);
 		tty();
 		kmsg();
+		hvc();
 	}
 	printf("bench: end\n");
 	fflush(stdout);
