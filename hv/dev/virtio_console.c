@@ -67,6 +67,10 @@ static bool show(struct virtio *d, const struct virtq_chain *c, u32 *budget)
 {
 	struct virtio_console *con = d->device;
 
+	/* Its driver gives buffers whether or not somebody reads; whoever speaks here does. */
+	if (!con->speaks)
+		console_listen(d->vm, typed);
+	con->speaks = true;
 	while (con->sent < c->bytes_out && *budget) {
 		char bytes[CHUNK];
 		u32 n = (u32)min(c->bytes_out - con->sent, (u64)min((u32)CHUNK, *budget));
@@ -115,13 +119,8 @@ static void reset(struct virtio *d)
 	struct virtio_console *con = d->device;
 
 	con->sent = 0;
+	con->speaks = false;
 	con->head = con->tail = 0;
-}
-
-/* A driver that gives buffers listens, whether or not somebody has opened it. */
-static void started(struct virtio *d)
-{
-	console_listen(d->vm, typed);
 }
 
 const struct virtio_kind virtio_console = {
@@ -129,5 +128,4 @@ const struct virtio_kind virtio_console = {
 	.nr_queues = 2,
 	.reset = reset,
 	.work = work,
-	.started = started,
 };

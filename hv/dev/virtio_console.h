@@ -13,6 +13,7 @@
 
 struct virtio_console {
 	u64 sent;	/* bytes of the chain in work */
+	bool speaks;	/* since its reset: then it is what the guest listens on */
 	u32 head, tail; /* of what was typed; they run freely */
 	u8 input[VIRTIO_CONSOLE_INPUT];
 };
