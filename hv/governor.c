@@ -39,11 +39,7 @@ static u64 ms_to_ticks(u64 ms)
 
 int governor_init(const struct host_config *cfg)
 {
-	unsigned int order = 0;
-
-	while (PAGE_SIZE << order < sizeof(*gov))
-		order++;
-	gov = frame_alloc_pages(order);
+	gov = frame_alloc_pages(frame_order(sizeof(*gov)));
 	if (!gov)
 		return HV_ENOMEM;
 	gov->cfg = *cfg;

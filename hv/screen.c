@@ -339,7 +339,6 @@ int screen_init(const struct screen_face *face, const char *version)
 {
 	static struct log_sink sink = { .write = line_logged };
 	u32 cells = face->columns * face->rows;
-	unsigned int order = 0;
 	bool again;
 	u16 *grid;
 
@@ -347,9 +346,7 @@ int screen_init(const struct screen_face *face, const char *version)
 	    face->rows < SCREEN_MIN_ROWS || face->rows > SCREEN_MAX_ROWS)
 		return log_error(HV_EINVAL, "screen: %u columns and %u rows cannot be used",
 				 face->columns, face->rows);
-	while (PAGE_SIZE << order < cells * 2 * sizeof(u16))
-		order++;
-	grid = frame_alloc_pages(order);
+	grid = frame_alloc_pages(frame_order(cells * 2 * sizeof(u16)));
 	if (!grid)
 		return log_error(HV_ENOMEM, "screen: no memory for its cells");
 	again = screen.face;

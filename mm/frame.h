@@ -107,6 +107,16 @@ int frame_alloc_table(struct frame_acct *acct, unsigned int flags, u32 *frame);
 int frame_alloc_hv(unsigned int order, u32 *frame);
 int frame_free_hv(u32 frame);
 
+/* Of the smallest block that holds @bytes. */
+static inline unsigned int frame_order(u64 bytes)
+{
+	unsigned int order = 0;
+
+	while (PAGE_SIZE << order < bytes)
+		order++;
+	return order;
+}
+
 /* The same as zeroed memory; NULL without. frame_free_pages(NULL) does nothing. */
 void *frame_alloc_pages(unsigned int order);
 void frame_free_pages(void *p);

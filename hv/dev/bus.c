@@ -8,15 +8,6 @@
 #include <hv/sched.h>
 #include <hv/vm.h>
 
-static unsigned int bus_order(void)
-{
-	unsigned int order = 0;
-
-	while (PAGE_SIZE << order < sizeof(struct bus))
-		order++;
-	return order;
-}
-
 static bool is_linux(const struct vm *vm)
 {
 	const struct image *kernel = image_find(vm->cfg->kernel);
@@ -61,7 +52,7 @@ int bus_start(struct vm *vm)
 	if (!standard && !vm->cfg->nr_disks)
 		return HV_OK;
 	if (!vm->bus)
-		vm->bus = frame_alloc_pages(bus_order());
+		vm->bus = frame_alloc_pages(frame_order(sizeof(*vm->bus)));
 	if (!vm->bus)
 		return HV_ENOMEM;
 	slot = vm->bus->slot;

@@ -12,15 +12,6 @@ static u8 *frame_at(u32 frame)
 	return plat_ptr(HPA((u64)frame << PAGE_SHIFT));
 }
 
-static unsigned int order_for(u64 bytes)
-{
-	unsigned int order = 0;
-
-	while (PAGE_SIZE << order < bytes)
-		order++;
-	return order;
-}
-
 static u64 size_of(const struct disk_config *cfg, const struct image *image)
 {
 	return cfg->blank ? cfg->writable : image ? ALIGN_UP(image->size, DISK_SECTOR) : 0;
@@ -43,8 +34,8 @@ u64 disk_frames(const struct disk_config *cfg)
 
 	if (!cfg->writable || !bytes)
 		return 0;
-	return spare_of(cfg, bytes) + (1UL << order_for(blocks_of(bytes) * sizeof(u32))) +
-	       (1UL << order_for(spare_of(cfg, bytes) * sizeof(u32)));
+	return spare_of(cfg, bytes) + (1UL << frame_order(blocks_of(bytes) * sizeof(u32))) +
+	       (1UL << frame_order(spare_of(cfg, bytes) * sizeof(u32)));
 }
 
 static int take_frames(struct disk *d, const struct disk_config *cfg)
@@ -52,8 +43,8 @@ static int take_frames(struct disk *d, const struct disk_config *cfg)
 	u32 nr = spare_of(cfg, d->bytes);
 
 	d->nr_blocks = blocks_of(d->bytes);
-	d->block = frame_alloc_pages(order_for(d->nr_blocks * sizeof(u32)));
-	d->spare = frame_alloc_pages(order_for(nr * sizeof(u32)));
+	d->block = frame_alloc_pages(frame_order(d->nr_blocks * sizeof(u32)));
+	d->spare = frame_alloc_pages(frame_order(nr * sizeof(u32)));
 	if (!d->block || !d->spare)
 		return HV_ENOMEM;
 	for (; d->nr_spare < nr; d->nr_spare++) {
