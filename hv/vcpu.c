@@ -201,6 +201,15 @@ static void step(struct vcpu *v, u32 cpu)
 	}
 }
 
+bool vcpu_may_go_on(const struct vcpu *v)
+{
+	u64 now = plat_tsc();
+
+	return !atomic_load(&v->pending) && atomic_load(&v->vm->state) == VM_RUNNING &&
+	       now < v->slice_end && now < v->lapic.deadline && now < sched_next_event() &&
+	       !sched_should_yield(v);
+}
+
 void vcpu_execute(struct vcpu *v)
 {
 	u32 cpu = plat_cpu();

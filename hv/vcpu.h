@@ -96,6 +96,12 @@ void vcpu_execute(struct vcpu *v);
 /* Something new for @v, from any CPU: wakes or kicks it. */
 void vcpu_notify(struct vcpu *v, u32 pending);
 
+/*
+ * Between two pieces of an exit that takes long, without locks: nothing is due for the
+ * guest, its slice goes on, and the host has nothing else to do either.
+ */
+bool vcpu_may_go_on(const struct vcpu *v);
+
 /* Skips the instruction that exited. */
 static inline void vcpu_skip(struct vcpu *v, const struct vmexit *e)
 {

@@ -3,6 +3,7 @@
 #include <tests/fake/guest.h>
 
 #include <hv/governor.h>
+#include <hv/sched.h>
 #include <mm/guestmem.h>
 
 #define BATCH 0x200UL /* gfn of the batch page */
@@ -235,14 +236,9 @@ static void full_batch_and_back(void **state)
 	assert_int_equal(p2m_lookup(&vm->p2m, 1024).kind, P2M_MAPPED);
 }
 
-/* A batch that is too much work for one exit stops, and goes on where it stopped. */
-static void batch_is_bounded_and_goes_on(void **state)
+/* 24 entries of 2 MiB, each with a table; the 21st is a bad one. */
+static void much_work(void)
 {
-	u64 first = 0;
-	int calls = 0;
-	s64 r;
-
-	(void)state;
 	guest_machine(MIB(128), 1);
 	cfg.memory = cfg.max = MIB(64);
 	vm = guest_start(&cfg);
@@ -252,7 +248,26 @@ static void batch_is_bounded_and_goes_on(void **state)
 		assert_int_equal(guest_write(&vm->p2m, GPA(page(2048 + 512 * i)), "x", 1), HV_OK);
 		batch.entry[i] = page_2m(2048 + 512 * i);
 	}
-	batch.entry[20] |= 2; /* a bad one, late */
+	batch.entry[20] |= 2;
+}
+
+static void much_work_is_done(void)
+{
+	assert_int_equal(v->gpr[GPR_RBX], 24);
+	assert_int_equal(vm->p2m.ballooned, 23 * 512);
+	for (u32 i = 0; i < 24; i++)
+		assert_int_equal(status(i), i == 20 ? AERO_ENTRY_MALFORMED : AERO_ENTRY_OK);
+}
+
+/* A batch that is much work stops where its slice is over, and goes on there. */
+static void batch_is_bounded_and_goes_on(void **state)
+{
+	u64 first = 0;
+	int calls = 0;
+	s64 r;
+
+	(void)state;
+	much_work();
 	do {
 		r = send(AERO_CALL_LOCK, 24, first);
 		assert_true(v->gpr[GPR_RBX] > first);
@@ -262,9 +277,78 @@ static void batch_is_bounded_and_goes_on(void **state)
 	} while (r == AERO_AGAIN);
 	assert_int_equal(r, AERO_OK);
 	assert_int_equal(calls, 3);
-	assert_int_equal(first, 24);
-	assert_int_equal(vm->p2m.ballooned, 23 * 512);
-	assert_int_equal(status(20), AERO_ENTRY_MALFORMED);
+	much_work_is_done();
+}
+
+/* On its CPU, with a slice, and nobody else has anything to do. */
+static void alone(void)
+{
+	list_del(&v->ready);
+	v->state = VCPU_RUNNING;
+	v->slice_end = UINT64_MAX;
+	sched_event = UINT64_MAX;
+	assert_true(vcpu_may_go_on(v));
+}
+
+static void batch_goes_on_within_its_slice(void **state)
+{
+	(void)state;
+	much_work();
+	alone();
+	assert_int_equal(send(AERO_CALL_LOCK, 24, 0), AERO_OK);
+	much_work_is_done();
+}
+
+static void nothing(struct vcpu *who)
+{
+	(void)who;
+}
+
+static void somebody_else(struct vcpu *who)
+{
+	static struct vm_config other;
+
+	other = guest_config("other");
+	guest_start(&other);
+	sched_event = UINT64_MAX;
+	fake.tsc += plat_tsc_khz(); /* it has run for a while, the other has not */
+	(void)who;
+}
+
+static void interrupt(struct vcpu *who)
+{
+	who->pending = PENDING_IRQ;
+}
+
+static void paused(struct vcpu *who)
+{
+	who->vm->state = VM_PAUSED;
+}
+
+static void guest_timer(struct vcpu *who)
+{
+	who->lapic.deadline = fake.tsc;
+}
+
+static void host_timer(struct vcpu *who)
+{
+	(void)who;
+	sched_event_at(fake.tsc);
+}
+
+/* What has to happen meanwhile does not wait for the whole batch. */
+static void batch_gives_way(void **state)
+{
+	static void (*const reasons[])(struct vcpu *) = { nothing,     interrupt,  paused,
+							  guest_timer, host_timer, somebody_else };
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(reasons); i++) {
+		much_work();
+		alone();
+		reasons[i](v);
+		assert_int_equal(send(AERO_CALL_LOCK, 24, 0), i ? AERO_AGAIN : AERO_OK);
+	}
 }
 
 static void start_resets_and_resumes(void **state)
@@ -530,6 +614,8 @@ int main(void)
 		T(only_first_to_count_is_looked_at),
 		T(full_batch_and_back),
 		T(batch_is_bounded_and_goes_on),
+		T(batch_goes_on_within_its_slice),
+		T(batch_gives_way),
 		T(start_resets_and_resumes),
 		T(every_reply_has_target_and_hint),
 		T(inflation_without_a_free_frame),
