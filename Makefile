@@ -299,14 +299,20 @@ help: ## This list
 HEADERS := $(wildcard $(addsuffix /*.h,boot hv hv/base hv/dev hv/load mm arch/x86_64/* \
 	guest-driver guest-driver/bare))
 ALONE := $(HEADERS:%=alone/%)
+TOOL_SRCS := $(wildcard tools/aeroctl/*.c tools/policysim/*.c)
 
-.PHONY: check objects headers $(ALONE)
+.PHONY: check objects headers $(ALONE) $(TOOL_SRCS:%=syntax/%)
 
 check: ## Formatting, two compilers, walls between folders, static analysis
 	$(Q)tools/check
 
 # All that we compile; CC and BUILD say with what and where.
-objects: $(HV_OBJS) $(EFI_OBJS) $(BARE_OBJS) $(GUEST_NAMES:%=$(BUILD)/guest/tests/guest/%.c.o)
+objects: $(HV_OBJS) $(EFI_OBJS) $(BARE_OBJS) $(GUEST_NAMES:%=$(BUILD)/guest/tests/guest/%.c.o) \
+	$(TOOL_SRCS:%=syntax/%)
+
+# What is for a whole system, with its libraries.
+$(TOOL_SRCS:%=syntax/%): syntax/%: %
+	$(Q)$(CC) $(AEROCTL_CFLAGS) -I. -fsyntax-only $<
 
 # Each header, first in a file of its own.
 headers: $(ALONE)
