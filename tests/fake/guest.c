@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <tests/fake/guest.h>
 
+#include <hv/dev/lapic_regs.h>
 #include <hv/governor.h>
 #include <hv/images.h>
 #include <hv/sched.h>
@@ -53,6 +54,17 @@ struct vm *guest_start(struct vm_config *cfg)
 	return vms[id];
 }
 
+struct vm *guest_start_smp(struct vm_config *cfg, u32 vcpus)
+{
+	struct vm *vm;
+
+	cfg->vcpus = vcpus;
+	vm = guest_start(cfg);
+	for (u32 i = 0; i < vcpus; i++)
+		lapic_mmio_write(vm->vcpus[i], R_SVR, SVR_ENABLE | 0xff);
+	return vm;
+}
+
 s64 guest_call(struct vcpu *v, u64 number, u64 rbx, u64 rcx, u64 rdx)
 {
 	struct vmexit e = { .kind = EXIT_HYPERCALL, .length = 3 };
@@ -65,6 +77,28 @@ s64 guest_call(struct vcpu *v, u64 number, u64 rbx, u64 rcx, u64 rdx)
 	exit_dispatch(v, &e);
 	assert_int_equal(v->advance, 3);
 	return (s64)v->gpr[GPR_RAX];
+}
+
+bool guest_wrmsr(struct vcpu *v, u32 msr, u64 value)
+{
+	struct vmexit e = { .kind = EXIT_WRMSR, .length = 2 };
+
+	fake_of(v)->exception = -1;
+	v->gpr[GPR_RCX] = msr;
+	v->gpr[GPR_RAX] = (u32)value;
+	v->gpr[GPR_RDX] = value >> 32;
+	v->advance = 0;
+	exit_dispatch(v, &e);
+	return fake_of(v)->exception != VEC_GP;
+}
+
+u64 guest_rdmsr(struct vcpu *v, u32 msr)
+{
+	struct vmexit e = { .kind = EXIT_RDMSR, .length = 2 };
+
+	v->gpr[GPR_RCX] = msr;
+	exit_dispatch(v, &e);
+	return v->gpr[GPR_RDX] << 32 | v->gpr[GPR_RAX];
 }
 
 u64 guest_port(struct vcpu *v, u16 port, u8 size, bool in, u64 rax)

@@ -18,8 +18,15 @@ struct vm_config guest_config(const char *name);
 /* Starts a VM with a kernel of a few bytes; @cfg must live as long as the VM. */
 struct vm *guest_start(struct vm_config *cfg);
 
+/* The same with so many vCPUs, whose local APICs are switched on. */
+struct vm *guest_start_smp(struct vm_config *cfg, u32 vcpus);
+
 /* A hypercall from CPL 0; returns RAX, and the rest is in v->gpr. */
 s64 guest_call(struct vcpu *v, u64 number, u64 rbx, u64 rcx, u64 rdx);
+
+/* WRMSR: false if it ends in #GP. RDMSR. */
+bool guest_wrmsr(struct vcpu *v, u32 msr, u64 value);
+u64 guest_rdmsr(struct vcpu *v, u32 msr);
 
 /* IN or OUT of @size bytes at @port, with @rax before; returns RAX after. */
 u64 guest_port(struct vcpu *v, u16 port, u8 size, bool in, u64 rax);

@@ -43,11 +43,8 @@ static int setup(void **state)
 	(void)state;
 	guest_machine(MIB(64), 1);
 	cfg = guest_config("smp");
-	cfg.vcpus = CPUS;
-	vm = guest_start(&cfg);
+	vm = guest_start_smp(&cfg, CPUS);
 	v = vm->vcpus[0];
-	for (u32 i = 0; i < CPUS; i++)
-		lapic_mmio_write(vm->vcpus[i], SVR, 0x1ff);
 	return 0;
 }
 

@@ -84,35 +84,13 @@ static void time_never_goes_back(void **state)
 	}
 }
 
-static bool wrmsr_by(struct vcpu *who, u32 msr, u64 value)
-{
-	struct vmexit e = { .kind = EXIT_WRMSR, .length = 2 };
-
-	fake_of(who)->exception = -1;
-	who->gpr[GPR_RCX] = msr;
-	who->gpr[GPR_RAX] = (u32)value;
-	who->gpr[GPR_RDX] = value >> 32;
-	who->advance = 0;
-	exit_dispatch(who, &e);
-	return fake_of(who)->exception != VEC_GP;
-}
-
 /* True: done; false: #GP. */
 static bool wrmsr(u32 msr, u64 value)
 {
-	bool ok = wrmsr_by(v, msr, value);
+	bool ok = guest_wrmsr(v, msr, value);
 
 	assert_int_equal(v->advance, ok ? 2 : 0);
 	return ok;
-}
-
-static u64 rdmsr(u32 msr)
-{
-	struct vmexit e = { .kind = EXIT_RDMSR, .length = 2 };
-
-	v->gpr[GPR_RCX] = msr;
-	exit_dispatch(v, &e);
-	return v->gpr[GPR_RDX] << 32 | v->gpr[GPR_RAX];
 }
 
 static void read_back(u64 gpa, void *p, size_t bytes)
@@ -132,7 +110,8 @@ static void expect_time_at(u64 gpa)
 	assert_int_equal((s8)w[7], pvclock_scale(FAKE_KHZ).shift);
 	assert_int_equal(w[7] >> 8, 1); /* the same on all CPUs */
 	/* It is the VM's time since it started. */
-	assert_int_equal(to_ns(pvclock_scale(FAKE_KHZ), rdmsr(0x10)), fake.tsc + vm->tsc_offset);
+	assert_int_equal(to_ns(pvclock_scale(FAKE_KHZ), guest_rdmsr(v, 0x10)),
+			 fake.tsc + vm->tsc_offset);
 }
 
 static void time_where_the_guest_wants_it(void **state)
@@ -146,7 +125,7 @@ static void time_where_the_guest_wants_it(void **state)
 	     gpa += 68) { /* across a page too */
 		guest_write(&vm->p2m, GPA(gpa - 16), around, sizeof(around));
 		assert_true(wrmsr(MSR_PV_SYSTEM_TIME, gpa | 1));
-		assert_int_equal(rdmsr(MSR_PV_SYSTEM_TIME), gpa | 1);
+		assert_int_equal(guest_rdmsr(v, MSR_PV_SYSTEM_TIME), gpa | 1);
 		expect_time_at(gpa);
 		read_back(gpa - 16, around, sizeof(around));
 		assert_int_equal(around[15] & around[48], 0xaa);
@@ -159,8 +138,8 @@ static void time_where_the_guest_wants_it(void **state)
 	assert_true(wrmsr(MSR_PV_SYSTEM_TIME, (MIB(16) - 32) | 1));
 	expect_time_at(MIB(16) - 32);
 	/* Linux: one entry of 64 bytes for each CPU, which writes its own MSR. */
-	assert_true(wrmsr_by(vm->vcpus[1], MSR_PV_SYSTEM_TIME, 0x300040 | 1));
-	assert_int_equal(rdmsr(MSR_PV_SYSTEM_TIME), (MIB(16) - 32) | 1);
+	assert_true(guest_wrmsr(vm->vcpus[1], MSR_PV_SYSTEM_TIME, 0x300040 | 1));
+	assert_int_equal(guest_rdmsr(v, MSR_PV_SYSTEM_TIME), (MIB(16) - 32) | 1);
 	expect_time_at(0x300040);
 	tables_check(&vm->p2m);
 }
@@ -177,7 +156,7 @@ static void switched_off(void **state)
 	assert_true(wrmsr(MSR_PV_SYSTEM_TIME, UINT64_MAX - 1)); /* anything, without the bit */
 	read_back(0x200000, &w, 4);
 	assert_int_equal(w, 0);
-	assert_int_equal(rdmsr(MSR_PV_SYSTEM_TIME), UINT64_MAX - 1);
+	assert_int_equal(guest_rdmsr(v, MSR_PV_SYSTEM_TIME), UINT64_MAX - 1);
 }
 
 /* Refused, and the MSR keeps what it had. */
@@ -207,8 +186,8 @@ static void no_such_memory(void **state)
 	assert_false(wrmsr(MSR_PV_SYSTEM_TIME, 0x200003));
 	for (u64 n = 1; n < 4; n++)
 		assert_false(wrmsr(MSR_PV_WALL_CLOCK, 0x200000 | n));
-	assert_int_equal(rdmsr(MSR_PV_SYSTEM_TIME), 0x200001);
-	assert_int_equal(rdmsr(MSR_PV_WALL_CLOCK), 0x201000);
+	assert_int_equal(guest_rdmsr(v, MSR_PV_SYSTEM_TIME), 0x200001);
+	assert_int_equal(guest_rdmsr(v, MSR_PV_WALL_CLOCK), 0x201000);
 	/* Its pages at the edges, which it has anyway. */
 	assert_in_range(vm->p2m.acct.resident, before, before + 2);
 	assert_int_equal(vm->state, VM_RUNNING);
@@ -230,7 +209,7 @@ static void in_the_balloon(void **state)
 	assert_false(wrmsr(MSR_PV_WALL_CLOCK, 0x300000));
 	assert_int_equal(vm->p2m.ballooned, 1);
 	assert_int_equal(vm->balloon.popped, 0);
-	assert_int_equal(rdmsr(MSR_PV_SYSTEM_TIME), 0);
+	assert_int_equal(guest_rdmsr(v, MSR_PV_SYSTEM_TIME), 0);
 	tables_check(&vm->p2m);
 }
 
@@ -247,7 +226,7 @@ static void wall_clock(void **state)
 	assert_int_equal(w[1], 0);
 	assert_int_equal(w[2], 0);
 	assert_int_equal(w[3], 9);
-	assert_int_equal(rdmsr(MSR_PV_WALL_CLOCK), 0x200ffc);
+	assert_int_equal(guest_rdmsr(v, MSR_PV_WALL_CLOCK), 0x200ffc);
 	w[0] = 9;
 	guest_write(&vm->p2m, GPA(0), w, 4);
 	assert_true(wrmsr(MSR_PV_WALL_CLOCK, 0)); /* nowhere */
@@ -279,7 +258,7 @@ static void waits_for_memory(void **state)
 		v->slice_end = UINT64_MAX;
 		fake_log_clear();
 		vm->wait_logged = 0;
-		assert_true(wrmsr_by(v, msr, value));
+		assert_true(guest_wrmsr(v, msr, value));
 		assert_int_equal(v->advance, 0); /* RIP stays */
 		assert_int_equal(v->next, VCPU_NO_MEMORY);
 		assert_int_equal(v->slice_end, 0);
@@ -291,7 +270,7 @@ static void waits_for_memory(void **state)
 		v->next = VCPU_READY;
 		assert_true(wrmsr(msr, value));
 		assert_int_equal(v->next, VCPU_READY);
-		assert_int_equal(rdmsr(msr), value);
+		assert_int_equal(guest_rdmsr(v, msr), value);
 	}
 	expect_time_at(0x400000 - 4);
 	tables_check(&vm->p2m);
@@ -313,7 +292,7 @@ static void frames_on_their_way(void **state)
 	p2m_commit(&vm->p2m, &b);
 	spin_unlock(&vm->p2m.lock);
 	v->next = VCPU_READY;
-	assert_true(wrmsr_by(v, MSR_PV_SYSTEM_TIME, 0x501001));
+	assert_true(guest_wrmsr(v, MSR_PV_SYSTEM_TIME, 0x501001));
 	assert_int_equal(v->advance, 0);
 	assert_int_equal(v->next, VCPU_READY);
 	fake_settle();
@@ -334,8 +313,8 @@ static void gone_with_the_vm(void **state)
 	assert_int_equal(vm_queue_start(vm), HV_OK);
 	vm_background();
 	assert_int_equal(vm->state, VM_RUNNING);
-	assert_int_equal(rdmsr(MSR_PV_SYSTEM_TIME), 0);
-	assert_int_equal(rdmsr(MSR_PV_WALL_CLOCK), 0);
+	assert_int_equal(guest_rdmsr(v, MSR_PV_SYSTEM_TIME), 0);
+	assert_int_equal(guest_rdmsr(v, MSR_PV_WALL_CLOCK), 0);
 }
 
 /* Linux looks for the signature in steps of 0x100, and for what it uses in EAX. */

@@ -22,11 +22,8 @@ static int setup(void **state)
 	guest_machine(MIB(64), 1);
 	other = NULL;
 	cfg[0] = guest_config("vm");
-	cfg[0].vcpus = 2;
-	vm = guest_start(&cfg[0]);
+	vm = guest_start_smp(&cfg[0], 2);
 	v = vm->vcpus[0];
-	lapic_mmio_write(v, R_SVR, 0x1ff);
-	lapic_mmio_write(vm->vcpus[1], R_SVR, 0x1ff);
 	while (frame_scrub_one())
 		;
 	return 0;
@@ -35,24 +32,7 @@ static int setup(void **state)
 /* True: done; false: #GP, and RIP stays. */
 static bool wrmsr(u32 msr, u64 value)
 {
-	struct vmexit e = { .kind = EXIT_WRMSR, .length = 2 };
-
-	fake_of(v)->exception = -1;
-	v->gpr[GPR_RCX] = msr;
-	v->gpr[GPR_RAX] = (u32)value;
-	v->gpr[GPR_RDX] = value >> 32;
-	v->advance = 0;
-	exit_dispatch(v, &e);
-	return fake_of(v)->exception != VEC_GP && v->advance == 2;
-}
-
-static u64 rdmsr(u32 msr)
-{
-	struct vmexit e = { .kind = EXIT_RDMSR, .length = 2 };
-
-	v->gpr[GPR_RCX] = msr;
-	exit_dispatch(v, &e);
-	return v->gpr[GPR_RDX] << 32 | v->gpr[GPR_RAX];
+	return guest_wrmsr(v, msr, value) && v->advance == 2;
 }
 
 static void give_away(u64 gfn)
@@ -84,11 +64,11 @@ static void what_is_refused(void **state)
 	assert_false(wrmsr(MSR_PV_STEAL_TIME, 0x400001));
 	assert_false(wrmsr(MSR_PV_EOI, 0x400001));
 	assert_int_equal(vm->balloon.popped, 0);
-	assert_int_equal(rdmsr(MSR_PV_STEAL_TIME), STEAL | 1);
-	assert_int_equal(rdmsr(MSR_PV_EOI), FLAG | 1);
+	assert_int_equal(guest_rdmsr(v, MSR_PV_STEAL_TIME), STEAL | 1);
+	assert_int_equal(guest_rdmsr(v, MSR_PV_EOI), FLAG | 1);
 	assert_true(wrmsr(MSR_PV_STEAL_TIME, 0));
 	assert_true(wrmsr(MSR_PV_EOI, 0));
-	assert_int_equal(rdmsr(MSR_PV_STEAL_TIME) | rdmsr(MSR_PV_EOI), 0);
+	assert_int_equal(guest_rdmsr(v, MSR_PV_STEAL_TIME) | guest_rdmsr(v, MSR_PV_EOI), 0);
 	assert_int_equal(vm->state, VM_RUNNING);
 }
 
@@ -127,7 +107,8 @@ static void gone_with_the_vm(void **state)
 	fake_settle();
 	assert_int_equal(vm_queue_start(vm), HV_OK);
 	vm_background();
-	assert_int_equal(rdmsr(MSR_PV_STEAL_TIME) | rdmsr(MSR_PV_EOI) | v->waited, 0);
+	assert_int_equal(guest_rdmsr(v, MSR_PV_STEAL_TIME) | guest_rdmsr(v, MSR_PV_EOI) | v->waited,
+			 0);
 }
 
 /* --- steal time ------------------------------------------------------------------------- */
@@ -418,7 +399,7 @@ static void switched_off_and_reset(void **state)
 	enter();
 	assert_true(v->lapic.eoi_offered);
 	lapic_reset(v, true);
-	assert_int_equal(rdmsr(MSR_PV_EOI), 0);
+	assert_int_equal(guest_rdmsr(v, MSR_PV_EOI), 0);
 	assert_false(v->lapic.eoi_offered);
 }
 
@@ -432,7 +413,7 @@ static void flag_gone(void **state)
 	give_away(FLAG >> PAGE_SHIFT);
 	lapic_raise(v, 0x31);
 	assert_int_equal(enter(), 0x31);
-	assert_int_equal(rdmsr(MSR_PV_EOI), 0);
+	assert_int_equal(guest_rdmsr(v, MSR_PV_EOI), 0);
 	lapic_mmio_write(v, R_EOI, 0);
 	lapic_raise(v, 0x32);
 	assert_int_equal(enter(), 0x32);
