@@ -122,8 +122,8 @@ reboots() {
 		return
 	fi
 	say "second life: $(figures)"
-	target 0
-	sure until_is 60 actual -eq 0
+	sure expect "the target of its former life" "$(figure target)" -eq 0
+	sure expect "the balloon of its former life" "$(figure actual)" -eq 0
 	verify "memory has changed" memcheck touch "$(value touch)"
 	not_killed
 }
