@@ -99,7 +99,7 @@ static bool responsive(struct vm *vm, u64 now)
 	if (!vm->balloon.started)
 		return false;
 	/* One that we keep waiting for memory cannot answer, and is not to blame. */
-	if (calls != d->calls || (!d->silent && atomic_load(&vm->waiting)))
+	if (calls != d->calls || (!d->silent && sched_wants_memory(vm, now)))
 		d->at = now;
 	d->calls = calls;
 	silent = now - d->at >= ms_to_ticks(SILENT_SECONDS * 1000);
@@ -116,6 +116,8 @@ static bool responsive(struct vm *vm, u64 now)
 /*
  * Its driver answers, and yet gives nothing: the guest has nothing left to
  * give, or the driver lies.  Until the balloon grows again, others serve.
+ * Also if it waits for memory itself: were it excused, two that wait for each
+ * other's would do so for ever.
  */
 static bool stuck(struct vm *vm, u64 now)
 {
@@ -123,8 +125,7 @@ static bool stuck(struct vm *vm, u64 now)
 	__typeof__(gov->driver[0]) *d = &gov->driver[vm->id];
 	bool late;
 
-	if (ballooned > d->ballooned || ballooned + vm->pages / 64 >= target ||
-	    (!d->stuck && atomic_load(&vm->waiting)))
+	if (ballooned > d->ballooned || ballooned + vm->pages / 64 >= target)
 		d->grew = now;
 	d->ballooned = ballooned;
 	late = now - d->grew >= ms_to_ticks(STUCK_SECONDS * 1000);
@@ -171,7 +172,7 @@ static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 		.active_permille = vm->active_permille,
 		.faulted = resident > last ? resident - last : 0,
 		.grow = atomic_swap(&vm->balloon.grow_pages, 0UL),
-		.waiting = atomic_load(&vm->waiting),
+		.waiting = sched_wants_memory(vm, now),
 		.responsive = responsive(vm, now),
 		.stuck = stuck(vm, now),
 		/* The last resort spares nobody. */
@@ -208,11 +209,11 @@ static void apply(struct vm *vm, const struct policy_vm *in, const struct policy
  * can no longer give what everybody waits for.  The reserves of those that are
  * asked for nothing lie idle meanwhile: it gets half of the largest.
  */
-static void lend_reserve(struct vm *vm)
+static void lend_reserve(struct vm *vm, u64 now)
 {
 	struct vm *lender = vm;
 
-	if (!atomic_load(&vm->waiting) || !balloon_below_target(vm) ||
+	if (!sched_wants_memory(vm, now) || !balloon_below_target(vm) ||
 	    vm->p2m.acct.reserve > P2M_POOL)
 		return;
 	for (u32 i = 0; i < nr_vms; i++)
@@ -248,6 +249,7 @@ static void decide(u64 now)
 	gov->in.tax = gov->cfg.tax;
 	gov->in.balloon_max = gov->cfg.balloon_max;
 	gov->in.state = gov->out.state;
+	gov->in.cap_yields = gov->out.cap_yields;
 	gov->in.nr_vms = 0;
 	for (u32 i = 0; i < nr_vms; i++) {
 		if (vms[i]->again) /* what it starts with is to be found for it */
@@ -268,7 +270,7 @@ static void decide(u64 now)
 	for (u32 i = 0; i < gov->in.nr_vms; i++)
 		apply(of[i], &gov->in.vm[i], &gov->out.vm[i]);
 	for (u32 i = 0; i < gov->in.nr_vms; i++)
-		lend_reserve(of[i]);
+		lend_reserve(of[i], now);
 }
 
 void governor_tick(u64 now)

@@ -127,6 +127,8 @@ static void texts(void **state)
 	assert_string_equal(text_vm_state(6), "?");
 	assert_string_equal(text_memory_state(UINT32_MAX), "?");
 	assert_string_equal(text_reason(AERO_REASON_STUCK), "its balloon does not grow");
+	assert_string_equal(text_reason(AERO_REASON_BEYOND),
+			    "beyond its cap: nothing else takes memory");
 }
 
 static void commands_and_usage(void **state)

@@ -130,7 +130,7 @@ static void sample(struct sim *s, struct guest *g, struct policy_vm *v)
 static void judge(struct sim *s, struct guest *g, struct policy_vm *v, u64 before)
 {
 	bool fine = g->driver != DRIVER_SILENT &&
-		    (v->balloon > before || v->balloon + v->size / 64 >= v->target || v->waiting);
+		    (v->balloon > before || v->balloon + v->size / 64 >= v->target);
 
 	if (fine)
 		g->late_since = s->now;
@@ -212,6 +212,7 @@ static void decide(struct sim *s)
 	s->in.balloon_max = s->balloon_max;
 	s->in.beyond_balloon = s->beyond;
 	s->in.state = s->out.state;
+	s->in.cap_yields = s->out.cap_yields;
 	s->in.nr_vms = 0;
 	for (u32 i = 0; i < s->nr; i++) {
 		struct policy_vm *v = &s->vm[i];
@@ -296,6 +297,7 @@ void sim_cost(u32 nr, u32 times)
 				.responsive = true,
 			};
 		}
+		s.in.cap_yields = t % 2;
 		policy_decide(&s.in, &s.out);
 	}
 }
