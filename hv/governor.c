@@ -116,8 +116,6 @@ static bool responsive(struct vm *vm, u64 now)
 /*
  * Its driver answers, and yet gives nothing: the guest has nothing left to
  * give, or the driver lies.  Until the balloon grows again, others serve.
- * Also if it waits for memory itself: were it excused, two that wait for each
- * other's would do so for ever.
  */
 static bool stuck(struct vm *vm, u64 now)
 {
@@ -125,7 +123,8 @@ static bool stuck(struct vm *vm, u64 now)
 	__typeof__(gov->driver[0]) *d = &gov->driver[vm->id];
 	bool late;
 
-	if (ballooned > d->ballooned || ballooned + vm->pages / 64 >= target)
+	if (ballooned > d->ballooned || ballooned + vm->pages / 64 >= target ||
+	    (!d->stuck && sched_wants_memory(vm, now)))
 		d->grew = now;
 	d->ballooned = ballooned;
 	late = now - d->grew >= ms_to_ticks(STUCK_SECONDS * 1000);
@@ -157,6 +156,16 @@ static u64 sample_step_ms(void)
 	return max(gov->cfg.sample_ms * (u64)SAMPLE_STEP / max(gov->cfg.sample_pages, 1u), 1UL);
 }
 
+/*
+ * It waits although it is below its target: it has used up its reserve, and can
+ * no longer give what everybody waits for.
+ */
+static bool exhausted(const struct vm *vm, u64 now)
+{
+	return sched_wants_memory(vm, now) && balloon_below_target(vm) &&
+	       vm->p2m.acct.reserve <= P2M_POOL;
+}
+
 static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 {
 	u64 resident = vm->p2m.acct.resident, last = gov->last_resident[vm->id];
@@ -174,7 +183,8 @@ static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 		.grow = atomic_swap(&vm->balloon.grow_pages, 0UL),
 		.waiting = sched_wants_memory(vm, now),
 		.responsive = responsive(vm, now),
-		.stuck = stuck(vm, now),
+		/* No fault of its driver, but nobody's to share out: two would wait for each other. */
+		.stuck = stuck(vm, now) || exhausted(vm, now),
 		/* The last resort spares nobody. */
 		.hold = now < atomic_load(&vm->balloon.hold_until) && gov->out.state != POLICY_LOW,
 		.manual = atomic_load(&vm->balloon.manual) != BALLOON_BY_POLICY,
@@ -204,17 +214,12 @@ static void apply(struct vm *vm, const struct policy_vm *in, const struct policy
 			in->active_permille % 10, policy_state_name(gov->out.state));
 }
 
-/*
- * A VM that waits although it is below its target has used up its reserve, and
- * can no longer give what everybody waits for.  The reserves of those that are
- * asked for nothing lie idle meanwhile: it gets half of the largest.
- */
+/* The reserves of those that are asked for nothing lie idle: one that has none left gets half of the largest. */
 static void lend_reserve(struct vm *vm, u64 now)
 {
 	struct vm *lender = vm;
 
-	if (!sched_wants_memory(vm, now) || !balloon_below_target(vm) ||
-	    vm->p2m.acct.reserve > P2M_POOL)
+	if (!exhausted(vm, now))
 		return;
 	for (u32 i = 0; i < nr_vms; i++)
 		if (vm_alive(vms[i]) && !balloon_below_target(vms[i]) &&

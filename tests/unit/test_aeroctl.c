@@ -122,7 +122,7 @@ static void texts(void **state)
 		assert_string_equal(text_size(text, is[i].pages), is[i].size);
 	}
 	/* A hypervisor from the future. */
-	assert_string_equal(text_reason(9), "?");
+	assert_string_equal(text_reason(10), "?");
 	assert_string_equal(text_rule(4), "?");
 	assert_string_equal(text_vm_state(6), "?");
 	assert_string_equal(text_memory_state(UINT32_MAX), "?");

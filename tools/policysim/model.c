@@ -130,7 +130,7 @@ static void sample(struct sim *s, struct guest *g, struct policy_vm *v)
 static void judge(struct sim *s, struct guest *g, struct policy_vm *v, u64 before)
 {
 	bool fine = g->driver != DRIVER_SILENT &&
-		    (v->balloon > before || v->balloon + v->size / 64 >= v->target);
+		    (v->balloon > before || v->balloon + v->size / 64 >= v->target || v->waiting);
 
 	if (fine)
 		g->late_since = s->now;
