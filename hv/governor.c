@@ -188,6 +188,7 @@ static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 		/* The last resort spares nobody. */
 		.hold = now < atomic_load(&vm->balloon.hold_until) && gov->out.state != POLICY_LOW,
 		.manual = atomic_load(&vm->balloon.manual) != BALLOON_BY_POLICY,
+		.paging = now < atomic_load(&vm->balloon.paging_until),
 	};
 	gov->last_resident[vm->id] = resident;
 }
@@ -207,11 +208,12 @@ static void apply(struct vm *vm, const struct policy_vm *in, const struct policy
 	moved = max(in->target, out->target) - min(in->target, out->target);
 	if (moved > in->size / 16 || (moved > 256 && (!in->target || !out->target)))
 		log_line(
-			"why: %s: balloon %lu -> %lu MiB: %s (entitled to %lu MiB, %s, rho %lu, f %u.%u %%, memory %s)",
+			"why: %s: balloon %lu -> %lu MiB: %s (entitled to %lu MiB, %s, rho %lu, f %u.%u %%%s, memory %s)",
 			vm->cfg->name, in->target >> 8, out->target >> 8,
 			policy_reason_text(out->reason), out->entitlement >> 8,
 			policy_rule_text(out->rule), out->rho, in->active_permille / 10,
-			in->active_permille % 10, policy_state_name(gov->out.state));
+			in->active_permille % 10, in->paging ? ", it pages" : "",
+			policy_state_name(gov->out.state));
 }
 
 /* The reserves of those that are asked for nothing lie idle: one that has none left gets half of the largest. */

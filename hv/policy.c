@@ -117,6 +117,12 @@ static void claim(const struct policy_in *in, const struct policy_vm *vm, struct
 	c->least = max(least, vm->min);
 	c->most = max(c->least, demand(vm));
 	c->active += active_beyond(vm, c->most - min(c->most, vm->resident));
+	/*
+	 * A guest that waits for its disk touches little: what it has would look idle just
+	 * when it is too little.  One that only says so gets what its shares buy untaxed.
+	 */
+	if (vm->paging)
+		c->active = c->most;
 }
 
 /*

@@ -66,6 +66,7 @@ struct policy_vm {
 	bool stuck;	     /* its balloon has missed the deadline for growing */
 	bool hold;	     /* no inflation now */
 	bool manual;
+	bool paging; /* its statistics say that it pages in */
 };
 
 /* Scratch of a decision; what is in it before and after does not matter. */

@@ -698,6 +698,35 @@ static void a_hot_guest_grows_untaxed(void **state)
 	assert_true(out.vm[1].entitlement > warm + P(100));
 }
 
+/* It waits for its disk, and so touches little: what it says counts, for what its shares buy. */
+static void a_guest_that_pages_is_not_taxed(void **state)
+{
+	u64 fair;
+
+	(void)state;
+	squeezed_pair();
+	fair = vm[0].resident;
+	vm[0].active_permille = 20;
+	vm[1].active_permille = 160;
+	decide();
+	assert_true(out.vm[1].entitlement < fair + P(80));
+	vm[1].paging = true;
+	decide();
+	assert_true(out.vm[1].entitlement > fair + P(200));
+	/* What is published stays what was seen. */
+	assert_int_equal(out.active, vm[0].resident * 20 / 1000 + vm[1].resident * 160 / 1000);
+	/* A liar gets no more than that; two have what there would be without a tax. */
+	vm[0].active_permille = vm[1].active_permille = 1000;
+	vm[0].paging = false;
+	vm[1].active_permille = 0;
+	decide();
+	assert_in_range(out.vm[1].entitlement, fair - 1, fair + 1);
+	vm[0].paging = true;
+	vm[0].active_permille = 0;
+	decide();
+	assert_in_range(out.vm[0].entitlement, fair - 1, fair + 1);
+}
+
 /* Any input that a configuration and a machine can give. */
 static void random_input(u64 *seed)
 {
@@ -728,6 +757,7 @@ static void random_input(u64 *seed)
 		v->hold = fake_random(seed) % 8 == 0;
 		v->stuck = fake_random(seed) % 8 == 0;
 		v->manual = fake_random(seed) % 8 == 0;
+		v->paging = fake_random(seed) % 8 == 0;
 	}
 	in.beyond_balloon = fake_random(seed) & 1;
 	in.cap_yields = !in.beyond_balloon && fake_random(seed) & 1;
@@ -1122,6 +1152,7 @@ int main(void)
 		cmocka_unit_test(active_memory_does_not_fit),
 		cmocka_unit_test(the_tax_leaves_a_part),
 		cmocka_unit_test(a_hot_guest_grows_untaxed),
+		cmocka_unit_test(a_guest_that_pages_is_not_taxed),
 		cmocka_unit_test(properties),
 		cmocka_unit_test(more_shares_never_less),
 		cmocka_unit_test(the_level_is_right),
