@@ -326,6 +326,15 @@ static void note_paging(struct vm *vm, const struct aero_stats *s, u64 now)
 		atomic_store(&b->paging_until, now + PAGING_MS * plat_tsc_khz());
 }
 
+void balloon_note_stats(struct vm *vm, const struct aero_stats *s)
+{
+	u64 now = plat_tsc();
+
+	note_paging(vm, s, now);
+	vm->balloon.stats = *s;
+	vm->balloon.stats_at = now;
+}
+
 s64 balloon_disagreement(const struct vm *vm)
 {
 	u64 used = min(vm->p2m.ballooned + vm->active, vm->pages);
@@ -339,7 +348,6 @@ s64 balloon_disagreement(const struct vm *vm)
 void balloon_stats(struct vcpu *v)
 {
 	struct aero_stats s;
-	u64 now = plat_tsc();
 
 	if (v->gpr[GPR_RBX] & 7) {
 		reply(v, AERO_ERR_INVALID, 0);
@@ -349,9 +357,7 @@ void balloon_stats(struct vcpu *v)
 		reply(v, AERO_ERR_FAULT, 0);
 		return;
 	}
-	note_paging(v->vm, &s, now);
-	v->vm->balloon.stats = s;
-	v->vm->balloon.stats_at = now;
+	balloon_note_stats(v->vm, &s);
 	reply(v, AERO_OK, 0);
 }
 

@@ -44,6 +44,9 @@ void balloon_init(struct vm *vm);
 /* Changes the target, and rings the doorbell if that is news. Any CPU. */
 void balloon_set_target(struct vm *vm, u64 pages);
 
+/* Takes what its guest says. On a CPU that runs a vCPU of it. */
+void balloon_note_stats(struct vm *vm, const struct aero_stats *s);
+
 /*
  * What its guest says it could do without, beyond (or, if negative, short of) what the host
  * does not see it use: per mille of its size.  0 as long as it has said nothing.
