@@ -178,6 +178,7 @@ struct aero_vm_info {
 #define AERO_REASON_MANUAL 6	 /* set by hand */
 #define AERO_REASON_SILENT 7	 /* its driver does not answer */
 #define AERO_REASON_STUCK 8	 /* its driver answers, and its balloon does not grow */
+#define AERO_REASON_BEYOND 9	 /* a victim, beyond balloon_max: nothing else takes memory */
 
 /* What bounds an entitlement. */
 #define AERO_RULE_SHARES 0 /* what its shares buy, idle pages being taxed */

@@ -8,7 +8,10 @@
 #include <hv/vm.h>
 #include <mm/guestmem.h>
 
-#define HOLD_SECONDS 2 /* no new inflation after a guest asked to grow */
+#define PAGING_PART 4096  /* of a VM's pages: so many in a second are no strays */
+#define PAGING_LEAST 16UL /* nor are so many */
+#define PAGING_MS 10000UL /* statistics are news for so long */
+#define HOLD_SECONDS 2	  /* no new inflation after a guest asked to grow */
 #define ENTRY_KNOWN (AERO_ENTRY_ADDR | AERO_ENTRY_2M)
 
 /*
@@ -310,6 +313,44 @@ void balloon_report(struct vcpu *v)
 	do_batch(v, BALLOON_REPORT);
 }
 
+/* Pages that were gone when they were needed, ever. */
+static u64 paged_in(const struct aero_stats *s)
+{
+	return s->swap_in + s->refaults;
+}
+
+/* Does it page in, by what it says?  Some strays a second are no sign of it. */
+static void note_paging(struct vm *vm, const struct aero_stats *s, u64 now)
+{
+	struct balloon *b = &vm->balloon;
+	u64 more = paged_in(s) - paged_in(&b->stats), ms = (now - b->stats_at) / plat_tsc_khz();
+	u64 strays = max(vm->pages / PAGING_PART, PAGING_LEAST);
+
+	/* Not from one boot to the next, nor after a pause: that is no rate. */
+	if (b->stats_at && (s64)more > 0 && ms < PAGING_MS && more * 1000 > strays * max(ms, 1UL) &&
+	    more >= PAGING_LEAST)
+		atomic_store(&b->paging_until, now + PAGING_MS * plat_tsc_khz());
+}
+
+void balloon_note_stats(struct vm *vm, const struct aero_stats *s)
+{
+	u64 now = plat_tsc();
+
+	note_paging(vm, s, now);
+	vm->balloon.stats = *s;
+	vm->balloon.stats_at = now;
+}
+
+s64 balloon_disagreement(const struct vm *vm)
+{
+	u64 used = min(vm->p2m.ballooned + vm->active, vm->pages);
+	u64 says = min(vm->balloon.stats.available, vm->pages);
+
+	return vm->balloon.stats_at ?
+		       ((s64)says - (s64)(vm->pages - used)) * 1000 / (s64)vm->pages :
+		       0;
+}
+
 void balloon_stats(struct vcpu *v)
 {
 	struct aero_stats s;
@@ -322,8 +363,7 @@ void balloon_stats(struct vcpu *v)
 		reply(v, AERO_ERR_FAULT, 0);
 		return;
 	}
-	v->vm->balloon.stats = s;
-	v->vm->balloon.stats_at = plat_tsc();
+	balloon_note_stats(v->vm, &s);
 	reply(v, AERO_OK, 0);
 }
 

@@ -31,7 +31,8 @@ struct balloon {
 	u64 locked, unlocked, reported, refused, popped; /* refused: entries, others: pages */
 	u64 batches;
 	struct aero_stats stats;
-	u64 stats_at; /* TSC */
+	u64 stats_at;	  /* TSC */
+	u64 paging_until; /* (a) TSC up to which the last of them count as "it pages in" */
 };
 
 /* This CPU's buffer for batches; on each CPU, once. HV_ENOMEM. */
@@ -42,6 +43,15 @@ void balloon_init(struct vm *vm);
 
 /* Changes the target, and rings the doorbell if that is news. Any CPU. */
 void balloon_set_target(struct vm *vm, u64 pages);
+
+/* Takes what its guest says. On a CPU that runs a vCPU of it. */
+void balloon_note_stats(struct vm *vm, const struct aero_stats *s);
+
+/*
+ * What its guest says it could do without, beyond (or, if negative, short of) what the host
+ * does not see it use: per mille of its size.  0 as long as it has said nothing.
+ */
+s64 balloon_disagreement(const struct vm *vm);
 
 /* May this VM use its reserve? While it is on its way to a larger balloon. */
 bool balloon_below_target(const struct vm *vm);

@@ -99,7 +99,7 @@ static bool responsive(struct vm *vm, u64 now)
 	if (!vm->balloon.started)
 		return false;
 	/* One that we keep waiting for memory cannot answer, and is not to blame. */
-	if (calls != d->calls || (!d->silent && atomic_load(&vm->waiting)))
+	if (calls != d->calls || (!d->silent && sched_wants_memory(vm, now)))
 		d->at = now;
 	d->calls = calls;
 	silent = now - d->at >= ms_to_ticks(SILENT_SECONDS * 1000);
@@ -124,7 +124,7 @@ static bool stuck(struct vm *vm, u64 now)
 	bool late;
 
 	if (ballooned > d->ballooned || ballooned + vm->pages / 64 >= target ||
-	    (!d->stuck && atomic_load(&vm->waiting)))
+	    (!d->stuck && sched_wants_memory(vm, now)))
 		d->grew = now;
 	d->ballooned = ballooned;
 	late = now - d->grew >= ms_to_ticks(STUCK_SECONDS * 1000);
@@ -156,6 +156,16 @@ static u64 sample_step_ms(void)
 	return max(gov->cfg.sample_ms * (u64)SAMPLE_STEP / max(gov->cfg.sample_pages, 1u), 1UL);
 }
 
+/*
+ * It waits although it is below its target: it has used up its reserve, and can
+ * no longer give what everybody waits for.
+ */
+static bool exhausted(const struct vm *vm, u64 now)
+{
+	return sched_wants_memory(vm, now) && balloon_below_target(vm) &&
+	       vm->p2m.acct.reserve <= P2M_POOL;
+}
+
 static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 {
 	u64 resident = vm->p2m.acct.resident, last = gov->last_resident[vm->id];
@@ -171,12 +181,14 @@ static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 		.active_permille = vm->active_permille,
 		.faulted = resident > last ? resident - last : 0,
 		.grow = atomic_swap(&vm->balloon.grow_pages, 0UL),
-		.waiting = atomic_load(&vm->waiting),
+		.waiting = sched_wants_memory(vm, now),
 		.responsive = responsive(vm, now),
-		.stuck = stuck(vm, now),
+		/* No fault of its driver, but nobody's to share out: two would wait for each other. */
+		.stuck = stuck(vm, now) || exhausted(vm, now),
 		/* The last resort spares nobody. */
 		.hold = now < atomic_load(&vm->balloon.hold_until) && gov->out.state != POLICY_LOW,
 		.manual = atomic_load(&vm->balloon.manual) != BALLOON_BY_POLICY,
+		.paging = now < atomic_load(&vm->balloon.paging_until),
 	};
 	gov->last_resident[vm->id] = resident;
 }
@@ -196,24 +208,20 @@ static void apply(struct vm *vm, const struct policy_vm *in, const struct policy
 	moved = max(in->target, out->target) - min(in->target, out->target);
 	if (moved > in->size / 16 || (moved > 256 && (!in->target || !out->target)))
 		log_line(
-			"why: %s: balloon %lu -> %lu MiB: %s (entitled to %lu MiB, %s, rho %lu, f %u.%u %%, memory %s)",
+			"why: %s: balloon %lu -> %lu MiB: %s (entitled to %lu MiB, %s, rho %lu, f %u.%u %%%s, memory %s)",
 			vm->cfg->name, in->target >> 8, out->target >> 8,
 			policy_reason_text(out->reason), out->entitlement >> 8,
 			policy_rule_text(out->rule), out->rho, in->active_permille / 10,
-			in->active_permille % 10, policy_state_name(gov->out.state));
+			in->active_permille % 10, in->paging ? ", it pages" : "",
+			policy_state_name(gov->out.state));
 }
 
-/*
- * A VM that waits although it is below its target has used up its reserve, and
- * can no longer give what everybody waits for.  The reserves of those that are
- * asked for nothing lie idle meanwhile: it gets half of the largest.
- */
-static void lend_reserve(struct vm *vm)
+/* The reserves of those that are asked for nothing lie idle: one that has none left gets half of the largest. */
+static void lend_reserve(struct vm *vm, u64 now)
 {
 	struct vm *lender = vm;
 
-	if (!atomic_load(&vm->waiting) || !balloon_below_target(vm) ||
-	    vm->p2m.acct.reserve > P2M_POOL)
+	if (!exhausted(vm, now))
 		return;
 	for (u32 i = 0; i < nr_vms; i++)
 		if (vm_alive(vms[i]) && !balloon_below_target(vms[i]) &&
@@ -248,6 +256,7 @@ static void decide(u64 now)
 	gov->in.tax = gov->cfg.tax;
 	gov->in.balloon_max = gov->cfg.balloon_max;
 	gov->in.state = gov->out.state;
+	gov->in.cap_yields = gov->out.cap_yields;
 	gov->in.nr_vms = 0;
 	for (u32 i = 0; i < nr_vms; i++) {
 		if (vms[i]->again) /* what it starts with is to be found for it */
@@ -268,7 +277,7 @@ static void decide(u64 now)
 	for (u32 i = 0; i < gov->in.nr_vms; i++)
 		apply(of[i], &gov->in.vm[i], &gov->out.vm[i]);
 	for (u32 i = 0; i < gov->in.nr_vms; i++)
-		lend_reserve(of[i]);
+		lend_reserve(of[i], now);
 }
 
 void governor_tick(u64 now)

@@ -9,6 +9,7 @@
 /* Parts of a VM's size. */
 #define ROOM 32 /* what it may touch before the next decision */
 #define STEP 8	/* what it gets back in one decision, others' memory being still on its way */
+#define NEAR 64 /* a balloon that lacks no more is where it was to be */
 #define BAND 32 /* while nothing is short, a target is not moved for less */
 
 struct policy_thresholds policy_thresholds(u64 total)
@@ -93,11 +94,17 @@ static bool held(const struct policy_vm *vm)
 	return vm->manual || !vm->responsive;
 }
 
+/* The largest target that may be asked of it, balloons being allowed @percent. */
+static u64 cap(const struct policy_vm *vm, u32 percent)
+{
+	return min(vm->size * percent / 100, vm->size - min(vm->min, vm->size));
+}
+
 static void claim(const struct policy_in *in, const struct policy_vm *vm, struct policy_scratch *c)
 {
 	u64 least = vm->resident;
 
-	c->cap = min(vm->size * in->balloon_max / 100, vm->size - min(vm->min, vm->size));
+	c->cap = cap(vm, in->cap_yields ? 100 : in->balloon_max);
 	c->active = active(vm);
 	c->needy = vm->waiting || vm->faulted || vm->grow || pressed(vm);
 	c->least = c->most = vm->resident;
@@ -110,6 +117,12 @@ static void claim(const struct policy_in *in, const struct policy_vm *vm, struct
 	c->least = max(least, vm->min);
 	c->most = max(c->least, demand(vm));
 	c->active += active_beyond(vm, c->most - min(c->most, vm->resident));
+	/*
+	 * A guest that waits for its disk touches little: what it has would look idle just
+	 * when it is too little.  One that only says so gets what its shares buy untaxed.
+	 */
+	if (vm->paging)
+		c->active = c->most;
 }
 
 /*
@@ -171,24 +184,36 @@ static void sift_down(struct policy_scratch *heap, u32 n, u32 i, struct policy_c
 	hole->heap = c;
 }
 
-/* Past the lowest corner: how the slope changes; the VM's next one takes its place. */
-static s64 pass_corner(const struct deal *d, u32 *n)
+/* How the slope changes at @c. */
+static s64 bend(const struct deal *d, struct policy_corner c)
 {
-	struct policy_corner c = d->of[0].heap;
 	const struct policy_scratch *v = &d->of[c.vm];
 	s64 shares = max(d->in->vm[c.vm].shares, 1u);
 	s64 steep = shares * IDLE_COST, flat = shares * (s64)d->active_cost;
-	bool bends = v->active > v->least && v->active < v->most;
 
-	if (c.stage == MOST) {
-		c = d->of[--*n].heap;
-		sift_down(d->of, *n, 0, c);
+	if (c.stage == MOST)
 		return v->active >= v->most ? -steep : -flat;
-	}
-	sift_down(d->of, *n, 0, corner(d, c.vm, c.stage == LEAST && bends ? ACTIVE : MOST));
 	if (c.stage == ACTIVE)
 		return flat - steep;
 	return v->active > v->least ? steep : flat;
+}
+
+/* The one after @c, which is not its last. */
+static struct policy_corner next_corner(const struct deal *d, struct policy_corner c)
+{
+	const struct policy_scratch *v = &d->of[c.vm];
+	bool bends = v->active > v->least && v->active < v->most;
+
+	return corner(d, c.vm, c.stage == LEAST && bends ? ACTIVE : MOST);
+}
+
+/* Past the lowest corner; the VM's next one takes its place. */
+static void pass_corner(const struct deal *d, u32 *n)
+{
+	struct policy_corner c = d->of[0].heap;
+
+	c = c.stage == MOST ? d->of[--*n].heap : next_corner(d, c);
+	sift_down(d->of, *n, 0, c);
 }
 
 /* The largest x for which @slope * @x is not more than @rest; it is less than @end. */
@@ -202,6 +227,30 @@ static u64 last_within(u64 slope, unsigned __int128 rest, u64 end)
 	return x;
 }
 
+/* What all may have at @level, a page a VM lost in rounding at most. */
+static u64 pages_of_all(const struct deal *d, u64 level)
+{
+	u64 sum = 0;
+
+	for (u32 i = 0; i < d->in->nr_vms; i++)
+		sum += pages_at(d, &d->of[i], max(d->in->vm[i].shares, 1u), level);
+	return sum;
+}
+
+/*
+ * A level that is not above the one sought: what @memory divided by shares
+ * costs if all is idle, or nothing.  It saves corners to walk past, one by one.
+ */
+static u64 level_below(const struct deal *d, u64 memory)
+{
+	u64 shares = 1, level;
+
+	for (u32 i = 0; i < d->in->nr_vms; i++)
+		shares += d->in->vm[i].shares;
+	level = (memory * IDLE_COST << LEVEL_SHIFT) / shares;
+	return pages_of_all(d, level) + d->in->nr_vms <= memory ? level : 0;
+}
+
 /*
  * Min-funding revocation in closed form: taking page after page from the VM
  * with the least adjusted shares per page ends where all that are above their
@@ -212,18 +261,35 @@ static u64 last_within(u64 slope, unsigned __int128 rest, u64 end)
 static u64 find_level(const struct deal *d, u64 memory)
 {
 	const u64 unit = d->active_cost * IDLE_COST << LEVEL_SHIFT;
-	unsigned __int128 have, room = (unsigned __int128)memory * unit;
-	u64 at = 0, slope = 0, least = 0;
+	unsigned __int128 have = 0, room = (unsigned __int128)memory * unit;
+	u64 at, slope = 0, least = 0, most = 0;
 	u32 n = 0;
 
 	for (u32 i = 0; i < d->in->nr_vms; i++) {
 		least += d->of[i].least;
-		if (d->of[i].least < d->of[i].most)
-			d->of[n++].heap = corner(d, i, LEAST);
+		most += d->of[i].most;
 	}
-	have = (unsigned __int128)least * unit;
-	if (have > room)
+	if (most <= memory)
+		return LEVEL_ALL;
+	if (least > memory)
 		return 0;
+	at = level_below(d, memory);
+	have = (unsigned __int128)least * unit;
+	for (u32 i = 0; i < d->in->nr_vms; i++) {
+		struct policy_corner c = corner(d, i, LEAST);
+		bool more = d->of[i].least < d->of[i].most;
+
+		while (more && c.level <= at) {
+			s64 b = bend(d, c);
+
+			slope += (u64)b;
+			have += (unsigned __int128)((__int128)b * (s64)(at - c.level));
+			more = c.stage != MOST;
+			c = next_corner(d, c);
+		}
+		if (more)
+			d->of[n++].heap = c;
+	}
 	for (u32 i = n / 2; i-- > 0;)
 		sift_down(d->of, n, i, d->of[i].heap);
 	while (n) {
@@ -234,7 +300,8 @@ static u64 find_level(const struct deal *d, u64 memory)
 			return at + last_within(slope, room - have, next - at);
 		have += more;
 		at = next;
-		slope += (u64)pass_corner(d, &n);
+		slope += (u64)bend(d, d->of[0].heap);
+		pass_corner(d, &n);
 	}
 	return LEVEL_ALL;
 }
@@ -347,6 +414,9 @@ static void decide_vm(const struct deal *d, u32 i, const struct grant *g, struct
 	}
 	/* One that was set by hand may be beyond what the policy would ask. */
 	out->target = max(min(out->target, c->cap), floor);
+	if (d->in->cap_yields && out->reason == REASON_VICTIM &&
+	    out->target > cap(vm, d->in->balloon_max))
+		out->reason = REASON_BEYOND;
 	if (vm->stuck && out->target > vm->balloon)
 		out->reason = REASON_STUCK;
 }
@@ -431,6 +501,35 @@ static void check_active(const struct deal *d, struct policy_out *out, u64 memor
 		out->vm[out->culprit].mechanism = out->mechanism;
 }
 
+/*
+ * balloon_max leaves what is below it to compression and swap.  Where there are
+ * none, somebody would wait for ever beside memory that a balloon could take:
+ * so all caps yield, down to the mins, once one is in the way while somebody
+ * waits or memory is low.  They are back when entitlements, or plenty, have
+ * brought all targets below them: then having them changes nothing.
+ */
+static bool cap_yields(const struct policy_in *in, const struct policy_out *out)
+{
+	bool short_of = out->state == POLICY_LOW, in_the_way = false;
+
+	if (in->beyond_balloon)
+		return false;
+	for (u32 i = 0; i < in->nr_vms; i++) {
+		const struct policy_vm *vm = &in->vm[i];
+		const struct policy_vm_out *o = &out->vm[i];
+
+		short_of |= vm->waiting;
+		if (held(vm))
+			continue;
+		if (in->cap_yields && o->target > cap(vm, in->balloon_max))
+			return true;
+		/* What its balloon is still to take below the cap comes first. */
+		in_the_way |= o->rule == RULE_HELD && !vm->stuck &&
+			      vm->balloon + vm->size / NEAR >= out->scratch[i].cap;
+	}
+	return short_of && in_the_way;
+}
+
 void policy_decide(const struct policy_in *in, struct policy_out *out)
 {
 	struct policy_thresholds t = policy_thresholds(in->total);
@@ -465,6 +564,7 @@ void policy_decide(const struct policy_in *in, struct policy_out *out)
 	for (u32 i = 0; i < in->nr_vms; i++)
 		decide_vm(&d, i, &grant, &out->vm[i]);
 	check_active(&d, out, memory);
+	out->cap_yields = cap_yields(in, out);
 }
 
 const char *policy_state_name(enum policy_state s)
@@ -486,6 +586,7 @@ const char *policy_reason_text(enum policy_reason r)
 		[REASON_MANUAL] = "set by hand",
 		[REASON_SILENT] = "its driver does not answer",
 		[REASON_STUCK] = "its balloon does not grow",
+		[REASON_BEYOND] = "beyond its cap: nothing else takes memory",
 	};
 
 	return texts[r];

@@ -39,6 +39,7 @@ enum policy_reason {
 	REASON_MANUAL,	   /* the target was set by hand */
 	REASON_SILENT,	   /* its driver does not answer: left alone */
 	REASON_STUCK,	   /* its driver answers, and its balloon does not grow */
+	REASON_BEYOND,	   /* a victim, beyond balloon_max: nothing else takes memory */
 };
 
 /* What an entitlement is bounded by. */
@@ -65,6 +66,7 @@ struct policy_vm {
 	bool stuck;	     /* its balloon has missed the deadline for growing */
 	bool hold;	     /* no inflation now */
 	bool manual;
+	bool paging; /* its statistics say that it pages in */
 };
 
 /* Scratch of a decision; what is in it before and after does not matter. */
@@ -87,6 +89,7 @@ struct policy_in {
 	u32 balloon_max;	 /* percent of a VM's size */
 	bool beyond_balloon;	 /* what a balloon cannot take, compression or swap can */
 	enum policy_state state; /* the last one: hysteresis */
+	bool cap_yields;	 /* the last decision's: hysteresis, too */
 	u32 nr_vms;
 	const struct policy_vm *vm;
 };
@@ -104,8 +107,9 @@ struct policy_out {
 	enum policy_state state;
 	enum policy_mechanism mechanism; /* the last that the state's plan allows */
 	u32 hint;			 /* 4 KiB pages that a batch should cover at most */
-	u64 active;			 /* of all VMs together */
-	u32 culprit; /* whose active memory is furthest beyond its entitlement while all
+	bool cap_yields; /* from the next decision on balloons go beyond balloon_max */
+	u64 active;	 /* of all VMs together */
+	u32 culprit;	 /* whose active memory is furthest beyond its entitlement while all
 		      * active memory is more than there is, or POLICY_NOBODY */
 	struct policy_vm_out *vm;
 	struct policy_scratch *scratch;

@@ -197,8 +197,7 @@ static u64 memory_rank(const struct vm *vm)
 	return e ? vm->p2m.acct.resident * 256 / e : 0;
 }
 
-/* One that was woken for memory needs a CPU before it can take any. */
-static bool wants_memory(const struct vm *vm, u64 now)
+bool sched_wants_memory(const struct vm *vm, u64 now)
 {
 	return atomic_load(&vm->waiting) || now < atomic_load(&vm->woken_until);
 }
@@ -212,7 +211,7 @@ static u64 turn_ends(void)
 	u64 least = UINT64_MAX - MEMORY_TURN, now = plat_tsc();
 
 	for (u32 i = 0; i < nr_vms; i++)
-		if (wants_memory(vms[i], now) && atomic_load(&vms[i]->state) == VM_RUNNING)
+		if (sched_wants_memory(vms[i], now) && atomic_load(&vms[i]->state) == VM_RUNNING)
 			least = min(least, memory_rank(vms[i]));
 	return least + MEMORY_TURN;
 }

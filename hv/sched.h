@@ -64,6 +64,11 @@ void sched_event_at(u64 tsc);
  * come when these have theirs, or nobody waits before them any more.  Any CPU.
  */
 void sched_wake_memory_waiters(void);
+/*
+ * Is a vCPU of @vm without the memory that it needs?  One that was woken for it
+ * counts until it has had a CPU and time to take any.  @now: TSC.  Takes no lock.
+ */
+bool sched_wants_memory(const struct vm *vm, u64 now);
 
 /* May @vm take memory that is promised to nobody?  Not while one further below waits. */
 bool sched_memory_turn(const struct vm *vm);

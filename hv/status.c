@@ -48,13 +48,13 @@ void status_print(void)
 	for (u32 i = 0; i < nr_vms; i++) {
 		const struct vm *vm = vms[i];
 
-		log_raw("@vm name=%s state=%s size=%lu resident=%lu balloon=%lu target=%lu active=%lu faults=%lu popped=%lu f=%u f_low=%u f_high=%u guest_free=%lu disk=%lu",
+		log_raw("@vm name=%s state=%s size=%lu resident=%lu balloon=%lu target=%lu active=%lu faults=%lu popped=%lu f=%u f_low=%u f_high=%u guest_free=%lu differs=%ld disk=%lu",
 			vm->cfg->name, status_vm_state(vm), vm->pages * 4,
 			vm->p2m.acct.resident * 4, vm->p2m.ballooned * 4,
 			atomic_load(&vm->balloon.target) * 4, vm->active * 4, vm->faults,
 			vm->balloon.popped, vm->active_permille, vm->sampler.estimate.low,
 			vm->sampler.estimate.high, vm->balloon.stats.available * 4,
-			disk_frames_held(vm) * 4);
+			balloon_disagreement(vm), disk_frames_held(vm) * 4);
 	}
 	log_raw("@end");
 }

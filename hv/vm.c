@@ -154,7 +154,7 @@ bool vm_can_promise(const struct vm *vm, u64 min)
 /*
  * What is above the mins must have somewhere to go: balloons take it, up to
  * balloon_max.  If all VMs could fill more than there is even then, some
- * will be paused one day, and somebody should know it today.
+ * will be asked for more or paused one day, and somebody should know it today.
  */
 static void check_room(const struct vm *vm)
 {

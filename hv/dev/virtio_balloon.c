@@ -198,8 +198,7 @@ static void statistics(struct virtio *d, u64 now)
 		for (u32 i = 0; i < 16 && !virtq_read(d, &c, i * sizeof(t), &t, sizeof(t)); i++)
 			take_stat(&s, &t);
 		d->vm->balloon.calls++;
-		d->vm->balloon.stats = s;
-		d->vm->balloon.stats_at = now;
+		balloon_note_stats(d->vm, &s);
 		b->stats_read++;
 		b->next_stats = now + STATS_MS * plat_tsc_khz();
 	}

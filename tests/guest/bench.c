@@ -285,8 +285,30 @@ static void zeroing(void)
 	report("zeroing-4k", bare_rdtsc() - start, "instructions");
 }
 
+/*
+ * A fixed amount of work on all memory, without an exit of its own: how long it takes
+ * with sampling and without says what sampling takes, whatever that consists of.
+ */
+static int sampling(void)
+{
+	u64 pages = bare_arg_number("pages", 262144), sweeps = bare_arg_number("sweeps", 200);
+	u64 first = bare_memory_pages() - pages, sum = 0, start = 0;
+
+	for (u64 i = 0; i <= sweeps; i++) {
+		if (i == sweeps / 2) /* all of it is there, and has been sampled once */
+			start = bare_rdtsc();
+		for (u64 page = first; page < first + pages; page++)
+			sum += *(volatile u64 *)bare_ptr(page);
+	}
+	report("sampled-run", bare_rdtsc() - start, "ticks");
+	report("ticks-a-ms", bare_tsc_khz(), "ticks");
+	return sum != 0; /* nobody has written anything */
+}
+
 int bare_main(void)
 {
+	if (bare_arg_is("case", "sampling"))
+		return sampling();
 	world_switches();
 	ticks();
 	zeroing();

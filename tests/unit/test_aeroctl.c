@@ -122,11 +122,13 @@ static void texts(void **state)
 		assert_string_equal(text_size(text, is[i].pages), is[i].size);
 	}
 	/* A hypervisor from the future. */
-	assert_string_equal(text_reason(9), "?");
+	assert_string_equal(text_reason(10), "?");
 	assert_string_equal(text_rule(4), "?");
 	assert_string_equal(text_vm_state(6), "?");
 	assert_string_equal(text_memory_state(UINT32_MAX), "?");
 	assert_string_equal(text_reason(AERO_REASON_STUCK), "its balloon does not grow");
+	assert_string_equal(text_reason(AERO_REASON_BEYOND),
+			    "beyond its cap: nothing else takes memory");
 }
 
 static void commands_and_usage(void **state)
@@ -342,6 +344,8 @@ static void json(void **state)
 
 	(void)state;
 	strcpy(F->s.vm[1].name, "a\"b\\c\n");
+	F->s.guest[0].available =
+		F->s.vm[0].memory - F->s.vm[0].balloon - F->s.vm[0].active - F->s.vm[0].memory / 4;
 	assert_int_equal(run("stats --json"), DONE);
 	f = popen(
 		"python3 -c 'import json, sys; d = json.load(sys.stdin); w = d[\"vms\"][0]; "
@@ -349,7 +353,8 @@ static void json(void **state)
 		"assert w[\"resident_bytes\"] == 300 << 20 and w[\"control\"] is True; "
 		"assert w[\"active_low_bytes\"] < w[\"active_bytes\"] < w[\"active_high_bytes\"]; "
 		"assert d[\"vms\"][1][\"name\"] == chr(97) + chr(34) + chr(98) + chr(92) + \"c?\"; "
-		"assert w[\"guest_stall_some_seconds\"] == 1.234567'",
+		"assert w[\"guest_stall_some_seconds\"] == 1.234567; "
+		"assert -251 <= w[\"guest_disagreement_permille\"] <= -250'",
 		"w");
 	assert_non_null(f);
 	fputs(said, f);

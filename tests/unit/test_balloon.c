@@ -601,6 +601,83 @@ static void stuck_driver(void **state)
 	assert_false(fake_log_has("stuck"));
 }
 
+static void say(struct aero_stats s)
+{
+	assert_int_equal(guest_write(&vm->p2m, GPA(page(BATCH)), &s, sizeof(s)), HV_OK);
+	assert_int_equal(guest_call(v, AERO_CALL_STATS, page(BATCH), 0, 0), AERO_OK);
+}
+
+static bool pages_in(void)
+{
+	return fake.tsc < vm->balloon.paging_until;
+}
+
+/* What it swaps in and faults back makes it one that pages, for 10 s, if it is more than strays. */
+static void paging(void **state)
+{
+	(void)state;
+	say((struct aero_stats){ .swap_in = 1000000 }); /* since it booted */
+	assert_false(pages_in());
+	fake.tsc += 1000 * FAKE_KHZ;
+	say((struct aero_stats){ .swap_in = 1000015 });
+	assert_false(pages_in());
+	fake.tsc += 1000 * FAKE_KHZ;
+	say((struct aero_stats){ .swap_in = 1000015,
+				 .major_faults = 99999 }); /* of programs that start */
+	assert_false(pages_in());
+	fake.tsc += 1000 * FAKE_KHZ;
+	say((struct aero_stats){ .swap_in = 1000025, .refaults = 7 });
+	assert_true(pages_in());
+	fake.tsc += 9999 * FAKE_KHZ;
+	assert_true(pages_in());
+	fake.tsc += FAKE_KHZ;
+	assert_false(pages_in());
+	/* So many in so long a time are few, and older news is no rate. */
+	say((struct aero_stats){ .swap_in = 1000032 });
+	fake.tsc += 4000 * FAKE_KHZ;
+	say((struct aero_stats){ .swap_in = 1000032 + 60 });
+	assert_false(pages_in());
+	fake.tsc += 10000 * FAKE_KHZ;
+	say((struct aero_stats){ .swap_in = 2000000 });
+	assert_false(pages_in());
+	/* It has booted again; then a few at once, twice in a millisecond. */
+	fake.tsc += 1000 * FAKE_KHZ;
+	say((struct aero_stats){ .swap_in = 5 });
+	assert_false(pages_in());
+	say((struct aero_stats){ .swap_in = 20 });
+	assert_false(pages_in());
+	say((struct aero_stats){ .swap_in = UINT64_MAX });
+	assert_false(pages_in());
+	fake.tsc += 1000 * FAKE_KHZ;
+	say((struct aero_stats){ .swap_in = 100 });
+	assert_true(pages_in());
+}
+
+/* What it says it can spare against what it is not seen to use. */
+static void disagreement(void **state)
+{
+	(void)state;
+	vm->active = PAGES / 4;
+	assert_int_equal(balloon_disagreement(vm), 0); /* it has said nothing */
+	say((struct aero_stats){ .available = PAGES * 3 / 4 });
+	assert_int_equal(balloon_disagreement(vm), 0);
+	say((struct aero_stats){ .available = PAGES });
+	assert_int_equal(balloon_disagreement(vm), 250);
+	say((struct aero_stats){ .available = 0 });
+	assert_int_equal(balloon_disagreement(vm), -750);
+	vm->active = 0;
+	assert_int_equal(balloon_disagreement(vm), -1000);
+	say((struct aero_stats){ .available = UINT64_MAX });
+	assert_int_equal(balloon_disagreement(vm), 0);
+	/* What is in the balloon is nobody's to spare. */
+	assert_int_equal(lock1(page(2000)), AERO_OK);
+	vm->active = PAGES - 1;
+	say((struct aero_stats){ .available = 0 });
+	assert_int_equal(balloon_disagreement(vm), 0);
+	vm->active = PAGES; /* an estimate: it may be more than fits */
+	assert_int_equal(balloon_disagreement(vm), 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
 
 int main(void)
@@ -623,6 +700,8 @@ int main(void)
 		T(popped_page),
 		T(silent_driver),
 		T(stuck_driver),
+		T(paging),
+		T(disagreement),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -189,7 +189,7 @@ static void reasons(void **state)
 	assert_int_equal(out.vm[4].reason, REASON_VICTIM);
 	assert_true(out.vm[4].target > 0);
 	assert_true(out.vm[5].target >= P(100)); /* max, whatever else */
-	for (int r = REASON_NONE; r <= REASON_STUCK; r++)
+	for (int r = REASON_NONE; r <= REASON_BEYOND; r++)
 		assert_true(strlen(policy_reason_text((enum policy_reason)r)) > 5);
 	for (int r = RULE_SHARES; r <= RULE_HELD; r++)
 		assert_true(strlen(policy_rule_text((enum policy_rule)r)) > 3);
@@ -387,6 +387,167 @@ static void the_cap(void **state)
 	assert_int_equal(out.vm[0].target, P(900) * 65 / 100);
 }
 
+/* Two of 900 MiB; the balloon of the first is where its cap is, and the second waits. */
+static void at_the_cap(void)
+{
+	vms(2, 900);
+	in.balloon_max = 65;
+	in.beyond_balloon = false;
+	vm[0].active_permille = 0;
+	vm[0].shares = 200;
+	vm[0].balloon = vm[0].target = P(900) * 65 / 100;
+	vm[0].resident = P(900) - vm[0].balloon;
+	vm[1].resident = P(690);
+	vm[1].waiting = true;
+	in.free = TOTAL / 20;
+}
+
+/* The next decision, with what the last one asked for done. */
+static void obey(void)
+{
+	in.cap_yields = out.cap_yields;
+	for (u32 i = 0; i < in.nr_vms; i++)
+		vm[i].target = vm[i].balloon = out.vm[i].target;
+	decide();
+}
+
+/* Nothing but balloons, a cap in the way, and somebody waits or memory is low: it yields. */
+static void the_cap_yields(void **state)
+{
+	const u64 capped = P(900) * 65 / 100;
+
+	(void)state;
+	for (int why = 0; why < 8; why++) {
+		bool waits = why & 1, low = why & 2, by_silent = why & 4;
+
+		at_the_cap();
+		vm[1].waiting = waits;
+		vm[1].responsive = !by_silent;
+		in.state = POLICY_HARD;
+		in.free = low ? TOTAL / 200 : TOTAL / 40;
+		if (by_silent) /* what it has is its own, and more than there is */
+			vm[1].resident = P(800);
+		decide();
+		assert_int_equal(out.vm[0].target, capped);
+		assert_int_equal(out.cap_yields, waits || low);
+		obey();
+		if (!waits && !low) {
+			assert_int_equal(out.vm[0].target, capped);
+			continue;
+		}
+		assert_true(out.vm[0].target > capped);
+		assert_int_equal(out.vm[0].reason, REASON_BEYOND);
+		assert_true(out.vm[0].rule == RULE_SHARES || out.vm[0].rule == RULE_MIN);
+		assert_int_equal(out.vm[0].target, P(900) - out.vm[0].entitlement);
+		assert_true(out.vm[0].target <= P(900) - vm[0].min);
+		assert_true(out.vm[1].reason != REASON_BEYOND);
+	}
+	/* One within its cap is an ordinary victim meanwhile. */
+	vm[1].responsive = true;
+	vm[1].shares = 500;
+	vm[1].waiting = false;
+	vm[1].resident = P(800);
+	decide();
+	assert_int_equal(out.vm[1].reason, REASON_VICTIM);
+	assert_true(out.vm[1].target < capped);
+}
+
+/* Where something else takes memory, or could still be taken below the cap, it stays. */
+static void the_cap_stays(void **state)
+{
+	(void)state;
+	at_the_cap();
+	in.beyond_balloon = true;
+	decide();
+	assert_false(out.cap_yields);
+	at_the_cap();
+	in.beyond_balloon = true;
+	in.cap_yields = true;
+	decide();
+	assert_false(out.cap_yields);
+	/* Its balloon is not there yet: by a 64th it may be. */
+	at_the_cap();
+	vm[0].balloon -= P(900) / 64 + 1;
+	decide();
+	assert_false(out.cap_yields);
+	vm[0].balloon++;
+	decide();
+	assert_true(out.cap_yields);
+	/* It would give nothing, or is not to: no cap is in the way. */
+	at_the_cap();
+	vm[0].stuck = true;
+	decide();
+	assert_false(out.cap_yields);
+	at_the_cap();
+	vm[0].manual = true;
+	decide();
+	assert_false(out.cap_yields);
+	at_the_cap();
+	vm[0].responsive = false;
+	decide();
+	assert_false(out.cap_yields);
+	/* Its shares buy more than its cap leaves it. */
+	at_the_cap();
+	vm[0].shares = 1000;
+	decide();
+	assert_int_equal(out.vm[0].rule, RULE_SHARES);
+	assert_false(out.cap_yields);
+}
+
+/* The caps are back when nobody wants for anything and nothing is beyond them; nothing moves then. */
+static void the_cap_comes_back(void **state)
+{
+	const u64 capped = P(900) * 65 / 100;
+	u64 before;
+
+	(void)state;
+	at_the_cap();
+	in.cap_yields = true;
+	vm[0].balloon = vm[0].target = P(700);
+	vm[0].resident = P(100);
+	vm[1].waiting = false;
+	/* Demands are not met: however much is free now, it goes on. */
+	vm[0].resident = P(200);
+	vm[1].balloon = vm[1].target = P(150);
+	vm[1].resident = P(750);
+	in.free = policy_thresholds(TOTAL).high;
+	decide();
+	assert_true(out.vm[0].target > capped);
+	assert_true(out.cap_yields);
+	/* They are, but what could be given back at once does not suffice. */
+	vm[1].balloon = vm[1].target = 0;
+	vm[1].resident = P(790);
+	vm[0].resident = P(100);
+	in.total = P(1032);
+	in.free = policy_thresholds(in.total).high + P(80);
+	decide();
+	assert_int_equal(out.vm[0].reason, REASON_GIVEN_BACK);
+	assert_in_range(out.vm[0].target, capped + 1, P(620));
+	assert_true(out.cap_yields);
+	vm[0].target = vm[0].balloon = out.vm[0].target;
+	in.total += P(200);
+	in.free += P(200);
+	decide();
+	assert_true(out.vm[0].target <= capped);
+	assert_false(out.cap_yields);
+	before = out.vm[0].target;
+	vm[0].target = vm[0].balloon = before;
+	in.free = policy_thresholds(in.total).high;
+	decide();
+	assert_int_equal(out.vm[0].target, before);
+	in.cap_yields = false;
+	decide();
+	assert_int_equal(out.vm[0].target, before);
+	assert_false(out.cap_yields);
+	/* One that is held by hand beyond its cap holds up nobody. */
+	in.free += P(200);
+	in.cap_yields = true;
+	vm[0].manual = true;
+	vm[0].target = vm[0].balloon = P(800);
+	decide();
+	assert_false(out.cap_yields);
+}
+
 /* A driver that answers and gives nothing: others serve, and it stays asked. */
 static void a_stuck_balloon(void **state)
 {
@@ -537,6 +698,35 @@ static void a_hot_guest_grows_untaxed(void **state)
 	assert_true(out.vm[1].entitlement > warm + P(100));
 }
 
+/* It waits for its disk, and so touches little: what it says counts, for what its shares buy. */
+static void a_guest_that_pages_is_not_taxed(void **state)
+{
+	u64 fair;
+
+	(void)state;
+	squeezed_pair();
+	fair = vm[0].resident;
+	vm[0].active_permille = 20;
+	vm[1].active_permille = 160;
+	decide();
+	assert_true(out.vm[1].entitlement < fair + P(80));
+	vm[1].paging = true;
+	decide();
+	assert_true(out.vm[1].entitlement > fair + P(200));
+	/* What is published stays what was seen. */
+	assert_int_equal(out.active, vm[0].resident * 20 / 1000 + vm[1].resident * 160 / 1000);
+	/* A liar gets no more than that; two have what there would be without a tax. */
+	vm[0].active_permille = vm[1].active_permille = 1000;
+	vm[0].paging = false;
+	vm[1].active_permille = 0;
+	decide();
+	assert_in_range(out.vm[1].entitlement, fair - 1, fair + 1);
+	vm[0].paging = true;
+	vm[0].active_permille = 0;
+	decide();
+	assert_in_range(out.vm[0].entitlement, fair - 1, fair + 1);
+}
+
 /* Any input that a configuration and a machine can give. */
 static void random_input(u64 *seed)
 {
@@ -567,15 +757,17 @@ static void random_input(u64 *seed)
 		v->hold = fake_random(seed) % 8 == 0;
 		v->stuck = fake_random(seed) % 8 == 0;
 		v->manual = fake_random(seed) % 8 == 0;
+		v->paging = fake_random(seed) % 8 == 0;
 	}
 	in.beyond_balloon = fake_random(seed) & 1;
+	in.cap_yields = !in.beyond_balloon && fake_random(seed) & 1;
 	in.free = fake_random(seed) % (left + 1);
 	in.total -= fake_random(seed) % 4 ? 0 : fake_random(seed) % (left - in.free + 1);
 }
 
 static u64 cap(const struct policy_vm *v)
 {
-	return min(v->size * in.balloon_max / 100, v->size - v->min);
+	return min(v->size * (in.cap_yields ? 100 : in.balloon_max) / 100, v->size - v->min);
 }
 
 static bool held(const struct policy_vm *v)
@@ -674,6 +866,57 @@ static void more_shares_never_less(void **state)
 	}
 }
 
+/*
+ * The level against its definition, found by bisection with nothing but what
+ * the decision says: no other one gives out more of the memory that there is.
+ */
+static u64 at_level(const struct policy_vm *v, const struct policy_scratch *c, u64 level)
+{
+	u64 active_cost = 100 - in.tax, all_active = c->active * active_cost;
+	u64 paid = (u64)((unsigned __int128)level * v->shares >> 24);
+	u64 pages = paid <= all_active ? paid / active_cost : c->active + (paid - all_active) / 100;
+
+	return min(max(pages, c->least), c->most);
+}
+
+static u64 all_at(u64 level)
+{
+	u64 sum = 0;
+
+	for (u32 i = 0; i < in.nr_vms; i++)
+		sum += at_level(&vm[i], &scratch[i], level);
+	return sum;
+}
+
+static void the_level_is_right(void **state)
+{
+	u64 seed = 77, divided = 0;
+
+	(void)state;
+	for (int n = 0; n < 5000; n++) {
+		u64 sum = 0, memory, known, low = 0, best, high;
+
+		random_input(&seed);
+		policy_decide(&in, &out);
+		known = in.free;
+		for (u32 i = 0; i < in.nr_vms; i++) {
+			known += vm[i].resident;
+			sum += out.vm[i].entitlement;
+		}
+		high = policy_thresholds(in.total).high + in.total - min(known, in.total);
+		memory = in.total - min(high, in.total);
+		for (u64 bit = BIT(62); bit; bit >>= 1)
+			low += all_at(low + bit) <= memory ? bit : 0;
+		best = all_at(low);
+		if (best > memory) /* not even what all have at least */
+			continue;
+		/* Fractions of a page, of each, may be lost. */
+		assert_true(sum <= best && sum + in.nr_vms >= best);
+		divided += sum + in.nr_vms >= memory;
+	}
+	assert_true(divided > 1000);
+}
+
 static void extremes(void **state)
 {
 	(void)state;
@@ -749,6 +992,7 @@ static void round_of(struct guest *g)
 		v->target = out.vm[i].target;
 	}
 	in.free = in.total - held;
+	in.cap_yields = out.cap_yields;
 	decide();
 }
 
@@ -825,6 +1069,48 @@ static void a_stuck_vm_disturbs_nobody(void **state)
 		    vm[2].resident + P(8) > vm[1].resident);
 }
 
+/*
+ * A quiet VM at its cap beside one that waits: the waiting ends, nothing swings,
+ * and once the other has ended the quiet one has its memory again.
+ */
+static void nobody_waits_for_a_cap(void **state)
+{
+	struct guest g[2] = { { P(800), P(16), false, 0 }, { P(200), P(16), false, 0 } };
+	u64 late = 0, waits = 0, beyond = 0;
+
+	(void)state;
+	start_loop(2, 800);
+	in.balloon_max = 50;
+	in.beyond_balloon = false;
+	vm[1].min = 0;
+	vm[0].active_permille = 1000;
+	vm[1].active_permille = 0;
+	g[0].want = 0;
+	g[1].want = P(600);
+	for (int i = 0; i < 100; i++)
+		round_of(g);
+	g[0].want = P(800);
+	for (int i = 0; i < 1000; i++) {
+		round_of(g);
+		beyond += out.vm[1].reason == REASON_BEYOND;
+		if (i >= 300) {
+			late += moved;
+			waits += vm[0].waiting + vm[1].waiting;
+		}
+	}
+	assert_int_equal(waits, 0);
+	assert_true(late < P(8));
+	assert_true(beyond > 0);
+	assert_true(vm[1].balloon > P(400));
+	assert_true(out.cap_yields);
+	g[0].want = 0;
+	vm[0].resident = 0; /* it frees what it has */
+	for (int i = 0; i < 100; i++)
+		round_of(g);
+	assert_int_equal(vm[1].balloon, 0);
+	assert_false(out.cap_yields);
+}
+
 /* The load goes away: balloons empty themselves. */
 static void plenty_gives_back(void **state)
 {
@@ -858,17 +1144,23 @@ int main(void)
 		cmocka_unit_test(small_differences_are_left),
 		cmocka_unit_test(spare_memory_is_divided),
 		cmocka_unit_test(the_cap),
+		cmocka_unit_test(the_cap_yields),
+		cmocka_unit_test(the_cap_stays),
+		cmocka_unit_test(the_cap_comes_back),
 		cmocka_unit_test(a_stuck_balloon),
 		cmocka_unit_test(mechanisms_follow_the_plan),
 		cmocka_unit_test(active_memory_does_not_fit),
 		cmocka_unit_test(the_tax_leaves_a_part),
 		cmocka_unit_test(a_hot_guest_grows_untaxed),
+		cmocka_unit_test(a_guest_that_pages_is_not_taxed),
 		cmocka_unit_test(properties),
 		cmocka_unit_test(more_shares_never_less),
+		cmocka_unit_test(the_level_is_right),
 		cmocka_unit_test(extremes),
 		cmocka_unit_test(overcommit_settles),
 		cmocka_unit_test(memory_follows_demand),
 		cmocka_unit_test(a_stuck_vm_disturbs_nobody),
+		cmocka_unit_test(nobody_waits_for_a_cap),
 		cmocka_unit_test(plenty_gives_back),
 	};
 

@@ -85,7 +85,7 @@ const char *text_rule(unsigned int rule);
 
 /* --- fields.c: figures by name, for machines --- */
 enum kind { GAUGE, COUNTER };
-enum unit { BYTES, SECONDS, PLAIN };
+enum unit { BYTES, SECONDS, PLAIN, SIGNED };
 struct field {
 	const char *name, *help;
 	enum kind kind;

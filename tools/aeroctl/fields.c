@@ -94,6 +94,19 @@ VM(guest_oom_kills, g->oom_kills)
 VM(guest_stall_some, g->stall_some)
 VM(guest_stall_full, g->stall_full)
 
+/* As the host's balloon_disagreement(): in `@vm` lines it is differs=. */
+static uint64_t vm_guest_disagreement_permille(const struct snapshot *s, unsigned int i)
+{
+	const struct aero_vm_info *vm = &s->vm[i];
+	uint64_t used = vm->balloon + vm->active, says = s->guest[i].available;
+	uint64_t spare = vm->memory - (used < vm->memory ? used : vm->memory);
+
+	if (!s->guest[i].total || !vm->memory)
+		return 0;
+	says = says < vm->memory ? says : vm->memory;
+	return (uint64_t)(((int64_t)says - (int64_t)spare) * 1000 / (int64_t)vm->memory);
+}
+
 #define G(name, unit, help)                               \
 	{                                                 \
 #name, help, GAUGE, unit, NULL, vm_##name \
@@ -134,6 +147,8 @@ const struct field vm_fields[] = {
 	G(guest_total, BYTES, "Memory that the guest's kernel manages, as it says"),
 	G(guest_free, BYTES, "Free memory, as the guest says"),
 	G(guest_available, BYTES, "Memory to be had without swapping, as the guest says"),
+	G(guest_disagreement_permille, SIGNED,
+	  "What the guest says it can do without, less what it is not seen to use, of its memory"),
 	G(guest_swap_total, BYTES, "Swap space, as the guest says"),
 	G(guest_swap_free, BYTES, "Free swap space, as the guest says"),
 	C(guest_major_faults, PLAIN, "Major faults, as the guest says"),
@@ -155,6 +170,8 @@ static void write_value(FILE *out, const struct field *f, uint64_t value)
 {
 	if (f->unit == SECONDS)
 		fprintf(out, "%" PRIu64 ".%06" PRIu64, value / 1000000, value % 1000000);
+	else if (f->unit == SIGNED)
+		fprintf(out, "%" PRId64, (int64_t)value);
 	else
 		fprintf(out, "%" PRIu64, value);
 }
@@ -232,7 +249,7 @@ static void write_family(FILE *out, const char *of, const struct field *f)
 	const char *kind = f->kind == COUNTER ? "counter" : "gauge";
 
 	fprintf(out, "# TYPE aerostat_%s_%s%s %s\n", of, f->name, suffix(f), kind);
-	if (f->unit != PLAIN)
+	if (f->unit == BYTES || f->unit == SECONDS)
 		fprintf(out, "# UNIT aerostat_%s_%s%s %s\n", of, f->name, suffix(f),
 			f->unit == BYTES ? "bytes" : "seconds");
 	fprintf(out, "# HELP aerostat_%s_%s%s %s.\n", of, f->name, suffix(f), f->help);

@@ -118,6 +118,7 @@ const char *text_reason(unsigned int reason)
 		[AERO_REASON_MANUAL] = "set by hand",
 		[AERO_REASON_SILENT] = "its driver does not answer",
 		[AERO_REASON_STUCK] = "its balloon does not grow",
+		[AERO_REASON_BEYOND] = "beyond its cap: nothing else takes memory",
 	};
 
 	return WORD(words, reason);

@@ -41,6 +41,9 @@ static void apply(struct sim *s, const struct event *e)
 	case EVENT_SHARES:
 		s->vm[e->vm].shares = (u32)e->a;
 		break;
+	case EVENT_SAYS:
+		g->says = e->a;
+		break;
 	case EVENT_TAX:
 		s->tax = (u32)e->a;
 		break;
@@ -110,9 +113,18 @@ static u64 truth(const struct guest *g, const struct policy_vm *v)
 	return v->resident ? min(g->active, v->resident) * 1000 / v->resident : 0;
 }
 
-static void sample(struct sim *s, struct guest *g, struct policy_vm *v)
+/* One that is slowed down by its disk does not come round to all its pages in a period. */
+static u64 seen_active(const struct guest *g, const struct policy_vm *v)
 {
 	u64 active = min(g->active, v->resident);
+
+	return g->rounds ? (u64)((double)active * g->rounds * g->work / (1 + g->rounds * g->work)) :
+			   active;
+}
+
+static void sample(struct sim *s, struct guest *g, struct policy_vm *v)
+{
+	u64 active = seen_active(g, v);
 	u32 touched = 0;
 
 	if (!s->sample_pages) { /* as if each page were looked at */
@@ -163,6 +175,7 @@ static void step_guests(struct sim *s)
 		fault(s, &s->guest[i], &s->vm[i], &free);
 		ask(s, &s->guest[i], &s->vm[i]);
 		s->guest[i].work = work(&s->guest[i], &s->vm[i]);
+		s->vm[i].paging = s->guest[i].says && s->guest[i].active > s->vm[i].resident;
 	}
 	s->in.free = free;
 }
@@ -212,6 +225,7 @@ static void decide(struct sim *s)
 	s->in.balloon_max = s->balloon_max;
 	s->in.beyond_balloon = s->beyond;
 	s->in.state = s->out.state;
+	s->in.cap_yields = s->out.cap_yields;
 	s->in.nr_vms = 0;
 	for (u32 i = 0; i < s->nr; i++) {
 		struct policy_vm *v = &s->vm[i];
@@ -296,6 +310,7 @@ void sim_cost(u32 nr, u32 times)
 				.responsive = true,
 			};
 		}
+		s.in.cap_yields = t % 2;
 		policy_decide(&s.in, &s.out);
 	}
 }

@@ -24,6 +24,8 @@ struct guest {
 	u64 speed;	 /* pages a second that its driver moves */
 	u64 fault_speed; /* pages a second that it touches anew */
 	double penalty;	 /* what an access outside its memory costs more, in accesses */
+	double rounds;	 /* how often it would touch each active page in a period; 0: seen always */
+	bool says;	 /* that it pages */
 	bool asks;	 /* to grow, when its balloon is in its way */
 	enum driver driver;
 	/* state */
@@ -33,7 +35,7 @@ struct guest {
 	double work; /* since the last record, 0..1 */
 };
 
-enum event_kind { EVENT_USE, EVENT_DRIVER, EVENT_STOP, EVENT_SHARES, EVENT_TAX };
+enum event_kind { EVENT_USE, EVENT_DRIVER, EVENT_STOP, EVENT_SHARES, EVENT_TAX, EVENT_SAYS };
 
 struct event {
 	u64 at;

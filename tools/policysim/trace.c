@@ -165,12 +165,16 @@ static void vm_key(struct reader *r, struct guest *g, struct policy_vm *p, char 
 		g->fault_speed = pages(r, v);
 	else if (!strcmp(k, "penalty"))
 		g->penalty = plain(r, v, 0, 1000000);
+	else if (!strcmp(k, "rounds"))
+		g->rounds = plain(r, v, 0, 1000000);
+	else if (!strcmp(k, "says"))
+		g->says = yes(r, v);
 	else if (!strcmp(k, "grow"))
 		g->asks = yes(r, v);
 	else
 		wrong(r,
 		      "unknown key \"%s\" of vm; there are size, min, max, shares, start, want, "
-		      "active, speed, faults, penalty, grow, count",
+		      "active, speed, faults, penalty, rounds, says, grow, count",
 		      k);
 }
 
@@ -258,9 +262,12 @@ static void read_event(struct reader *r)
 			e.kind = EVENT_STOP;
 		} else if (r->words != 4) {
 			wrong(r,
-			      "VM TIME WANT ACTIVE, VM TIME driver WHAT, VM TIME shares N, or VM TIME stop");
+			      "VM TIME WANT ACTIVE, VM TIME driver WHAT, VM TIME shares N, VM TIME says WHAT, or VM TIME stop");
 		} else if (!strcmp(w[2], "driver")) {
 			read_driver(r, &e, w[3]);
+		} else if (!strcmp(w[2], "says")) {
+			e.kind = EVENT_SAYS;
+			e.a = yes(r, w[3]);
 		} else if (!strcmp(w[2], "shares")) {
 			e.kind = EVENT_SHARES;
 			e.a = plain(r, w[3], 1, 1000000);
