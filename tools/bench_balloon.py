@@ -38,6 +38,10 @@ WORDS = "console=ttyS0 quiet mitigations=off panic=-1"
 WINDOWS = ("asking", "inflate-untouched", "deflate-untouched", "touch-untouched",
            "inflate-populated", "deflate-populated", "touch-populated")
 
+# Exits that come with time, in tests/count.c's words: interrupts, and the next one's deadline.
+CLOCK = ("interrupt", "preempt", "none")
+DEADLINE = "6e0"
+
 
 def run(*command):
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")
@@ -52,8 +56,8 @@ def say(text):
 class Bench:
     """The files that all sides boot, in a folder that stays."""
 
-    def __init__(self, folder, hv):
-        self.folder, self.hv = folder, hv
+    def __init__(self, folder, hv, counting_hv):
+        self.folder, self.hv, self.counting_hv = folder, hv, counting_hv
         os.makedirs(folder, exist_ok=True)
         run("gcc", "-std=gnu17", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o", self.path("init"),
             os.path.join(TESTS, "balloon.c"))
@@ -84,14 +88,14 @@ class Bench:
         with open(self.path(name), errors="replace") as f:
             return f.read()
 
-    def aerostat(self, side):
-        words = f"{WORDS} host=aerostat driver={side}"
+    def aerostat(self, side, hv, more=""):
+        words = f"{WORDS} host=aerostat driver={side}{more}"
         device = "balloon = virtio\n" if side == "virtio" else ""
         self.save(f"{side}.conf", f"[host]\nstatus = 600000\npolicy = 60000\n[vm linux]\nmemory = {MEM}M\n"
                   f"control = yes\nkernel = vmlinuz\ninitrd = initrd\ncmdline = {words}\n{device}")
         done = subprocess.run(
             [os.path.join(TOOLS, "run"), "--emu", "qemu", "--cpu", CPU, "--icount", "--smp", "1",
-             "--mem", str(HOST_MEM), "--hv", self.hv, "--conf", self.path(f"{side}.conf"),
+             "--mem", str(HOST_MEM), "--hv", hv, "--conf", self.path(f"{side}.conf"),
              "--timeout", str(TIMEOUT), "--quiet", "--log", self.path(side),
              "--args", "mitigations=off"], capture_output=True, text=True, errors="replace")
         text = self.load(os.path.join(side, "serial.raw"))
@@ -130,7 +134,9 @@ class Bench:
     def measure(self, side):
         """Runs SIDE, and keeps what its serial ports said."""
         start = time.monotonic()
-        text = self.kvm() if side == "kvm" else self.aerostat(side)
+        text = self.kvm() if side == "kvm" else self.aerostat(side, self.hv)
+        if side == "module":    # with as little besides as possible: which exits are whose
+            text += self.aerostat(side, self.counting_hv, " counting").replace("bench:", "counted:")
         failed = re.search("FAILED.*", text)
         if failed or "bench: end" not in text:
             sys.exit(f"bench: {side}: {failed[0] if failed else 'no end'}: see {self.path(side)}")
@@ -147,6 +153,8 @@ class Side:
             self.windows.setdefault(window, {})[name] = int(value)
         if side == "kvm":
             self.outer(text)
+        if side == "module":
+            self.counted(text)
 
     def outer(self, text):
         """What the Linux outside has noted, before and after each window."""
@@ -164,21 +172,36 @@ class Side:
                 sys.exit(f"bench: kvm: after {window} QEMU's balloon left {actual[2 * i + 1]} MiB, "
                          f"not {full}")
 
+    def counted(self, text):
+        """Exits by what they were for, as tests/count.c has counted them in a run of their own."""
+        for mark, window in enumerate(WINDOWS, 1):
+            rows = re.findall(rf"@count mark={mark} kind=(\S+) detail=(\S+) exits=(\d+)", text)
+            if f"@counted mark={mark} left=0" not in text:
+                sys.exit(f"bench: module: the exits of {window} were not counted")
+            self.windows[window]["counted"] = sum(
+                int(n) for kind, detail, n in rows
+                if kind not in CLOCK and (kind, detail) != ("wrmsr", DEADLINE))
+
+    def exits(self, window):
+        """Exits besides those of the clock and of asking, as far as they can be told apart."""
+        name = "counted" if "counted" in self.windows[window] else "exits"
+        return self.value(window, name) - self.value("asking", name)
+
     def value(self, window, name):
         try:
             return self.windows[window][name]
         except KeyError:
             sys.exit(f"bench: {self.side} did not say {window} {name}")
 
-    def zeroing(self, window):
-        pages = self.value(window, "zeroed-by-guest") + self.value(window, "zeroed-by-host")
-        return pages * self.value("all", "clear-page")
+    def zeroing(self, window, who):
+        """Instructions for the pages that the guest or the host has zeroed."""
+        return self.value(window, f"zeroed-by-{who}") * self.value("all", "clear-page")
 
     def work(self, window):
         """Instructions besides zeroing, ticks, and (under KVM) what it takes to ask."""
         value = self.windows[window]
         ticks = value.get("ticks", value["instructions"])
-        rest = (value["instructions"] - self.zeroing(window) -
+        rest = (value["instructions"] - self.zeroing(window, "guest") - self.zeroing(window, "host") -
                 ticks * self.value("all", "background-permille") // 1000)
         if self.side == "kvm" and "flate" in window:
             rest -= self.work("asking")
@@ -186,15 +209,20 @@ class Side:
 
 
 def rows_of(side):
-    rows = [(f"balloon-{side.side}-{name}", side.value("all", name), unit) for name, unit in
-            (("clear-page", "instructions"), ("background-permille", "permille"))]
-    for window in WINDOWS:
+    name = f"balloon-{side.side}"
+    rows = [(f"{name}-clear-page", side.value("all", "clear-page"), "instructions"),
+            (f"{name}-asking", side.work("asking"), "instructions")]
+    for window in WINDOWS[1:]:
         name = f"balloon-{side.side}-{window}"
         rows += [(name, side.work(window), "instructions"),
-                 (f"{name}-zeroing", side.zeroing(window), "instructions"),
-                 (f"{name}-zeroed-by-guest", side.value(window, "zeroed-by-guest"), "pages"),
-                 (f"{name}-zeroed-by-host", side.value(window, "zeroed-by-host"), "pages"),
+                 *((f"{name}-zeroing-by-{who}", side.zeroing(window, who), "instructions")
+                   for who in ("guest", "host")),
                  (f"{name}-exits", side.value(window, "exits"), "exits")]
+        if window.startswith("inflate"):
+            rows.append((f"{name}-exits-per-gib", -(-side.exits(window) * (1 << 18) // PAGES), "exits"))
+    if side.side != "kvm":
+        rows.append((f"balloon-{side.side}-zeroing-by-host-while-idle",
+                     side.zeroing("all", "host-while-idle"), "instructions"))
     return rows
 
 
@@ -209,18 +237,16 @@ def compare(side, kvm):
         inflate, deflate, touch = (f"{w}-{memory}" for w in ("inflate", "deflate", "touch"))
         rows += [(f"{name}-{inflate}-to-kvm", ratio(side.work(inflate), kvm.work(inflate), 1000),
                   "permille"),
-                 (f"{name}-{inflate}-exits-per-gib",
-                  side.value(inflate, "exits") * (1 << 18) // PAGES, "exits"),
                  (f"{name}-deflate-and-touch-{memory}-to-kvm",
                   ratio(side.work(deflate) + side.work(touch),
                         kvm.work(deflate) + kvm.work(touch), 1000), "permille")]
     return rows
 
 
-def measure(folder, hv, sides):
+def measure(folder, hv, counting_hv, sides):
     """Rows of all sides; those that are not in SIDES are as they were measured last."""
     start = time.monotonic()
-    bench = Bench(folder, hv)
+    bench = Bench(folder, hv, counting_hv)
     for side in SIDES:
         if side in sides:
             bench.measure(side)
