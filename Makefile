@@ -258,12 +258,13 @@ bench: ## What a guest pays, in instructions, and sizes
 	$(Q)tools/deps build run policy
 	$(Q)$(MAKE) --no-print-directory all $(POLICYSIM)
 ifneq ($(ONLY),bare)
-	$(Q)$(MAKE) --no-print-directory -s $(LINUX) || \
-		echo "# Debian's kernel could not be fetched"
+	$(Q)tools/deps run module
+	$(Q)$(MAKE) --no-print-directory -s $(MODULE) || \
+		echo "# Debian's kernel or its headers could not be fetched"
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/count COUNT=1 hypervisor
 endif
 	$(Q)tools/bench --hv $(HV) $(if $(EMU),--emu $(EMU)) \
-		$(if $(ONLY),--only $(ONLY)) --count $(BUILD)/count/aerostat.elf \
+		$(if $(ONLY),--only $(ONLY)) $(if $(SIDES),--sides $(SIDES)) --count $(BUILD)/count/aerostat.elf \
 		$(if $(MITIGATIONS),--mitigations $(MITIGATIONS))
 
 deps: ## Install every package that any target needs (NO_INSTALL=1 only names them)
@@ -288,7 +289,8 @@ help: ## This list
 	@echo "  LOG=DIR       keep one file per VM and one for the host there"
 	@echo "  TESTS=NAMES   for machine-test: tests/run/NAME.conf"
 	@echo "  MITIGATIONS=M for bench: off, auto or force [off]"
-	@echo "  ONLY=WHAT     for bench: bare (the bench guest) or linux [both]"
+	@echo "  ONLY=WHAT     for bench: bare (the bench guest), linux, or balloon (beside KVM) [all]"
+	@echo "  SIDES=NAMES   for bench ONLY=balloon: measure only these of kvm, virtio, module anew"
 	@echo "  SEED=N        for soak: repeats a run's decisions [from the clock]"
 	@echo "  ENTRIES=N     for soak: how many entries [1000000]"
 	@echo "  NO_INSTALL=1  do not install packages, only name what is missing"

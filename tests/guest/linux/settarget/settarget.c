@@ -4,32 +4,86 @@
  * insmod settarget.ko pages=N, and rmmod.  So tests need not wait for a time at
  * which they may or may not be ready.  -1 gives it back to the policy.  With start=ID it
  * starts another VM instead.
+ *
+ * While it is loaded, what is written to its parameter "pages" is the target at once, and
+ * "exits" and "scrubbed" are what this VM has cost so far, and frames that the host has zeroed.
  */
+#include <linux/gfp.h>
+#include <linux/io.h>
 #include <linux/module.h>
 
 #include <asm/processor.h>
 
 #include "aerostat_abi.h"
 
+static bool loaded, wanted;
 static long pages;
-module_param(pages, long, 0);
 static long start = -1;
 module_param(start, long, 0);
 
-static int __init settarget_init(void)
+static int call(u64 number, u64 a, u64 b)
 {
-	u64 number = AERO_CALL_SET_TARGET, a = cpuid_eax(AERO_CPUID_VM), b = pages, c = 0;
+	u64 c = 0;
 
-	if (start >= 0) {
-		number = AERO_CALL_RESTART;
-		a = start;
-		b = 0;
-	}
 	if (cpuid_ecx(AERO_CPUID_ABI) == AERO_INSTRUCTION_VMMCALL)
 		asm volatile("vmmcall" : "+a"(number), "+b"(a), "+c"(b), "+d"(c) : : "memory");
 	else
 		asm volatile("vmcall" : "+a"(number), "+b"(a), "+c"(b), "+d"(c) : : "memory");
 	return number ? -EIO : 0;
+}
+
+static int set_target(void)
+{
+	return call(AERO_CALL_SET_TARGET, cpuid_eax(AERO_CPUID_VM), pages);
+}
+
+/* Before the module is loaded, that is with insmod, nothing is done yet. */
+static int pages_set(const char *text, const struct kernel_param *kp)
+{
+	int err = kstrtol(text, 0, &pages);
+
+	wanted = true;
+	return err || !loaded ? err : set_target();
+}
+
+static int exits_get(char *text, const struct kernel_param *kp)
+{
+	struct aero_vm_info *info = (void *)get_zeroed_page(GFP_KERNEL);
+	u64 id = cpuid_eax(AERO_CPUID_VM);
+	int n = -ENOMEM;
+
+	if (info)
+		n = call(AERO_CALL_VM_INFO, id, virt_to_phys(info)) ?:
+			    sprintf(text, "%llu\n", info->exits);
+	free_page((unsigned long)info);
+	return n;
+}
+
+static int scrubbed_get(char *text, const struct kernel_param *kp)
+{
+	struct aero_host_info *info = (void *)get_zeroed_page(GFP_KERNEL);
+	int n = -ENOMEM;
+
+	if (info)
+		n = call(AERO_CALL_HOST_INFO, virt_to_phys(info), 0) ?:
+			    sprintf(text, "%llu\n", info->scrubbed_idle + info->scrubbed_demand);
+	free_page((unsigned long)info);
+	return n;
+}
+
+static const struct kernel_param_ops pages_ops = { .set = pages_set };
+static const struct kernel_param_ops exits_ops = { .get = exits_get };
+static const struct kernel_param_ops scrubbed_ops = { .get = scrubbed_get };
+module_param_cb(pages, &pages_ops, NULL, 0200);
+module_param_cb(exits, &exits_ops, NULL, 0400);
+module_param_cb(scrubbed, &scrubbed_ops, NULL, 0400);
+
+static int __init settarget_init(void)
+{
+	loaded = true;
+	if (start >= 0)
+		return call(AERO_CALL_RESTART, start, 0);
+	return wanted ? set_target() : 0;
 }
 
 static void __exit settarget_exit(void)
