@@ -207,9 +207,9 @@ class Side:
 
     def work(self, window):
         """Instructions besides zeroing, ticks, and (under KVM) what it takes to ask."""
-        value = self.windows[window]
-        ticks = value.get("ticks", value["instructions"])
-        rest = (value["instructions"] - self.zeroing(window, "guest") - self.zeroing(window, "host") -
+        instructions = self.value(window, "instructions")
+        ticks = self.windows[window].get("ticks", instructions)
+        rest = (instructions - self.zeroing(window, "guest") - self.zeroing(window, "host") -
                 ticks * self.value("all", "background-permille") // 1000)
         if self.side == "kvm" and "flate" in window:
             rest -= self.work("asking")

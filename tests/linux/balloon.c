@@ -12,6 +12,7 @@
  * serial port asks the Linux outside (tests/linux/kvm.sh).
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -56,7 +57,7 @@ static void fail(const char *format, ...)
 	va_start(args, format);
 	vprintf(format, args);
 	va_end(args);
-	printf(" (%m)\n");
+	printf(errno ? " (%m)\n" : "\n");
 	fflush(stdout);
 	tcdrain(1);
 	reboot(RB_POWER_OFF);
@@ -295,6 +296,7 @@ static void move(const char *window, u64 to)
 		others += n;
 		ticks = __rdtsc() - start;
 		quiet = n > SLICE / 4 ? 0 : quiet + 1;
+		errno = 0;
 		if (quiet == STALLED)
 			fail("%s: stalled, the balloon is %lu pages, not %lu", window, now, to);
 	} while (n > SLICE / 4 || now != to);
