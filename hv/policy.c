@@ -275,6 +275,7 @@ static u64 find_level(const struct deal *d, u64 memory)
 		return 0;
 	at = level_below(d, memory);
 	have = (unsigned __int128)least * unit;
+	/* The corners up to there, in any order; the heap has the first of each VM beyond. */
 	for (u32 i = 0; i < d->in->nr_vms; i++) {
 		struct policy_corner c = corner(d, i, LEAST);
 		bool more = d->of[i].least < d->of[i].most;

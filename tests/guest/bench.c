@@ -294,6 +294,7 @@ static int sampling(void)
 	u64 pages = bare_arg_number("pages", 262144), sweeps = bare_arg_number("sweeps", 200);
 	u64 first = bare_memory_pages() - pages, sum = 0, start = 0;
 
+	wait_for_clean_memory(); /* else there are no large pages */
 	for (u64 i = 0; i <= sweeps; i++) {
 		if (i == sweeps / 2) /* all of it is there, and has been sampled once */
 			start = bare_rdtsc();

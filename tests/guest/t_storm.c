@@ -75,8 +75,11 @@ static int wanter(void)
 	for (bare_balloon_poll(0); !is_over(); bare_balloon_poll(4)) {
 		if (bare_balloon.target > bare_balloon.size)
 			give(bare_balloon.target - bare_balloon.size);
-		else
-			take(1024);
+		/* Between two polls less than its reserve: it is to see its target before that is gone. */
+		for (int i = 0; i < 32 && bare_balloon.target <= bare_balloon.size; i++) {
+			take(32);
+			bare_balloon_poll(4);
+		}
 		bare_balloon_poll(4);
 		sweep();
 		stats.major_faults++;

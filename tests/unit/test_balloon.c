@@ -601,6 +601,35 @@ static void stuck_driver(void **state)
 	assert_false(fake_log_has("stuck"));
 }
 
+/*
+ * One that waits although it is to give, its reserve used up: nothing of it is to be shared out,
+ * and at once; it is not blamed for it.
+ */
+static void exhausted(void **state)
+{
+	struct frame_acct kept = vm->p2m.acct;
+
+	(void)state;
+	while (frame_alloc_pages(0))
+		; /* the host has nothing left */
+	governor_tick(fake.tsc);
+	for (int waits = 0; waits < 2; waits++)
+		for (int empty = 0; empty < 2; empty++) {
+			fake_log_clear();
+			balloon_set_target(vm, 2048);
+			atomic_store(&vm->waiting, (u32)waits);
+			vm->p2m.acct.reserve = empty ? 0 : 4096;
+			vm->p2m.acct.reserve_max = vm->p2m.acct.reserve;
+			guest_call(v, AERO_CALL_POLL, 0, 0, 0);
+			fake.tsc += 100 * FAKE_KHZ;
+			governor_tick(fake.tsc);
+			assert_int_equal(governor_last(vm).reason == REASON_STUCK, waits && empty);
+			assert_false(fake_log_has("stuck"));
+		}
+	vm->p2m.acct = kept;
+	atomic_store(&vm->waiting, 0u);
+}
+
 static void say(struct aero_stats s)
 {
 	assert_int_equal(guest_write(&vm->p2m, GPA(page(BATCH)), &s, sizeof(s)), HV_OK);
@@ -700,6 +729,7 @@ int main(void)
 		T(popped_page),
 		T(silent_driver),
 		T(stuck_driver),
+		T(exhausted),
 		T(paging),
 		T(disagreement),
 	};
