@@ -139,3 +139,74 @@ integrity() {
 	verify "memory has changed" wait "$holder"
 	not_killed
 }
+
+# Another kernel takes the place of this one, with the host's count of the VM going on: it finds no
+# balloon, and its driver begins anew.  What it is made of is on disks.  touch=MIB target=PAGES
+kexecs() {
+	if word second; then
+		sure expect "bytes touched in a balloon" "$(of guest popped_bytes)" -eq 0
+		sure expect "starts of this VM" "$(of guest starts)" -eq 1
+		# The target is still what the first one had, until somebody sets another.
+		sure until_is 60 actual -ge "$(value target)"
+		say "second kernel: $(figures)"
+		target 0
+		sure until_is 60 size -eq 0
+		verify "memory has changed" memcheck touch "$(value touch)"
+		not_killed
+		return
+	fi
+	kernel_on_disks
+	verify "it is not loaded" kexec next /tmp/kernel /tmp/initrd "$(next_words)"
+	rm /tmp/kernel /tmp/initrd
+	target "$(value target)"
+	sure until_is 60 actual -ge "$(value target)"
+	say "starts another kernel: $(figures)"
+	[ -n "$failed" ] || kexec go
+}
+
+# The same without a shutdown: after a panic a kernel in memory kept for it finds the balloon that
+# the other one had.  It reads all memory of that one, and its driver begins anew.
+crashes() {
+	if word second; then
+		sure expect "starts of this VM" "$(of crash starts)" -eq 1
+		say "kernel after a crash: popped $(of crash popped_bytes) bytes; $(figures)"
+		target 0
+		sure until_is 60 size -eq 0
+		sure expect "bytes in the balloon, by the host" "$(of crash balloon_bytes)" -eq 0
+		target 4000
+		sure until_is 60 actual -ge 4000
+		verify "a driver that began anew is refused" [ "$(figure refused)" -eq 0 ]
+		target 0
+		sure until_is 60 size -eq 0
+		not_killed
+		return
+	fi
+	kernel_on_disks
+	verify "it is not loaded" kexec crash /tmp/kernel /tmp/initrd "$(next_words)"
+	rm /tmp/kernel /tmp/initrd
+	yes "$MARK" | head -n 50000 >/tmp/marked
+	target "$(value target)"
+	sure until_is 60 actual -ge "$(value target)"
+	say "crashes: $(figures)"
+	[ -n "$failed" ] || echo c >/proc/sysrq-trigger
+}
+
+MARK="this was written before the crash"
+
+# Before its driver is there.  A page that were still in a balloon would be popped.
+second() {
+	if grep -q trial=crashes /proc/cmdline; then
+		found=$(memcheck find "$MARK" /proc/vmcore)
+		sure expect "lines in the memory of the kernel that crashed" "$found" -ge 50000
+		return
+	fi
+	verify "memory has changed" memcheck touch "$(value touch)"
+}
+
+kernel_on_disks() {
+	disks
+	cat /dev/vda >/tmp/kernel
+	cat /dev/vdb >/tmp/initrd
+}
+
+next_words() { sed 's/crashkernel=[^ ]*//; s/$/ second/' /proc/cmdline; }
