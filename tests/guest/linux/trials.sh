@@ -193,14 +193,13 @@ crashes() {
 
 MARK="this was written before the crash"
 
-# Before its driver is there.  A page that were still in a balloon would be popped.
-second() {
-	if grep -q trial=crashes /proc/cmdline; then
-		found=$(memcheck find "$MARK" /proc/vmcore)
-		sure expect "lines in the memory of the kernel that crashed" "$found" -ge 50000
-		return
-	fi
-	verify "memory has changed" memcheck touch "$(value touch)"
+# A page that were still in a balloon would be popped.
+kexecs_first() { ! word second || verify "memory has changed" memcheck touch "$(value touch)"; }
+
+crashes_first() {
+	word second || return
+	found=$(memcheck find "$MARK" /proc/vmcore)
+	sure expect "lines in the memory of the kernel that crashed" "$found" -ge 50000
 }
 
 kernel_on_disks() {
@@ -210,3 +209,75 @@ kernel_on_disks() {
 }
 
 next_words() { sed 's/crashkernel=[^ ]*//; s/$/ second/' /proc/cmdline; }
+
+# To sleep with a balloon (the kernel idles, its devices and programs stand still), and awake again.
+# hold=MIB target=PAGES
+suspends() {
+	hold
+	target "$(value target)"
+	sure until_is 60 actual -ge "$(value target)"
+	back=$(of guest unlocked_bytes)
+	insmod /lib/settarget.ko wake=4 || wrong "nobody will wake it up"
+	before=$(seconds_up)
+	verify "it does not go to sleep" sh -c 'echo freeze >/sys/power/state'
+	rmmod settarget
+	sure expect "seconds of sleep" $(($(seconds_up) - before)) -ge 3
+	sure expect "sleeps" "$(cat /sys/power/suspend_stats/success)" -eq 1
+	back=$(($(of guest unlocked_bytes) - back))
+	sure expect "bytes that came back for the sleep" $back -ge $(($(value target) * 4096))
+	sure until_is 60 actual -ge "$(value target)"
+	sure expect "popped" "$(figure popped)" -eq 0
+	sure expect "refused" "$(figure refused)" -eq 0
+	say "slept: $(figures)"
+	rm /tmp/held
+	verify "memory has changed" wait "$holder"
+}
+
+# Holds the VM "other" in the middle of an inflation, longer than the host waits for a driver.
+pauses() {
+	driver_of other
+	if ! inside=$(midpause 1 24576); then
+		wrong "not paused in the middle of it"
+		return
+	fi
+	inside=$((inside * 4096))
+	say "paused with $inside bytes in the balloon"
+	sleep 5
+	sure expect "bytes in the balloon after it" "$(of other balloon_bytes)" -eq "$inside"
+	ctl 0 "other: resumed" resume other
+	sure of_until 60 other balloon_bytes -eq $((96 << 20))
+	sure expect "bytes touched in the balloon" "$(of other popped_bytes)" -eq 0
+	ctl 0 "" set other target 10M
+	sure of_until 60 other state = ended
+	sure expect "status of the other one" "$(of other exit_status)" -eq 0
+}
+
+# Is that VM: its memory is right all the time, and 10 MiB is the target that ends it.  hold=MIB
+paused_first() { hold; }
+
+paused() {
+	until [ "$(figure target)" -eq 2560 ]; do sleep 1; done
+	sure until_is 60 size -eq 2560
+	sure expect "popped" "$(figure popped)" -eq 0
+	sure expect "refused" "$(figure refused)" -eq 0
+	say "was paused: $(figures)"
+	rm /tmp/held
+	verify "memory has changed" wait "$holder"
+}
+
+# What the kernel just shows to the host (free page reporting) nobody else gets, up to 128 MiB.  A
+# program that asks for memory while that takes long waits, and is not killed.  touch=MIB
+snatches() {
+	verify "memory has changed" memcheck touch "$(value touch)" # what is free now has not been shown yet
+	free=$(free_kib)
+	insmod /lib/settarget.ko busy=6 &
+	until [ "$(free_kib)" -lt $((free - 65536)) ] || ! kill -0 $!; do usleep 20000; done
+	say "$free KiB were free, now $(free_kib)"
+	verify "killed, or memory has changed" memcheck touch "$(value touch)"
+	verify "nothing was shown while the driver was busy" wait $!
+	rmmod settarget
+	say "snatched: $(figures)"
+	not_killed
+}
+
+free_kib() { awk '/MemFree/ { print $2 }' /proc/meminfo; }
