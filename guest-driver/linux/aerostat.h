@@ -38,6 +38,8 @@ struct aerostat {
 	struct page_reporting_dev_info reporting;
 	bool reporting_on;
 	aero_u64 *report_pages;
+	unsigned long shown;	   /* pages that the allocator misses for a report */
+	unsigned long shown_until; /* jiffies: it has them back by then; 0: there were none */
 
 	struct notifier_block oom, sleep;
 	unsigned long next_stats; /* jiffies */
@@ -62,6 +64,8 @@ void aerostat_hold_off(struct aerostat *a);
 /* report.c, oom.c, stats.c */
 void aerostat_report_start(struct aerostat *a);
 void aerostat_report_stop(struct aerostat *a);
+/* Pages that will be in the allocator's lists again in a moment; waits for a part of it. */
+unsigned long aerostat_report_returns(const struct aerostat *a);
 int aerostat_oom_start(struct aerostat *a);
 void aerostat_oom_stop(struct aerostat *a);
 void aerostat_send_stats(struct aerostat *a);

@@ -9,6 +9,7 @@
  * mm/page_alloc.c does for __isolate_free_page().  That is the inside of another
  * file: it is done only on kernels whose inside has been compared with this;
  * others, and those that poison free pages, are asked by alloc_pages().
+ * docs/linux-driver.md says what was compared, and what differs.
  */
 #include <linux/mm.h>
 #include <linux/mmzone.h>
@@ -67,7 +68,9 @@ static struct page *take_from(struct zone *zone)
 	unsigned long flags;
 
 	spin_lock_irqsave(&zone->lock, flags);
-	if (zone_page_state(zone, NR_FREE_PAGES) > high_wmark_pages(zone) + (1ul << MAX_ORDER))
+	/* What is kept for atomic allocations counts as free, and is in none of our lists. */
+	if (zone_page_state(zone, NR_FREE_PAGES) >
+	    high_wmark_pages(zone) + zone->nr_reserved_highatomic + (1ul << MAX_ORDER))
 		for (; !page && order < MAX_ORDER; order++)
 			page = take_of(zone, order);
 	spin_unlock_irqrestore(&zone->lock, flags);

@@ -24,6 +24,8 @@ static int out_of_memory_soon(struct notifier_block *nb, unsigned long unused, v
 	a->grown += before - a->balloon.size;
 	a->grow_cycles = get_cycles() - started;
 	mutex_unlock(&a->lock);
+	if (!*(unsigned long *)freed)
+		*(unsigned long *)freed = aerostat_report_returns(a);
 	return NOTIFY_OK;
 }
 

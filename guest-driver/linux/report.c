@@ -14,6 +14,9 @@ static bool report_free = true;
 module_param_named(report, report_free, bool, 0444);
 MODULE_PARM_DESC(report, "Let the host have free memory without being asked for it (default yes)");
 
+/* From the end of a report until the kernel has its blocks back in the lists. */
+#define RETURN_TIME (HZ / 5)
+
 /* The largest block of the page allocator is 4 MiB, 8 in later kernels. */
 #define BLOCKS_MAX (PAGE_REPORTING_CAPACITY * 4)
 
@@ -29,11 +32,30 @@ static int report(struct page_reporting_dev_info *info, struct scatterlist *list
 	for_each_sg(list, s, nents, i) for (unsigned int at = 0; at < s->length && n < BLOCKS_MAX;
 					    at += PMD_SIZE) pages[n++] =
 		page_to_pfn(sg_page(s)) + (at >> PAGE_SHIFT);
+	WRITE_ONCE(a->shown, (unsigned long)n << AERO_ORDER_2M);
 	mutex_lock(&a->lock);
 	taken = aero_balloon_report(&a->balloon, pages, n);
 	mutex_unlock(&a->lock);
+	WRITE_ONCE(a->shown_until, (jiffies + RETURN_TIME) | 1);
+	WRITE_ONCE(a->shown, 0);
 	/* What is not taken is shown again later. */
 	return taken == (aero_u64)n << AERO_ORDER_2M ? 0 : -EAGAIN;
+}
+
+/*
+ * The kernel shows us up to 128 MiB at a time, and keeps no more than its least for others
+ * meanwhile.  If that takes long, because this VM or the host has to wait, programs would be
+ * killed beside memory that is free.
+ */
+unsigned long aerostat_report_returns(const struct aerostat *a)
+{
+	unsigned long shown = READ_ONCE(a->shown), until = READ_ONCE(a->shown_until);
+
+	if (!shown && until && time_before(jiffies, until))
+		shown = 1ul << AERO_ORDER_2M;
+	if (shown)
+		schedule_timeout_uninterruptible(1);
+	return shown;
 }
 
 /* No error: without it the balloon works all the same. */

@@ -8,7 +8,9 @@
  *   memcheck touch MIB       fills and checks once
  *   memcheck tick FILE       wakes up each 100 ms until FILE is gone, and prints the longest
  *                            time between two of them, in ms
+ *   memcheck find TEXT FILE  prints how often FILE has TEXT
  */
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -70,6 +72,37 @@ static int tick(const char *file)
 	return 0;
 }
 
+/* Files that are larger than memory, and have zeroes in them. */
+static int find(const char *text, const char *file)
+{
+	static char block[1 << 20];
+	size_t length = strlen(text), kept = 0, found = 0;
+	FILE *f = fopen(file, "r");
+	size_t n;
+
+	if (!f || !length || length > 4096) {
+		perror("memcheck: FILE");
+		return 2;
+	}
+	while ((n = fread(block + kept, 1, sizeof(block) - kept, f))) {
+		char *at = block, *end = block + kept + n, *hit;
+
+		while ((hit = memmem(at, end - at, text, length))) {
+			found++;
+			at = hit + length;
+		}
+		/* What begins here may end in the next piece. */
+		kept = (size_t)(end - at) < length ? (size_t)(end - at) : length - 1;
+		memmove(block, end - kept, kept);
+	}
+	if (ferror(f)) {
+		perror("memcheck: FILE");
+		return 2;
+	}
+	printf("%zu\n", found);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	size_t bytes = argc > 2 ? strtoul(argv[2], NULL, 10) << 20 : 0, n = bytes / 8;
@@ -78,10 +111,13 @@ int main(int argc, char **argv)
 
 	if (argc > 2 && !strcmp(argv[1], "tick"))
 		return tick(argv[2]);
+	if (argc > 3 && !strcmp(argv[1], "find"))
+		return find(argv[2], argv[3]);
 	if (argc > 4)
 		run = strtoul(argv[4], NULL, 10);
 	if (!bytes || !run || (strcmp(argv[1], "hold") && strcmp(argv[1], "touch"))) {
-		fprintf(stderr, "usage: memcheck hold MIB FILE [RUN] | touch MIB | tick FILE\n");
+		fprintf(stderr, "usage: memcheck hold MIB FILE [RUN] | touch MIB | tick FILE"
+				" | find TEXT FILE\n");
 		return 2;
 	}
 	words = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

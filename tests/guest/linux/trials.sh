@@ -146,3 +146,145 @@ integrity() {
 	verify "memory has changed" wait "$holder"
 	not_killed
 }
+
+# Another kernel takes the place of this one, with the host's count of the VM going on: it finds no
+# balloon, and its driver begins anew.  What it is made of is on disks.  touch=MIB target=PAGES
+kexecs() {
+	if word second; then
+		sure expect "bytes touched in a balloon" "$(of guest popped_bytes)" -eq 0
+		sure expect "starts of this VM" "$(of guest starts)" -eq 1
+		# The target is still what the first one had, until somebody sets another.
+		sure until_is 60 actual -ge "$(value target)"
+		say "second kernel: $(figures)"
+		target 0
+		sure until_is 60 size -eq 0
+		verify "memory has changed" memcheck touch "$(value touch)"
+		not_killed
+		return
+	fi
+	kernel_on_disks
+	verify "it is not loaded" kexec next /tmp/kernel /tmp/initrd "$(next_words)"
+	rm /tmp/kernel /tmp/initrd
+	target "$(value target)"
+	sure until_is 60 actual -ge "$(value target)"
+	say "starts another kernel: $(figures)"
+	[ -n "$failed" ] || kexec go
+}
+
+# The same without a shutdown: after a panic a kernel in memory kept for it finds the balloon that
+# the other one had.  It reads all memory of that one, and its driver begins anew.
+crashes() {
+	if word second; then
+		sure expect "starts of this VM" "$(of crash starts)" -eq 1
+		say "kernel after a crash: popped $(of crash popped_bytes) bytes; $(figures)"
+		target 0
+		sure until_is 60 size -eq 0
+		sure expect "bytes in the balloon, by the host" "$(of crash balloon_bytes)" -eq 0
+		target 4000
+		sure until_is 60 actual -ge 4000
+		verify "a driver that began anew is refused" [ "$(figure refused)" -eq 0 ]
+		target 0
+		sure until_is 60 size -eq 0
+		not_killed
+		return
+	fi
+	kernel_on_disks
+	verify "it is not loaded" kexec crash /tmp/kernel /tmp/initrd "$(next_words)"
+	rm /tmp/kernel /tmp/initrd
+	yes "$MARK" | head -n 50000 >/tmp/marked
+	target "$(value target)"
+	sure until_is 60 actual -ge "$(value target)"
+	say "crashes: $(figures)"
+	[ -n "$failed" ] || echo c >/proc/sysrq-trigger
+}
+
+MARK="this was written before the crash"
+
+# A page that were still in a balloon would be popped.
+kexecs_first() { ! word second || verify "memory has changed" memcheck touch "$(value touch)"; }
+
+crashes_first() {
+	word second || return
+	found=$(memcheck find "$MARK" /proc/vmcore)
+	sure expect "lines in the memory of the kernel that crashed" "$found" -ge 50000
+}
+
+kernel_on_disks() {
+	disks
+	cat /dev/vda >/tmp/kernel
+	cat /dev/vdb >/tmp/initrd
+}
+
+next_words() { sed 's/crashkernel=[^ ]*//; s/$/ second/' /proc/cmdline; }
+
+# To sleep with a balloon (the kernel idles, its devices and programs stand still), and awake again.
+# hold=MIB target=PAGES
+suspends() {
+	hold
+	target "$(value target)"
+	sure until_is 60 actual -ge "$(value target)"
+	back=$(of guest unlocked_bytes)
+	insmod /lib/settarget.ko wake=4 || wrong "nobody will wake it up"
+	before=$(seconds_up)
+	verify "it does not go to sleep" sh -c 'echo freeze >/sys/power/state'
+	rmmod settarget
+	sure expect "seconds of sleep" $(($(seconds_up) - before)) -ge 3
+	sure expect "sleeps" "$(cat /sys/power/suspend_stats/success)" -eq 1
+	back=$(($(of guest unlocked_bytes) - back))
+	sure expect "bytes that came back for the sleep" $back -ge $(($(value target) * 4096))
+	sure until_is 60 actual -ge "$(value target)"
+	sure expect "popped" "$(figure popped)" -eq 0
+	sure expect "refused" "$(figure refused)" -eq 0
+	say "slept: $(figures)"
+	rm /tmp/held
+	verify "memory has changed" wait "$holder"
+}
+
+# Holds the VM "other" in the middle of an inflation, longer than the host waits for a driver.
+pauses() {
+	driver_of other
+	if ! inside=$(midpause 1 24576); then
+		wrong "not paused in the middle of it"
+		return
+	fi
+	inside=$((inside * 4096))
+	say "paused with $inside bytes in the balloon"
+	sleep 5
+	sure expect "bytes in the balloon after it" "$(of other balloon_bytes)" -eq "$inside"
+	ctl 0 "other: resumed" resume other
+	sure of_until 60 other balloon_bytes -eq $((96 << 20))
+	sure expect "bytes touched in the balloon" "$(of other popped_bytes)" -eq 0
+	ctl 0 "" set other target 10M
+	sure of_until 60 other state = ended
+	sure expect "status of the other one" "$(of other exit_status)" -eq 0
+}
+
+# Is that VM: its memory is right all the time, and 10 MiB is the target that ends it.  hold=MIB
+paused_first() { hold; }
+
+paused() {
+	until [ "$(figure target)" -eq 2560 ]; do sleep 1; done
+	sure until_is 60 size -eq 2560
+	sure expect "popped" "$(figure popped)" -eq 0
+	sure expect "refused" "$(figure refused)" -eq 0
+	say "was paused: $(figures)"
+	rm /tmp/held
+	verify "memory has changed" wait "$holder"
+}
+
+# What the kernel just shows to the host (free page reporting) nobody else gets, up to 128 MiB.  A
+# program that asks for memory while that takes long waits, and is not killed.  touch=MIB
+snatches() {
+	verify "memory has changed" memcheck touch "$(value touch)" # what is free now has not been shown yet
+	free=$(free_kib)
+	insmod /lib/settarget.ko busy=6 &
+	until [ "$(free_kib)" -lt $((free - 65536)) ] || ! kill -0 $!; do usleep 20000; done
+	say "$free KiB were free, now $(free_kib)"
+	verify "killed, or memory has changed" memcheck touch "$(value touch)"
+	verify "nothing was shown while the driver was busy" wait $!
+	rmmod settarget
+	say "snatched: $(figures)"
+	not_killed
+}
+
+free_kib() { awk '/MemFree/ { print $2 }' /proc/meminfo; }

@@ -3,23 +3,55 @@
  * Sets the balloon's target of this VM, which has "control = yes", by hand:
  * insmod settarget.ko pages=N, and rmmod.  So tests need not wait for a time at
  * which they may or may not be ready.  -1 gives it back to the policy.  With start=ID it
- * starts another VM instead.
+ * starts another VM instead, with wake=SECONDS it ends a sleep of this one then.  With
+ * busy=SECONDS the driver is kept from all it does for so long, as if the host had stopped it.
  *
  * While it is loaded, what is written to its parameter "pages" is the target at once, and
  * "exits" and "scrubbed" are what this VM has cost so far, and frames that the host has zeroed.
  */
+#include <linux/delay.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/module.h>
+#include <linux/suspend.h>
+#include <linux/timer.h>
 
 #include <asm/processor.h>
 
-#include "aerostat_abi.h"
+#include "linux/aerostat.h"
 
 static bool loaded, wanted;
 static long pages;
 static long start = -1;
 module_param(start, long, 0);
+static unsigned int wake;
+module_param(wake, uint, 0);
+
+static unsigned int busy;
+module_param(busy, uint, 0);
+
+/* 0 if the kernel has shown it blocks meanwhile. */
+static int keep_busy(void)
+{
+	struct device *dev = bus_find_device_by_name(&platform_bus_type, NULL, "AERO0001:00");
+	struct aerostat *a = dev ? dev_get_drvdata(dev) : NULL;
+	bool shown = false;
+
+	if (a) {
+		mutex_lock(&a->lock);
+		msleep(busy * 1000);
+		shown = READ_ONCE(a->shown);
+		mutex_unlock(&a->lock);
+	}
+	put_device(dev);
+	return shown ? 0 : -EAGAIN;
+}
+
+static void wake_up_all_of_it(struct timer_list *unused)
+{
+	pm_system_wakeup();
+}
+static DEFINE_TIMER(waker, wake_up_all_of_it);
 
 static int call(u64 number, u64 a, u64 b)
 {
@@ -81,6 +113,12 @@ module_param_cb(scrubbed, &scrubbed_ops, NULL, 0400);
 static int __init settarget_init(void)
 {
 	loaded = true;
+	if (busy)
+		return keep_busy();
+	if (wake) {
+		mod_timer(&waker, jiffies + wake * HZ);
+		return 0;
+	}
 	if (start >= 0)
 		return call(AERO_CALL_RESTART, start, 0);
 	return wanted ? set_target() : 0;
@@ -88,6 +126,7 @@ static int __init settarget_init(void)
 
 static void __exit settarget_exit(void)
 {
+	del_timer_sync(&waker);
 }
 
 module_init(settarget_init);
