@@ -216,7 +216,11 @@ static void apply(struct vm *vm, const struct policy_vm *in, const struct policy
 			policy_state_name(gov->out.state));
 }
 
-/* The reserves of those that are asked for nothing lie idle: one that has none left gets half of the largest. */
+/*
+ * The reserves of those that are asked for nothing lie idle: one that has none left
+ * gets half of the largest.  Nobody lends more than half of his own: he may be the
+ * next who is to give, and the only one who has something.
+ */
 static void lend_reserve(struct vm *vm, u64 now)
 {
 	struct vm *lender = vm;
@@ -225,6 +229,7 @@ static void lend_reserve(struct vm *vm, u64 now)
 		return;
 	for (u32 i = 0; i < nr_vms; i++)
 		if (vm_alive(vms[i]) && !balloon_below_target(vms[i]) &&
+		    vms[i]->p2m.acct.reserve > vms[i]->p2m.acct.reserve_max / 2 &&
 		    vms[i]->p2m.acct.reserve > lender->p2m.acct.reserve)
 			lender = vms[i];
 	if (lender != vm && frame_reserve_lend(&lender->p2m.acct, &vm->p2m.acct))
