@@ -115,12 +115,12 @@ static u64 sweeps(u32 i)
 }
 
 /*
- * Never less than it should have.  More by what the others do not use of theirs (what is below
+ * Never less than it should have, but for what it may have and never touches.  More by what the others do not use of theirs (what is below
  * 1M, of a guest's kernel): while nobody needs that, nobody is asked to give it.
  */
 static bool near(const struct aero_vm_info *v, u64 is, u64 should)
 {
-	u64 off = should * TOLERANCE / 100 + v->memory / BAND;
+	u64 off = should * TOLERANCE / 100 + v->memory / BAND + UNUSED;
 
 	return is + off >= should && is <= should + off + (nr - 1) * UNUSED;
 }
