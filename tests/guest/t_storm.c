@@ -11,6 +11,7 @@
 #define SLACK 32      /* pages that its kernel keeps free */
 #define LOW_PAGES 160 /* its first 640K, which its page allocator leaves alone */
 #define BAND 32 /* part of a VM's size for which the policy moves nothing while there is memory */
+#define UNUSED 256  /* pages of a guest that it never touches, at most */
 #define TOLERANCE 2 /* percent, besides */
 
 static u32 page_of[MAX_PAGES];
@@ -113,11 +114,15 @@ static u64 sweeps(u32 i)
 	return stats.major_faults;
 }
 
+/*
+ * Never less than it should have, but for what it may have and never touches.  More by what the others do not use of theirs (what is below
+ * 1M, of a guest's kernel): while nobody needs that, nobody is asked to give it.
+ */
 static bool near(const struct aero_vm_info *v, u64 is, u64 should)
 {
-	u64 off = is > should ? is - should : should - is;
+	u64 off = should * TOLERANCE / 100 + v->memory / BAND + UNUSED;
 
-	return off <= should * TOLERANCE / 100 + v->memory / BAND;
+	return is + off >= should && is <= should + off + (nr - 1) * UNUSED;
 }
 
 /* What each has on average in a second, or until each has used all of it three times. */
