@@ -630,6 +630,34 @@ static void exhausted(void **state)
 	atomic_store(&vm->waiting, 0u);
 }
 
+/* Half of a reserve is lent, and no more, however often somebody has used his up. */
+static void lends_half(void **state)
+{
+	static struct vm_config c[2];
+	struct vm *lender, *needy;
+
+	(void)state;
+	for (u32 i = 0; i < 2; i++) {
+		c[i] = guest_config(i ? "needy" : "lender");
+		c[i].reserve = 64 * PAGE_SIZE;
+	}
+	lender = guest_start(&c[0]);
+	needy = guest_start(&c[1]);
+	while (frame_alloc_pages(0))
+		; /* the host has nothing left */
+	atomic_store(&needy->waiting, 1u);
+	for (int times = 0; times < 8; times++) {
+		balloon_set_target(needy, 2048);
+		balloon_set_target(lender, 0);
+		needy->p2m.acct.reserve = 0;
+		fake.tsc += 100 * FAKE_KHZ;
+		governor_tick(fake.tsc);
+	}
+	assert_int_equal(lender->p2m.acct.reserve, 32);
+	needy->p2m.acct.reserve = 128 - 32; /* what it has not really used */
+	atomic_store(&needy->waiting, 0u);
+}
+
 static void say(struct aero_stats s)
 {
 	assert_int_equal(guest_write(&vm->p2m, GPA(page(BATCH)), &s, sizeof(s)), HV_OK);
@@ -730,6 +758,7 @@ int main(void)
 		T(silent_driver),
 		T(stuck_driver),
 		T(exhausted),
+		T(lends_half),
 		T(paging),
 		T(disagreement),
 	};
