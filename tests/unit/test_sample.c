@@ -227,18 +227,23 @@ static void ballooned_under_watch(void **state)
 	assert_in_range(periods(20, 0), 0, 10);
 }
 
-/* No frame for a table: the large page's own bit, which says too much rather than too little. */
-static void no_table_for_a_split(void **state)
+/* All in large pages, and no frame for a table to split one with. */
+static void large_and_no_tables(void)
 {
 	u32 f;
 
-	(void)state;
 	populate(0, PAGES, ORDER_2M);
 	while (!frame_alloc_hv(0, &f))
 		;
-	while (p.pool_count)
-		p.pool_count--; /* lost: the machine is switched off after this test */
+	p.pool_count = 0; /* lost: the machine is switched off after this test */
 	sampler_init(&s, 5, 100);
+}
+
+/* No frame for a table: the large page's own bit, which says too much rather than too little. */
+static void no_table_for_a_split(void **state)
+{
+	(void)state;
+	large_and_no_tables();
 	assert_in_range(periods(20, 100), 990, 1000);
 	assert_in_range(periods(20, 0), 0, 10);
 	assert_int_equal(tables_sum(&p).large, 16);
@@ -247,15 +252,8 @@ static void no_table_for_a_split(void **state)
 /* The same without accessed bits: large pages cannot be watched, and nothing is known. */
 static void large_pages_cannot_be_unmapped(void **state)
 {
-	u32 f;
-
 	(void)state;
-	populate(0, PAGES, ORDER_2M);
-	while (!frame_alloc_hv(0, &f))
-		;
-	while (p.pool_count)
-		p.pool_count--; /* lost: the machine is switched off after this test */
-	sampler_init(&s, 5, 100);
+	large_and_no_tables();
 	assert_int_equal(periods(20, 0), 1000);
 	assert_int_equal(tables_sum(&p).watched, 0);
 	assert_int_equal(tables_sum(&p).large, 16);
