@@ -417,7 +417,7 @@ void balloon_grow(struct vcpu *v)
 		reply(v, AERO_ERR_STATE, 0);
 		return;
 	}
-	if (atomic_load(&b->manual) == BALLOON_BY_POLICY && want) {
+	if (want) {
 		target = min(target, size);
 		target = max(target > want ? target - want : 0, floor);
 		hold_off(b);

@@ -166,6 +166,21 @@ static bool exhausted(const struct vm *vm, u64 now)
 	       vm->p2m.acct.reserve <= P2M_POOL;
 }
 
+/* Asked to grow a moment ago.  The last resort spares nobody. */
+static bool held_off(const struct vm *vm, u64 now)
+{
+	return now < atomic_load(&vm->balloon.hold_until) && gov->out.state != POLICY_LOW;
+}
+
+/* A target that was set by hand gives way to GROW, and comes back afterwards. */
+static void restore_manual(struct vm *vm, u64 now)
+{
+	u64 manual = atomic_load(&vm->balloon.manual);
+
+	if (manual != BALLOON_BY_POLICY && !held_off(vm, now))
+		balloon_set_target(vm, manual);
+}
+
 static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 {
 	u64 resident = vm->p2m.acct.resident, last = gov->last_resident[vm->id];
@@ -185,8 +200,7 @@ static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 		.responsive = responsive(vm, now),
 		/* No fault of its driver, but nobody's to share out: two would wait for each other. */
 		.stuck = stuck(vm, now) || exhausted(vm, now),
-		/* The last resort spares nobody. */
-		.hold = now < atomic_load(&vm->balloon.hold_until) && gov->out.state != POLICY_LOW,
+		.hold = held_off(vm, now),
 		.manual = atomic_load(&vm->balloon.manual) != BALLOON_BY_POLICY,
 		.paging = now < atomic_load(&vm->balloon.paging_until),
 	};
@@ -271,6 +285,7 @@ static void decide(u64 now)
 		if (!vm_alive(vms[i]))
 			continue;
 		frame_reserve_fill(&vms[i]->p2m.acct);
+		restore_manual(vms[i], now);
 		of[gov->in.nr_vms] = vms[i];
 		fill(vms[i], &gov->vm[gov->in.nr_vms++], now);
 	}

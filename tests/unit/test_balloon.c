@@ -3,6 +3,7 @@
 #include <tests/fake/guest.h>
 
 #include <hv/governor.h>
+#include <hv/manage.h>
 #include <hv/sched.h>
 #include <mm/guestmem.h>
 
@@ -569,15 +570,31 @@ static void pass_time(u64 ms)
 	}
 }
 
+/* A target set by hand kills nobody; when the danger is over it is as it was set. */
+static void grow_against_the_hand(void **state)
+{
+	(void)state;
+	governor_tick(fake.tsc);
+	assert_int_equal(manage_target(vm, 2048), HV_OK);
+	assert_int_equal(lock1(page_2m(2048)), AERO_OK); /* all that it could reach */
+	assert_int_equal(guest_call(v, AERO_CALL_GROW, 100, 0, 0), AERO_OK);
+	assert_int_equal(v->gpr[GPR_RBX], 100);
+	assert_int_equal(v->gpr[GPR_RCX], 412);
+	pass_time(1900);
+	assert_int_equal(vm->balloon.target, 412);
+	pass_time(200);
+	assert_int_equal(vm->balloon.target, 2048);
+	assert_int_equal(vm->balloon.manual, 2048);
+}
+
 /* It answers, and gives nothing: said once, and once when it gives again. */
 static void stuck_driver(void **state)
 {
 	const char *stands = "has stood at 0 of 8 MiB for 10 s: stuck", *moves = "moves again";
 
 	(void)state;
-	atomic_store(&vm->balloon.manual, 2048UL);
 	governor_tick(fake.tsc);
-	balloon_set_target(vm, 2048);
+	assert_int_equal(manage_target(vm, 2048), HV_OK);
 	fake_log_clear();
 	pass_time(9800);
 	assert_false(fake_log_has(stands));
@@ -596,7 +613,7 @@ static void stuck_driver(void **state)
 	assert_true(fake_log_has(moves));
 	/* Near enough is there: a driver may count in larger pages. */
 	fake_log_clear();
-	balloon_set_target(vm, 1 + vm->pages / 64);
+	assert_int_equal(manage_target(vm, 1 + vm->pages / 64), HV_OK);
 	pass_time(20000);
 	assert_false(fake_log_has("stuck"));
 }
@@ -756,6 +773,7 @@ int main(void)
 		T(report),
 		T(popped_page),
 		T(silent_driver),
+		T(grow_against_the_hand),
 		T(stuck_driver),
 		T(exhausted),
 		T(lends_half),
