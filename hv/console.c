@@ -33,6 +33,7 @@ static struct terminal {
 	struct vm *focus; /* (a) NULL: the hypervisor; changes in the tick, under log_lock() */
 	struct vm *begin;
 	enum { PLAIN, PREFIXED, ASKED } keys;
+	char asked;	      /* the key that is to be typed again */
 	u64 asked_until;      /* TSC */
 	u64 ready_at;	      /* TSC at which the guest had room, or nobody typed to one */
 	u64 seen, seen_lines; /* of the log, while the sink is quiet */
@@ -362,7 +363,7 @@ static void help(void)
 {
 	say(term.focus ? "\r\nCtrl-a and then" : "h ? these keys, s the VMs; or Ctrl-a and then");
 	say("  0 the hypervisor; 1 to 9, n, p a VM: its number, the next, the previous");
-	say("  a sends a Ctrl-a; x x powers off; ? these keys");
+	say("  a sends a Ctrl-a; k k ends the VM that has the keyboard; x x powers off; ? these keys");
 	list_vms();
 }
 
@@ -412,6 +413,16 @@ bool console_ready(u64 now)
 	return false;
 }
 
+/* @what is to happen, "" or " NAME" to whom; not by one key. */
+static void ask(char key, const char *what, const char *name)
+{
+	say("\r\n%s%s: %c again within %u seconds, another key: no", what, name, key,
+	    CONFIRM_MS / 1000);
+	term.keys = ASKED;
+	term.asked = key;
+	term.asked_until = plat_tsc() + CONFIRM_MS * plat_tsc_khz();
+}
+
 static void command(char key)
 {
 	term.keys = PLAIN;
@@ -435,11 +446,14 @@ static void command(char key)
 	case PREFIX:
 		to_guest(&(char){ PREFIX }, 1);
 		break;
+	case 'k':
+		if (term.focus)
+			ask(key, "end VM ", term.focus->cfg->name);
+		else
+			say("k ends the VM that has the keyboard: Ctrl-a and its number first");
+		break;
 	case 'x':
-		say("\r\npower off all VMs and the host: x again within %u seconds, another key: no",
-		    CONFIRM_MS / 1000);
-		term.keys = ASKED;
-		term.asked_until = plat_tsc() + CONFIRM_MS * plat_tsc_khz();
+		ask(key, "power off all VMs and the host", "");
 		break;
 	default:
 		help();
@@ -456,10 +470,14 @@ static bool answer(char key)
 	if (in_time && key == PREFIX) /* who types Ctrl-a x twice means it, too */
 		return true;
 	term.keys = PLAIN;
-	if (in_time && key == 'x')
+	if (in_time && key != term.asked) {
+		if (term.focus)
+			show_prompt(term.focus);
+	} else if (in_time && key == 'x') {
 		manage_end_host(false, "the console");
-	else if (in_time && term.focus)
-		show_prompt(term.focus);
+	} else if (in_time && term.focus && vm_alive(term.focus)) {
+		vm_end(term.focus, 0, "stopped by the console");
+	}
 	return in_time;
 }
 

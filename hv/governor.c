@@ -8,6 +8,7 @@
 #include <hv/vm.h>
 
 #define SILENT_SECONDS 3 /* a driver that has not called for so long is inactive */
+#define STANDSTILL_SECONDS 10 /* of all VMs waiting for memory before it is said */
 #define STUCK_SECONDS 10 /* a balloon that should grow and did not for so long is stuck */
 
 /* One, from governor_init() on. */
@@ -22,6 +23,10 @@ static struct governor {
 	struct policy_scratch scratch[MAX_VMS];
 	u64 last_resident[MAX_VMS];
 	u32 culprit; /* last named: a VM's id, or POLICY_NOBODY */
+	struct {
+		u64 since, resident; /* TSC; of all VMs, in frames */
+		bool named;
+	} standstill;
 	struct policy_vm_out last[MAX_VMS];
 	struct {
 		u32 calls; /* when last looked at */
@@ -262,6 +267,30 @@ static void report_active(struct vm *const of[])
 	gov->culprit = c;
 }
 
+/* Every VM waits, and so nobody can give: only somebody from outside can end that. */
+static void report_standstill(u64 now)
+{
+	u64 resident = 0;
+	bool waiting = false, going = false;
+
+	for (u32 i = 0; i < nr_vms; i++) {
+		resident += vms[i]->p2m.acct.resident;
+		if (atomic_load(&vms[i]->state) == VM_RUNNING)
+			*(sched_wants_memory(vms[i], now) ? &waiting : &going) = true;
+	}
+	if (!waiting || going || resident != gov->standstill.resident) {
+		gov->standstill.since = now;
+		gov->standstill.resident = resident;
+		gov->standstill.named = false;
+	} else if (!gov->standstill.named &&
+		   now - gov->standstill.since >= ms_to_ticks(STANDSTILL_SECONDS * 1000)) {
+		log_line("memory: all VMs have waited for it for %u s and none can give any: end one "
+			 "(Ctrl-a, its number, Ctrl-a k k)",
+			 STANDSTILL_SECONDS);
+		gov->standstill.named = true;
+	}
+}
+
 static void decide(u64 now)
 {
 	struct frame_stats s = frames_stats();
@@ -294,6 +323,7 @@ static void decide(u64 now)
 		log_line("memory: %s, %lu of %lu KiB free", policy_state_name(gov->out.state),
 			 gov->in.free * 4, gov->in.total * 4);
 	report_active(of);
+	report_standstill(now);
 	for (u32 i = 0; i < gov->in.nr_vms; i++)
 		apply(of[i], &gov->in.vm[i], &gov->out.vm[i]);
 	for (u32 i = 0; i < gov->in.nr_vms; i++)

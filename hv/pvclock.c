@@ -12,6 +12,7 @@
 #define FEATURE_CLOCKSOURCE_STABLE BIT(24)
 #define SYSTEM_TIME_ENABLE BIT(0)
 #define TIME_TSC_STABLE BIT(0)
+#define TIME_GUEST_STOPPED BIT(1)
 #define NS_PER_S 1000000000UL
 
 struct time_info {
@@ -86,6 +87,15 @@ static bool write_system_time(struct vcpu *v, u64 value)
 		return false;
 	v->pv_time = value;
 	return true;
+}
+
+void pvclock_stopped(struct vcpu *v)
+{
+	u64 at = (v->pv_time & ~SYSTEM_TIME_ENABLE) + offsetof(struct time_info, flags);
+	u8 flags = TIME_TSC_STABLE | TIME_GUEST_STOPPED;
+
+	if (v->pv_time & SYSTEM_TIME_ENABLE)
+		guest_write(&v->vm->p2m, GPA(at), &flags, sizeof(flags)); /* or not: no harm */
 }
 
 static bool write_wall_clock(struct vcpu *v, u64 value)

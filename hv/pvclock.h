@@ -38,6 +38,12 @@ bool pvclock_read(struct vcpu *v, u32 msr, u64 *value);
 bool pvclock_write(struct vcpu *v, u32 msr, u64 value);
 
 /*
+ * Tells the guest that @v stood still, paused or without memory, so that its watchdogs do not
+ * take that for a lockup (PVCLOCK_GUEST_STOPPED; the guest clears it).  Before @v is loaded.
+ */
+void pvclock_stopped(struct vcpu *v);
+
+/*
  * For a WRMSR that says where: @bytes of @data to the guest's @gpa.  False: there is no memory.
  * If only the host has none now, the vCPU waits, and does the WRMSR again.
  */

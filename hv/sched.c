@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/platform.h>
+#include <hv/pvclock.h>
 #include <hv/pvcpu.h>
 #include <hv/sched.h>
 #include <hv/vm.h>
@@ -21,6 +22,7 @@ u64 sched_event __aligned(64);
 u64 sched_first_run;
 
 #define MEMORY_TURN 4 /* in 1/256 of an entitlement */
+#define STOOD_MS 1000 /* a guest whose CPU stood still for so long is told */
 
 static u64 slice_ticks(void)
 {
@@ -343,6 +345,10 @@ void sched_put(struct vcpu *v)
 	v->ran += plat_tsc() - v->started;
 	sched.running[v->cpu] = NULL;
 	v->state = settle(v);
+	if (v->state != VCPU_NO_MEMORY)
+		atomic_store(&v->stood_since, 0UL);
+	else if (!atomic_load(&v->stood_since))
+		atomic_store(&v->stood_since, plat_tsc());
 	if (v->state == VCPU_READY)
 		make_ready(v);
 	spin_unlock(&sched.lock);
@@ -351,12 +357,22 @@ void sched_put(struct vcpu *v)
 void sched_vm_resumed(const struct vm *vm)
 {
 	spin_lock(&sched.lock);
-	for (u32 i = 0; i < vm->nr_vcpus; i++)
+	for (u32 i = 0; i < vm->nr_vcpus; i++) {
+		atomic_store(&vm->vcpus[i]->stood_since, 1UL);
 		if (vm->vcpus[i]->state == VCPU_READY) {
 			vm->vcpus[i]->ready_since = plat_tsc(); /* nobody stole its pause */
 			find_cpu_for(vm->vcpus[i]);
 		}
+	}
 	spin_unlock(&sched.lock);
+}
+
+/* Longer than a guest's watchdogs take for an accident. */
+static bool stood_long(const struct vcpu *v)
+{
+	u64 since = atomic_load(&v->stood_since);
+
+	return since && v->started - since > STOOD_MS * plat_tsc_khz();
 }
 
 static void run(struct vcpu *v)
@@ -364,6 +380,8 @@ static void run(struct vcpu *v)
 	v->slice_end = v->started + slice_ticks();
 	if (unlikely(!atomic_load(&sched_first_run)))
 		atomic_store(&sched_first_run, plat_tsc());
+	if (unlikely(stood_long(v)))
+		pvclock_stopped(v);
 	if (v->pv_steal)
 		pvcpu_steal_begin(v);
 	vcpu_execute(v);

@@ -36,6 +36,7 @@ int vcpu_reset(struct vcpu *v)
 	v->halted = v->window_open = v->nmi_window_open = false;
 	v->last_cpu = VCPU_NO_CPU;
 	v->flush_gen = v->vruntime = v->exits = v->ran = v->pv_time = v->pv_steal = v->waited = 0;
+	v->stood_since = 0;
 	lapic_reset(v, false);
 	atomic_store_seq(&v->pending, 0u);
 	atomic_store_seq(&v->wait_for_sipi, 1u);

@@ -70,6 +70,8 @@ static int toucher(void)
 	CHECK(fill(8192, 3));
 	CHECK(verify(3));
 	bare_printf("touched %lu pages, all right\n", nr_owned);
+	while (bare_arg_number("keep", 0)) /* until it is ended */
+		bare_sleep_us(100000);
 	return 0;
 }
 

@@ -546,6 +546,30 @@ static void off_is_asked_for_twice(void **state)
 	assert_true(fake_log_has("host: power off, asked for by the console"));
 }
 
+/* Who has the keyboard, and nobody else. */
+static void a_vm_is_ended_by_two_keys(void **state)
+{
+	(void)state;
+	type(A "k" "k");
+	assert_true(on_wire("Ctrl-a and its number first"));
+	type(A "2" A "k");
+	assert_true(on_wire("end VM two: k again within 5 seconds"));
+	type("x"); /* a no, and no answer to another question */
+	assert_int_equal(manage_host_end(), HOST_STAYS);
+	assert_true(vm_alive(vms[1]));
+	type(A "k");
+	pass(5000);
+	type("k"); /* too late */
+	assert_string_equal(heard(1), "k");
+	assert_true(vm_alive(vms[1]));
+	type(A "k" "k");
+	assert_string_equal(heard(1), "");
+	assert_false(vm_alive(vms[1]));
+	assert_int_equal(vms[1]->exit_status, 0);
+	assert_true(vm_alive(vms[0]) && vm_alive(vms[2]));
+	assert_int_equal(manage_host_end(), HOST_STAYS);
+}
+
 /* The last one: a lock that was burst stays so. */
 static void a_panic_takes_the_terminal(void **state)
 {
@@ -582,6 +606,7 @@ int main(void)
 		T(the_ring_overtakes),
 		T(the_host_ends),
 		T(anything),
+		T(a_vm_is_ended_by_two_keys),
 		T(off_is_asked_for_twice),
 		T(a_panic_takes_the_terminal),
 	};

@@ -2,8 +2,10 @@
 /* The scheduler in simulated time, and a vCPU's life between entry and exit. */
 #include <tests/fake/guest.h>
 
+#include <hv/pvclock.h>
 #include <hv/sched.h>
 #include <mm/epoch.h>
+#include <mm/guestmem.h>
 
 #define MS (FAKE_KHZ)
 #define SLICE (SCHED_SLICE_US * FAKE_KHZ / 1000)
@@ -247,6 +249,58 @@ static void memory_waiters(void **state)
 	assert_int_equal(v->state, VCPU_READY);
 }
 
+#define CLOCK_GPA 0x3000UL
+#define CLOCK_FLAGS 29 /* in struct pvclock_vcpu_time_info */
+#define STOPPED 2
+
+static void wait_for_memory(struct vcpu *v, u64 ticks)
+{
+	on_cpu(v);
+	sched_block(v, VCPU_NO_MEMORY);
+	sched_put(v);
+	fake.tsc += ticks;
+	sched_wake_memory_waiters();
+	assert_int_equal(v->state, VCPU_READY);
+}
+
+/* Does @v run now, and find that it stood still?  As Linux, it takes note of that. */
+static bool is_told(struct vcpu *v)
+{
+	u64 before = total(0);
+	u8 flags, none = 1;
+
+	simulate(50 * MS);
+	assert_true(total(0) > before);
+	assert_int_equal(guest_read(&v->vm->p2m, GPA(CLOCK_GPA + CLOCK_FLAGS), &flags, 1), HV_OK);
+	assert_int_equal(guest_write(&v->vm->p2m, GPA(CLOCK_GPA + CLOCK_FLAGS), &none, 1), HV_OK);
+	assert_int_equal(flags & ~STOPPED, 1);
+	return flags & STOPPED;
+}
+
+/* Its watchdogs would take it for a lockup. */
+static void who_stood_still_is_told(void **state)
+{
+	struct vcpu *v;
+
+	(void)state;
+	start(0, 1000, 1);
+	v = vm[0]->vcpus[0];
+	wait_for_memory(v, 2000 * MS);
+	simulate(50 * MS); /* without a clock there is nobody to tell */
+	assert_true(guest_wrmsr(v, MSR_PV_SYSTEM_TIME, CLOCK_GPA | 1));
+	assert_false(is_told(v));
+	wait_for_memory(v, 900 * MS);
+	assert_false(is_told(v));
+	wait_for_memory(v, 600 * MS);
+	wait_for_memory(v, 600 * MS); /* it got none, and waits on */
+	assert_true(is_told(v));
+	assert_false(is_told(v));
+	assert_int_equal(vm_pause(vm[0]), HV_OK);
+	assert_int_equal(vm_resume(vm[0]), HV_OK);
+	assert_true(is_told(v));
+	assert_false(is_told(v));
+}
+
 /* What came while it was on its way to sleep keeps it awake. */
 static void no_lost_wakeup(void **state)
 {
@@ -486,6 +540,7 @@ int main(void)
 		T(sleeping_earns_one_slice),
 		T(pause_and_resume),
 		T(memory_waiters),
+		T(who_stood_still_is_told),
 		T(no_lost_wakeup),
 		T(init_sipi_starts_a_vcpu),
 		T(interrupts_wait_for_the_window),

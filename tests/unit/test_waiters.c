@@ -266,6 +266,44 @@ static void entitlements_are_the_governors(void **state)
 	assert_true(vm[0]->entitlement >= vm[0]->p2m.acct.resident);
 }
 
+/* Who is woken looks for memory again, as it would on a CPU. */
+static bool said_within(u64 ms)
+{
+	fake_log_clear();
+	for (u64 t = 0; t < ms; t += 100) {
+		fake.tsc += 100 * FAKE_KHZ;
+		governor_tick(fake.tsc);
+		for (u32 i = 0; i < nr_vms; i++)
+			if (atomic_load(&vm[i]->state) == VM_RUNNING && !waits(i))
+				run(i, 10);
+	}
+	return fake_log_has("all VMs have waited for it for 10 s");
+}
+
+/* Once, when it has lasted; not of one that could still give, or was paused by hand. */
+static void a_standstill_is_named(void **state)
+{
+	u32 frame[100];
+
+	(void)state;
+	start(0, 1000);
+	start(1, 1000);
+	all_wait(frame, 100);
+	assert_false(said_within(9900));
+	give(frame, 1); /* one moves on */
+	assert_false(said_within(9900));
+	atomic_store(&vm[1]->state, VM_PAUSED);
+	assert_true(said_within(300));
+	assert_false(said_within(30000));
+	atomic_store(&vm[0]->state, VM_PAUSED); /* nobody is left who waits */
+	assert_false(said_within(30000));
+	atomic_store(&vm[0]->state, VM_RUNNING);
+	assert_true(said_within(10300));
+	atomic_store(&vm[1]->state, VM_RUNNING);
+	give(frame + 1, 99); /* enough for the next ten seconds, and there is one that goes on */
+	assert_false(said_within(1000));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +315,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(newcomers_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_storm_ends_at_the_entitlements, setup, teardown),
 		cmocka_unit_test_setup_teardown(entitlements_are_the_governors, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_standstill_is_named, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
