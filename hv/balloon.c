@@ -57,10 +57,9 @@ static void ring(struct vm *vm, u32 vector, u32 apic)
 	}
 }
 
-void balloon_set_target(struct vm *vm, u64 pages)
+static void target_moved(struct vm *vm, u64 old, u64 pages)
 {
 	struct balloon *b = &vm->balloon;
-	u64 old = atomic_swap(&b->target, pages);
 	u32 vector = atomic_load(&b->doorbell_vector);
 
 	if (old == pages)
@@ -72,6 +71,17 @@ void balloon_set_target(struct vm *vm, u64 pages)
 	/* A larger target opens the reserve: whoever waited may go on. */
 	if (pages > old && atomic_load(&vm->waiting))
 		sched_wake_memory_waiters();
+}
+
+void balloon_set_target(struct vm *vm, u64 pages)
+{
+	target_moved(vm, atomic_swap(&vm->balloon.target, pages), pages);
+}
+
+void balloon_move_target(struct vm *vm, u64 from, u64 to)
+{
+	if (atomic_cas(&vm->balloon.target, from, to))
+		target_moved(vm, from, to);
 }
 
 bool balloon_claim(struct vm *vm, enum balloon_front front)
@@ -418,6 +428,8 @@ void balloon_grow(struct vcpu *v)
 		return;
 	}
 	if (want) {
+		/* Set by hand it may be lower, and is never raised here. */
+		floor = target < floor ? 0 : floor;
 		target = min(target, size);
 		target = max(target > want ? target - want : 0, floor);
 		hold_off(b);

@@ -44,6 +44,9 @@ void balloon_init(struct vm *vm);
 /* Changes the target, and rings the doorbell if that is news. Any CPU. */
 void balloon_set_target(struct vm *vm, u64 pages);
 
+/* The same for a decision: if it is not @from any more, the guest or the hand was quicker, and that counts. */
+void balloon_move_target(struct vm *vm, u64 from, u64 to);
+
 /* Takes what its guest says. On a CPU that runs a vCPU of it. */
 void balloon_note_stats(struct vm *vm, const struct aero_stats *s);
 

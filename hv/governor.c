@@ -7,9 +7,9 @@
 #include <hv/status.h>
 #include <hv/vm.h>
 
-#define SILENT_SECONDS 3 /* a driver that has not called for so long is inactive */
+#define SILENT_SECONDS 3      /* a driver that has not called for so long is inactive */
 #define STANDSTILL_SECONDS 10 /* of all VMs waiting for memory before it is said */
-#define STUCK_SECONDS 10 /* a balloon that should grow and did not for so long is stuck */
+#define STUCK_SECONDS 10      /* a balloon that should grow and did not for so long is stuck */
 
 /* One, from governor_init() on. */
 static struct governor {
@@ -95,6 +95,12 @@ void governor_hurry(void)
 	sched_event_at(gov->hurry_after);
 }
 
+/* Asked to grow a moment ago.  The last resort spares nobody. */
+static bool held_off(const struct vm *vm, u64 now)
+{
+	return now < atomic_load(&vm->balloon.hold_until) && gov->out.state != POLICY_LOW;
+}
+
 static bool responsive(struct vm *vm, u64 now)
 {
 	u32 calls = atomic_load(&vm->balloon.calls);
@@ -124,12 +130,15 @@ static bool responsive(struct vm *vm, u64 now)
  */
 static bool stuck(struct vm *vm, u64 now)
 {
-	u64 ballooned = vm->p2m.ballooned, target = atomic_load(&vm->balloon.target);
+	/* GROW in a loop lowers the one, and cannot take back the other. */
+	u64 target = max(atomic_load(&vm->balloon.target), gov->last[vm->id].target);
+	u64 ballooned = vm->p2m.ballooned;
 	__typeof__(gov->driver[0]) *d = &gov->driver[vm->id];
-	bool late;
+	bool late, near = ballooned + vm->pages / 64 >= target;
 
-	if (ballooned > d->ballooned || ballooned + vm->pages / 64 >= target ||
-	    (!d->stuck && sched_wants_memory(vm, now)))
+	/* A hold-off asks for nothing, and excuses nothing. */
+	if (ballooned > d->ballooned ||
+	    (!held_off(vm, now) && (near || (!d->stuck && sched_wants_memory(vm, now)))))
 		d->grew = now;
 	d->ballooned = ballooned;
 	late = now - d->grew >= ms_to_ticks(STUCK_SECONDS * 1000);
@@ -171,19 +180,14 @@ static bool exhausted(const struct vm *vm, u64 now)
 	       vm->p2m.acct.reserve <= P2M_POOL;
 }
 
-/* Asked to grow a moment ago.  The last resort spares nobody. */
-static bool held_off(const struct vm *vm, u64 now)
-{
-	return now < atomic_load(&vm->balloon.hold_until) && gov->out.state != POLICY_LOW;
-}
-
 /* A target that was set by hand gives way to GROW, and comes back afterwards. */
 static void restore_manual(struct vm *vm, u64 now)
 {
+	u64 target = atomic_load(&vm->balloon.target); /* first: a GROW after this is seen by it */
 	u64 manual = atomic_load(&vm->balloon.manual);
 
 	if (manual != BALLOON_BY_POLICY && !held_off(vm, now))
-		balloon_set_target(vm, manual);
+		balloon_move_target(vm, target, manual);
 }
 
 static void fill(struct vm *vm, struct policy_vm *p, u64 now)
@@ -222,7 +226,7 @@ static void apply(struct vm *vm, const struct policy_vm *in, const struct policy
 	explain_note(&vm->explain, plat_time_us(), gov->out.state, in, out);
 	if (out->target == in->target)
 		return;
-	balloon_set_target(vm, out->target);
+	balloon_move_target(vm, in->target, out->target);
 	/* The first and the last step, and large ones; not the many between. */
 	moved = max(in->target, out->target) - min(in->target, out->target);
 	if (moved > in->size / 16 || (moved > 256 && (!in->target || !out->target)))
@@ -284,9 +288,10 @@ static void report_standstill(u64 now)
 		gov->standstill.named = false;
 	} else if (!gov->standstill.named &&
 		   now - gov->standstill.since >= ms_to_ticks(STANDSTILL_SECONDS * 1000)) {
-		log_line("memory: all VMs have waited for it for %u s and none can give any: end one "
-			 "(Ctrl-a, its number, Ctrl-a k k)",
-			 STANDSTILL_SECONDS);
+		log_line(
+			"memory: all VMs have waited for it for %u s and none can give any: end one "
+			"(Ctrl-a, its number, Ctrl-a k k)",
+			STANDSTILL_SECONDS);
 		gov->standstill.named = true;
 	}
 }

@@ -400,7 +400,9 @@ static void decide_vm(const struct deal *d, u32 i, const struct grant *g, struct
 	u64 floor = min(vm->size - vm->max, c->cap);
 
 	out->target = vm->target;
-	out->reason = vm->manual ? REASON_MANUAL : vm->responsive ? REASON_NONE : REASON_SILENT;
+	out->reason = vm->responsive ? REASON_NONE : REASON_SILENT;
+	if (vm->manual)
+		out->reason = vm->grow ? REASON_GROW : REASON_MANUAL;
 	if (held(vm))
 		return;
 	if (is_victim(d, vm, c, g, out)) {

@@ -73,7 +73,7 @@ struct vcpu {
 	u64 ready_since; /* (s) TSC */
 	u64 waited;	 /* (s) TSC ticks, ready and without a CPU */
 	u64 exits;
-	u64 ran; /* (s) TSC ticks on a CPU */
+	u64 ran;	 /* (s) TSC ticks on a CPU */
 	u64 stood_since; /* (a) TSC from which on it could not go on; 0: it did, 1: it was paused */
 };
 

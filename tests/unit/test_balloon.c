@@ -587,6 +587,37 @@ static void grow_against_the_hand(void **state)
 	assert_int_equal(vm->balloon.manual, 2048);
 }
 
+/* Who asks for one page again and again is not excused from giving. */
+static void grow_in_a_loop_is_stuck(void **state)
+{
+	(void)state;
+	governor_tick(fake.tsc);
+	assert_int_equal(manage_target(vm, 2048), HV_OK);
+	assert_int_equal(lock1(page_2m(2048)), AERO_OK);
+	fake_log_clear();
+	for (u64 t = 0; t < 14000; t += 100) {
+		guest_call(v, AERO_CALL_GROW, 1, 0, 0);
+		fake.tsc += 100 * FAKE_KHZ;
+		governor_tick(fake.tsc);
+	}
+	assert_true(fake_log_has("has stood at 2 of"));
+	fake_log_clear();
+	assert_int_equal(lock1(page_2m(2560)), AERO_OK);
+	pass_time(100);
+	assert_true(fake_log_has("moves again"));
+}
+
+/* A decision that was made before the guest asked does not undo what it was told. */
+static void late_decisions_yield(void **state)
+{
+	(void)state;
+	balloon_set_target(vm, 512);
+	balloon_move_target(vm, 1000, 2048);
+	assert_int_equal(vm->balloon.target, 512);
+	balloon_move_target(vm, 512, 2048);
+	assert_int_equal(vm->balloon.target, 2048);
+}
+
 /* It answers, and gives nothing: said once, and once when it gives again. */
 static void stuck_driver(void **state)
 {
@@ -774,6 +805,8 @@ int main(void)
 		T(popped_page),
 		T(silent_driver),
 		T(grow_against_the_hand),
+		T(grow_in_a_loop_is_stuck),
+		T(late_decisions_yield),
 		T(stuck_driver),
 		T(exhausted),
 		T(lends_half),

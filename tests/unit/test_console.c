@@ -550,7 +550,8 @@ static void off_is_asked_for_twice(void **state)
 static void a_vm_is_ended_by_two_keys(void **state)
 {
 	(void)state;
-	type(A "k" "k");
+	type(A "k"
+	       "k");
 	assert_true(on_wire("Ctrl-a and its number first"));
 	type(A "2" A "k");
 	assert_true(on_wire("end VM two: k again within 5 seconds"));
@@ -562,7 +563,8 @@ static void a_vm_is_ended_by_two_keys(void **state)
 	type("k"); /* too late */
 	assert_string_equal(heard(1), "k");
 	assert_true(vm_alive(vms[1]));
-	type(A "k" "k");
+	type(A "k"
+	       "k");
 	assert_string_equal(heard(1), "");
 	assert_false(vm_alive(vms[1]));
 	assert_int_equal(vms[1]->exit_status, 0);

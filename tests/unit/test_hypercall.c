@@ -3,6 +3,7 @@
 #include <tests/fake/guest.h>
 
 #include <hv/load/acpi.h>
+#include <hv/manage.h>
 #include <mm/guestmem.h>
 
 #define PAGES (MIB(16) >> PAGE_SHIFT)
@@ -405,6 +406,11 @@ static void grow(void **state)
 	balloon_set_target(web, 800);
 	assert_int_equal(guest_call(v, AERO_CALL_GROW, 0, 0, 0), AERO_OK);
 	assert_int_equal(v->gpr[GPR_RCX], 800);
+	/* By hand it may be lower than max demands, and is not raised for the asking. */
+	assert_int_equal(manage_target(web, 90), HV_OK);
+	assert_int_equal(guest_call(v, AERO_CALL_GROW, 10, 0, 0), AERO_OK);
+	assert_int_equal(v->gpr[GPR_RCX], 80);
+	assert_int_equal(v->gpr[GPR_RBX], 1024 - 80);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)

@@ -791,7 +791,9 @@ static void check_one(const struct policy_vm *v, const struct policy_vm_out *o)
 	if (held(v)) { /* it has what it has */
 		assert_int_equal(o->entitlement, v->resident);
 		assert_int_equal(o->target, v->target);
-		assert_true(o->reason == REASON_MANUAL || o->reason == REASON_SILENT);
+		assert_int_equal(o->reason, !v->manual ? REASON_SILENT :
+					    v->grow    ? REASON_GROW :
+							 REASON_MANUAL);
 		return;
 	}
 	assert_true(o->entitlement >= v->min);
