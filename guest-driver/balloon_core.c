@@ -254,18 +254,24 @@ static int inflate_some(struct aero_balloon *b)
 	return inflate(b, ORDER_4K, want) != 0;
 }
 
-static int deflate_some(struct aero_balloon *b)
+/* Gives back up to about @excess pages; returns how many, 0 if none can go now. */
+static aero_u64 deflate_some(struct aero_balloon *b, aero_u64 excess)
 {
-	/* At target 0 the popped ones go home too. */
-	aero_u64 excess = b->target ? b->actual - b->target : b->size;
+	aero_u64 out = 0;
 
 	/* Large pages first: they serve the kernel best. */
-	if (excess >= PAGES_2M && deflate(b, ORDER_2M, excess / PAGES_2M))
-		return 1;
-	if (deflate(b, ORDER_4K, excess))
-		return 1;
+	if (excess >= PAGES_2M)
+		out = deflate(b, ORDER_2M, excess / PAGES_2M);
+	if (!out)
+		out = deflate(b, ORDER_4K, excess);
 	/* Only large ones are left, and less than one is due: give back one too many. */
-	return deflate(b, ORDER_2M, 1) != 0;
+	return out ? out : deflate(b, ORDER_2M, 1);
+}
+
+static aero_u64 excess_of(const struct aero_balloon *b)
+{
+	/* At target 0 the popped ones go home too. */
+	return b->target ? b->actual - b->target : b->size;
 }
 
 static int settled(const struct aero_balloon *b)
@@ -284,7 +290,7 @@ int aero_balloon_step(struct aero_balloon *b, unsigned int batches)
 		return 0;
 	b->actual = r.value; /* less than our size where pages were popped */
 	for (; batches && !settled(b); batches--)
-		if (b->actual < b->target ? !inflate_some(b) : !deflate_some(b))
+		if (b->actual < b->target ? !inflate_some(b) : !deflate_some(b, excess_of(b)))
 			return 0;
 	return !settled(b);
 }
@@ -292,12 +298,17 @@ int aero_balloon_step(struct aero_balloon *b, unsigned int batches)
 void aero_balloon_grow(struct aero_balloon *b, aero_u64 pages)
 {
 	struct aero_result r;
+	aero_u64 due, out;
 
 	if (!b->started)
 		return;
 	call(b, AERO_CALL_GROW, pages, 0, 0, &r);
-	while (b->actual > b->target && deflate_some(b))
-		;
+	/* What was answered counts: with a later call the target may be another one again. */
+	for (due = r.status ? 0 : r.value; due; due -= out < due ? out : due) {
+		out = deflate_some(b, due);
+		if (!out)
+			break;
+	}
 }
 
 aero_u64 aero_balloon_report(struct aero_balloon *b, const aero_u64 *pages, unsigned int n)

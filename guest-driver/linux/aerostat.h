@@ -30,10 +30,14 @@ struct aerostat {
 	struct balloon_dev_info small; /* the 4 KiB pages in the balloon, movable */
 	unsigned long memory;	       /* pages that the kernel managed before we took any */
 	s64 budget;		       /* pages that may still be taken in this step */
+	struct list_head stock;	       /* 4 KiB pages for it, from before the lock was taken */
+	bool out_of_stock;	       /* more of those would have been of use */
+	struct page *own;	       /* for the core itself, from before the lock, too; or NULL */
 	unsigned long hold_until;      /* jiffies: no page is taken before; 0: whenever */
 	u64 rings, grown;	       /* of the doorbell; pages, before OOM */
 	u64 cycles, grow_cycles;       /* of the TSC: moving pages; the last growth */
 	int irq;		       /* of the doorbell; negative: polling alone */
+	bool listening;		       /* it is on */
 
 	struct page_reporting_dev_info reporting;
 	bool reporting_on;
@@ -55,6 +59,15 @@ void aerostat_call(aero_u64 number, aero_u64 a, aero_u64 b, aero_u64 c, struct a
 
 /* pages.c: the balloon core's way to the page allocator. */
 void aerostat_pages_init(struct aerostat *a);
+/*
+ * Without the lock: a page for the core; 4 KiB pages for the balloon, true if there are some
+ * and the last step found too few; and what was not used goes back.
+ */
+void aerostat_own_ready(struct aerostat *a);
+bool aerostat_restock(struct aerostat *a);
+void aerostat_unstock(struct aerostat *a);
+/* Pages that the hypervisor does not give back are nobody's from now on. */
+void aerostat_pages_abandon(struct aerostat *a);
 /* How many pages may be taken without making the guest's own life hard. */
 s64 aerostat_spare(const struct aerostat *a);
 
@@ -68,6 +81,8 @@ void aerostat_report_stop(struct aerostat *a);
 unsigned long aerostat_report_returns(const struct aerostat *a);
 int aerostat_oom_start(struct aerostat *a);
 void aerostat_oom_stop(struct aerostat *a);
+/* First without the lock, then with it. */
+void aerostat_count_events(struct aerostat *a);
 void aerostat_send_stats(struct aerostat *a);
 
 /* free_blocks.c: a free block of 2 MiB, untouched; NULL if there is none to spare. */

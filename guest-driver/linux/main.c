@@ -57,25 +57,37 @@ static irqreturn_t ring(int irq, void *data)
 }
 
 /* A few batches at a time, so that whoever else needs the balloon gets at it. */
+static bool step(struct aerostat *a)
+{
+	u64 batches, refused, started;
+	bool more;
+
+	aerostat_own_ready(a);
+	mutex_lock(&a->lock);
+	batches = a->balloon.batches;
+	refused = a->balloon.refused;
+	started = get_cycles();
+	a->budget = aerostat_spare(a);
+	more = aero_balloon_step(&a->balloon, STEP_BATCHES);
+	if (a->balloon.batches != batches)
+		a->cycles += get_cycles() - started;
+	refused = a->balloon.refused - refused;
+	mutex_unlock(&a->lock);
+	cond_resched();
+	/* What was refused would be refused again: later. */
+	return more || (!refused && aerostat_restock(a));
+}
+
 static void work(struct work_struct *w)
 {
 	struct aerostat *a = container_of(to_delayed_work(w), struct aerostat, work);
-	u64 batches, started;
-	int more;
 
-	do {
-		mutex_lock(&a->lock);
-		batches = a->balloon.batches;
-		started = get_cycles();
-		a->budget = aerostat_spare(a);
-		more = aero_balloon_step(&a->balloon, STEP_BATCHES);
-		if (a->balloon.batches != batches)
-			a->cycles += get_cycles() - started;
-		mutex_unlock(&a->lock);
-		cond_resched();
-	} while (more);
+	while (step(a))
+		;
+	aerostat_unstock(a);
 	if (time_after_eq(jiffies, a->next_stats)) {
 		a->next_stats = jiffies + POLL_PERIOD;
+		aerostat_count_events(a);
 		mutex_lock(&a->lock);
 		aerostat_send_stats(a);
 		mutex_unlock(&a->lock);
@@ -88,16 +100,25 @@ static void doorbell(struct aerostat *a, u32 vector)
 {
 	struct aero_result r;
 
-	if (a->irq > 0)
-		aerostat_call(AERO_CALL_DOORBELL, vector, 0, 0, &r);
+	if (a->irq <= 0 || a->listening == (vector != 0))
+		return;
+	a->listening = vector != 0;
+	if (a->listening)
+		enable_irq(a->irq);
+	aerostat_call(AERO_CALL_DOORBELL, vector, 0, 0, &r);
+	/* One that rang before may still be on its way to a CPU that does not run. */
+	if (!a->listening)
+		disable_irq(a->irq);
 }
 
 static int start(struct aerostat *a)
 {
-	long status;
+	long status = 0;
 
+	aerostat_own_ready(a);
 	mutex_lock(&a->lock);
-	status = aero_balloon_start(&a->balloon, &a->os);
+	if (!a->balloon.started) /* after a stop() that could not empty it, it goes on */
+		status = aero_balloon_start(&a->balloon, &a->os);
 	mutex_unlock(&a->lock);
 	if (status) {
 		dev_err(a->dev, "the hypervisor refuses to start the balloon: %ld\n", status);
@@ -110,26 +131,24 @@ static int start(struct aerostat *a)
 	return 0;
 }
 
-/* Everything goes back; after that nobody asks for anything. */
-static void stop(struct aerostat *a)
+/* Everything goes back; after that nobody asks for anything. False: some of it is still there. */
+static bool stop(struct aerostat *a)
 {
 	u64 left;
 
 	aerostat_report_stop(a);
-	doorbell(a, 0);
-	if (a->irq > 0)
-		synchronize_irq(a->irq);
+	doorbell(a, 0); /* nobody queues the work any more */
 	cancel_delayed_work_sync(&a->work);
 	for (int i = 0; i < STOP_TRIES; i++) {
 		mutex_lock(&a->lock);
 		left = aero_balloon_stop(&a->balloon);
 		mutex_unlock(&a->lock);
 		if (!left)
-			return;
+			return true;
 		msleep(STOP_PERIOD_MS);
 	}
-	dev_err(a->dev, "%llu pages cannot be taken back, they are lost until the next boot\n",
-		left);
+	dev_err(a->dev, "%llu pages cannot be taken back now\n", left);
+	return false;
 }
 
 /*
@@ -140,10 +159,18 @@ static int sleep_or_wake(struct notifier_block *nb, unsigned long event, void *u
 {
 	struct aerostat *a = container_of(nb, struct aerostat, sleep);
 
-	if (event == PM_HIBERNATION_PREPARE || event == PM_SUSPEND_PREPARE)
+	switch (event) {
+	case PM_HIBERNATION_PREPARE:
+	case PM_SUSPEND_PREPARE:
+	case PM_RESTORE_PREPARE: /* an image takes the place of this kernel's memory */
 		stop(a);
-	else if (event == PM_POST_HIBERNATION || event == PM_POST_SUSPEND)
+		break;
+	case PM_POST_HIBERNATION:
+	case PM_POST_SUSPEND:
+	case PM_POST_RESTORE:
 		start(a);
+		break;
+	}
 	return NOTIFY_DONE;
 }
 
@@ -151,10 +178,15 @@ static void discard(struct aerostat *a)
 {
 	if (a->sleep.notifier_call)
 		unregister_pm_notifier(&a->sleep);
-	stop(a);
+	if (!stop(a)) {
+		dev_err(a->dev, "they are lost until the next boot\n");
+		aerostat_pages_abandon(a);
+	}
 	if (a->irq > 0)
 		free_irq(a->irq, a);
 	destroy_workqueue(a->queue);
+	if (a->own)
+		__free_page(a->own);
 	kfree(a);
 }
 
@@ -181,7 +213,7 @@ static int probe(struct platform_device *pdev)
 		return -ENOMEM;
 	}
 	a->irq = platform_get_irq_optional(pdev, 0);
-	if (a->irq > 0 && request_irq(a->irq, ring, 0, "aerostat", a))
+	if (a->irq > 0 && request_irq(a->irq, ring, IRQF_NO_AUTOEN, "aerostat", a))
 		a->irq = -ENXIO;
 	err = start(a);
 	if (!err)

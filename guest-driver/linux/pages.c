@@ -73,14 +73,26 @@ static struct page *take_block(void)
 	return page;
 }
 
+static int from_stock(struct aerostat *a, aero_u64 *page)
+{
+	if (list_empty(&a->stock)) {
+		a->out_of_stock = true;
+		return 0;
+	}
+	*page = page_to_pfn(balloon_page_pop(&a->stock));
+	return 1;
+}
+
 static int os_alloc(void *ctx, unsigned int order, aero_u64 *page)
 {
 	struct aerostat *a = ctx;
 	struct page *p;
 
-	if (a->budget < 1l << order || held_off(a))
+	if (held_off(a))
 		return 0;
-	p = order ? take_block() : balloon_page_alloc();
+	if (!order)
+		return from_stock(a, page);
+	p = a->budget < 1l << order ? NULL : take_block();
 	if (!p)
 		return 0;
 	a->budget -= 1l << order;
@@ -118,8 +130,10 @@ static int os_take(void *ctx, aero_u64 *page)
 
 static int os_own(void *ctx, aero_u64 *page)
 {
-	struct page *p = alloc_page(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+	struct aerostat *a = ctx;
+	struct page *p = a->own ? a->own : alloc_page(GFP_NOWAIT | __GFP_NOWARN);
 
+	a->own = NULL;
 	if (p)
 		*page = page_to_pfn(p);
 	return p != NULL;
@@ -167,9 +181,56 @@ static int move(struct balloon_dev_info *small, struct page *to, struct page *fr
 	return MIGRATEPAGE_SUCCESS;
 }
 
+/*
+ * Room for these pages may have to be made by somebody who holds what another one needs
+ * who is in out_of_memory_soon(), and waits for the lock there: so they are taken before it.
+ */
+void aerostat_own_ready(struct aerostat *a)
+{
+	if (!a->own)
+		a->own = alloc_page(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+}
+
+/* As many as the next batch takes: the kernel zeroes them, so the hint counts. */
+bool aerostat_restock(struct aerostat *a)
+{
+	const struct aero_balloon *b = &a->balloon;
+	s64 room = min_t(s64, READ_ONCE(b->hint), AERO_BATCH_MAX);
+	struct page *p;
+
+	if (!a->out_of_stock)
+		return false;
+	a->out_of_stock = false;
+	room = min_t(s64, room, READ_ONCE(b->target) - READ_ONCE(b->actual));
+	for (room = min(room, aerostat_spare(a)); room > 0 && !held_off(a); room--) {
+		p = balloon_page_alloc();
+		if (!p)
+			break;
+		balloon_page_push(&a->stock, p);
+	}
+	return !list_empty(&a->stock);
+}
+
+void aerostat_unstock(struct aerostat *a)
+{
+	while (!list_empty(&a->stock))
+		__free_page(balloon_page_pop(&a->stock));
+}
+
+/* Off the kernel's lists of what it may move; those that it just moves come back first. */
+void aerostat_pages_abandon(struct aerostat *a)
+{
+	aero_u64 page;
+
+	while (!list_empty(&a->small.pages) || READ_ONCE(a->small.isolated_pages))
+		if (!os_take(a, &page))
+			cond_resched();
+}
+
 void aerostat_pages_init(struct aerostat *a)
 {
 	a->memory = totalram_pages();
+	INIT_LIST_HEAD(&a->stock);
 	balloon_devinfo_init(&a->small);
 	a->small.migratepage = move;
 	a->os = (struct aero_os){

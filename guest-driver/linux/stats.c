@@ -11,13 +11,18 @@ static unsigned long node_pages(enum node_stat_item item)
 	return global_node_page_state(item);
 }
 
-/* With the lock held: the structure is in @a, as the addresses in it must be contiguous. */
+/* It waits for CPUs that come or go, and those may wait for memory, and so for the lock. */
+void aerostat_count_events(struct aerostat *a)
+{
+	all_vm_events(a->events);
+}
+
+/* The structure is in @a, as the addresses in it must be contiguous. */
 void aerostat_send_stats(struct aerostat *a)
 {
-	unsigned long *events = a->events;
+	const unsigned long *events = a->events;
 	struct aero_result r;
 
-	all_vm_events(events);
 	a->stats = (struct aero_stats){
 		.total = totalram_pages(),
 		.free = global_zone_page_state(NR_FREE_PAGES),

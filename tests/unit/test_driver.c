@@ -24,7 +24,7 @@ static struct {
 	u64 nomem;  /* every n-th UNLOCK entry has no table */
 	s64 fail;   /* the next LOCK or UNLOCK fails so */
 	u64 features;
-	bool no_progress;
+	bool no_progress, raises;
 	u64 entries;
 	/* a kernel that keeps its 4 KiB pages itself */
 	u64 kept[PAGES];
@@ -128,6 +128,8 @@ static void batch_call(u64 number, u64 page, u64 count, u64 first, struct aero_r
 
 static void call(aero_u64 number, aero_u64 x, aero_u64 y, aero_u64 z, struct aero_result *r)
 {
+	u64 was = k.target;
+
 	*r = (struct aero_result){ .target = k.target, .hint = k.hint };
 	switch (number) {
 	case AERO_CALL_START:
@@ -147,7 +149,10 @@ static void call(aero_u64 number, aero_u64 x, aero_u64 y, aero_u64 z, struct aer
 		batch_call(number, x, y, z, r);
 		break;
 	case AERO_CALL_GROW:
-		k.target = r->target = k.target > x ? k.target - x : 0;
+		k.target = r->target = min(was, k.ballooned) - min(min(was, k.ballooned), x);
+		r->value = k.ballooned > k.target ? k.ballooned - k.target : 0;
+		if (k.raises) /* somebody else decides right then */
+			k.target = was;
 		break;
 	case AERO_CALL_POLL:
 		r->value = k.ballooned;
@@ -437,6 +442,24 @@ static void grow_gives_back_at_once(void **state)
 	consistent();
 }
 
+/* What GROW answers counts, whatever the target is a moment later: or somebody is killed. */
+static void grow_against_a_target_that_rises(void **state)
+{
+	(void)state;
+	for (int small = 0; small < 2; small++) {
+		k.features = small ? 0 : AERO_FEATURE_2M;
+		aero_balloon_start(&b, &os);
+		run_to(4096);
+		k.raises = true;
+		aero_balloon_grow(&b, 2048);
+		assert_int_equal(b.size, 2048);
+		k.raises = false;
+		aero_balloon_grow(&b, 0);
+		assert_int_equal(b.size, 2048);
+		aero_balloon_stop(&b);
+	}
+}
+
 static void random_life(void **state)
 {
 	u64 seed = 11;
@@ -576,6 +599,7 @@ int main(void)
 		T(unlock_without_memory),
 		T(unlock_without_memory_on_either_side),
 		T(grow_gives_back_at_once),
+		T(grow_against_a_target_that_rises),
 		T(random_life),
 		T(a_kernel_that_keeps_its_pages),
 		T(pages_are_moved),
