@@ -30,14 +30,6 @@ const char *status_uptime(char text[16])
 	return text;
 }
 
-/* In frames: what the VM's disks hold now. */
-static u64 disk_frames_held(const struct vm *vm)
-{
-	u32 state = atomic_load(&vm->state);
-
-	return state >= VM_STARTING && state < VM_ENDED ? bus_frames(vm) : 0;
-}
-
 void status_print(void)
 {
 	struct frame_stats s = frames_stats();
@@ -54,7 +46,7 @@ void status_print(void)
 			atomic_load(&vm->balloon.target) * 4, vm->active * 4, vm->faults,
 			vm->balloon.popped, vm->active_permille, vm->sampler.estimate.low,
 			vm->sampler.estimate.high, vm->balloon.stats.available * 4,
-			balloon_disagreement(vm), disk_frames_held(vm) * 4);
+			balloon_disagreement(vm), vm_disk_frames(vm) * 4);
 	}
 	log_raw("@end");
 }

@@ -117,6 +117,24 @@ static u64 overhead_of(const struct vm *vm)
 	return (vm->cfg->reserve >> PAGE_SHIFT) + vm->pages / 512 + 8 + bus_frames(vm);
 }
 
+u64 vm_disk_frames(const struct vm *vm)
+{
+	u32 state = atomic_load(&vm->state);
+
+	return state >= VM_STARTING && state < VM_ENDED ? bus_frames(vm) : 0;
+}
+
+/* In frames: all but what the hypervisor has for itself. */
+static u64 frames_for_vms(void)
+{
+	struct frame_stats s = frames_stats();
+	u64 disks = 0;
+
+	for (u32 i = 0; i < nr_vms; i++)
+		disks += vm_disk_frames(vms[i]);
+	return s.total - min(s.total, s.hv - min(s.hv, disks));
+}
+
 /* Does @vm hold promises, or is it about to? */
 static bool has_promises(const struct vm *vm)
 {
@@ -130,8 +148,7 @@ static u64 promised_to_others(const struct vm *vm, const struct vm **most)
 
 	*most = NULL;
 	for (u32 i = 0; i < nr_vms; i++) {
-		u64 p = ((vms[i]->cfg->min + vms[i]->cfg->reserve) >> PAGE_SHIFT) +
-			bus_frames(vms[i]);
+		u64 p = (vms[i]->cfg->min >> PAGE_SHIFT) + overhead_of(vms[i]);
 
 		if (vms[i] == vm || !has_promises(vms[i]))
 			continue;
@@ -148,7 +165,7 @@ bool vm_can_promise(const struct vm *vm, u64 min)
 {
 	const struct vm *most;
 
-	return promised_to_others(vm, &most) + min + overhead_of(vm) <= frames_stats().total;
+	return promised_to_others(vm, &most) + min + overhead_of(vm) <= frames_for_vms();
 }
 
 /*
@@ -158,7 +175,7 @@ bool vm_can_promise(const struct vm *vm, u64 min)
  */
 static void check_room(const struct vm *vm)
 {
-	u64 total = frames_stats().total, left = 0;
+	u64 total = frames_for_vms(), left = 0;
 
 	for (u32 i = 0; i < nr_vms; i++) {
 		u64 balloon = vms[i]->pages * governor_config()->balloon_max / 100;
@@ -176,7 +193,7 @@ static void check_room(const struct vm *vm)
 /* Admission: what is promised to VMs (min and overhead) must exist. */
 static int admit(const struct vm *vm)
 {
-	u64 needs = (vm->cfg->min >> PAGE_SHIFT) + overhead_of(vm), total = frames_stats().total;
+	u64 needs = (vm->cfg->min >> PAGE_SHIFT) + overhead_of(vm), total = frames_for_vms();
 	const struct vm *most;
 	u64 others = promised_to_others(vm, &most);
 

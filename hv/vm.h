@@ -88,6 +88,9 @@ bool vm_can_promise(const struct vm *vm, u64 min);
  */
 int vm_queue_start(struct vm *vm);
 
+/* In frames: what the disks of @vm hold now. */
+u64 vm_disk_frames(const struct vm *vm);
+
 /* Ends @vm with @status, from any CPU; its memory is reclaimed in the background. */
 void vm_end(struct vm *vm, int status, const char *fmt, ...) __printf(3, 4);
 

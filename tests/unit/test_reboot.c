@@ -6,6 +6,7 @@
 #include <hv/io.h>
 #include <hv/sched.h>
 #include <mm/guestmem.h>
+#include <mm/epoch.h>
 
 #define SECOND (1000 * FAKE_KHZ)
 
@@ -295,6 +296,8 @@ static void not_admitted_again(void **state)
 static void no_memory_to_come_back(void **state)
 {
 	static u32 taken[MIB(64) >> PAGE_SHIFT];
+	static struct frame_acct others; /* nobody promised them that */
+	struct frame_batch batch = FRAME_BATCH_INIT;
 	u32 n = 0;
 	u64 from = fake.tsc;
 
@@ -303,7 +306,7 @@ static void no_memory_to_come_back(void **state)
 	vm_background(); /* taken apart, not started */
 	assert_int_equal(vm->state, VM_QUEUED);
 	fake_settle();
-	while (!frame_alloc_hv(0, &taken[n]))
+	while (!frame_alloc_guest(&others, n, 0, 0, &taken[n]))
 		n++;
 	while (vm->state != VM_ENDED) {
 		vm_background();
@@ -317,7 +320,9 @@ static void no_memory_to_come_back(void **state)
 	assert_false(vm->again);
 	assert_int_equal(vm->p2m.acct.tables + vm->p2m.acct.resident, 0);
 	while (n)
-		assert_int_equal(frame_free_hv(taken[--n]), HV_OK);
+		assert_int_equal(frame_retire_guest(&others, taken[--n], &batch), HV_OK);
+	quarantine_commit(&others, &batch, epoch_now());
+	fake_settle();
 	assert_int_equal(vm_queue_start(vm), HV_OK);
 	work();
 	assert_int_equal(vm->state, VM_RUNNING);

@@ -3,18 +3,21 @@
 #include <tests/fake/guest.h>
 
 #include <hv/governor.h>
+#include <hv/manage.h>
 #include <hv/sched.h>
 
 #define VMS 4
 
 static struct vm_config cfg[VMS];
 static struct vm *vm[VMS];
+static u64 memory;
 static u64 touched[VMS]; /* the next page that it has not touched yet */
 
 static int setup(void **state)
 {
 	(void)state;
 	guest_machine(MIB(128), 1);
+	memory = MIB(16);
 	memset(touched, 0, sizeof(touched));
 	return 0;
 }
@@ -31,6 +34,7 @@ static void start(u32 i, u64 entitlement)
 	char name[] = { 'a' + (char)i, 0 };
 
 	cfg[i] = guest_config(name);
+	cfg[i].memory = cfg[i].max = memory;
 	vm[i] = guest_start(&cfg[i]);
 	vm[i]->entitlement = entitlement;
 	touched[i] = 1024;
@@ -266,6 +270,30 @@ static void entitlements_are_the_governors(void **state)
 	assert_true(vm[0]->entitlement >= vm[0]->p2m.acct.resident);
 }
 
+/* What two VMs are promised, to the last page that is: they have it, wherever they touch. */
+static void promises_are_kept(void **state)
+{
+	u64 low = 0, high = MIB(120) >> PAGE_SHIFT, mine = MIB(30) >> PAGE_SHIFT;
+
+	(void)state;
+	memory = MIB(120);
+	start(0, 1000);
+	start(1, 1000);
+	assert_int_equal(manage_min(vm[0], mine), HV_OK);
+	while (low + 1 < high) {
+		u64 middle = (low + high) / 2;
+
+		*(manage_min(vm[1], middle) ? &high : &low) = middle;
+	}
+	assert_int_equal(manage_min(vm[1], low), HV_OK);
+	assert_in_range(low, MIB(60) >> PAGE_SHIFT, MIB(98) >> PAGE_SHIFT);
+	for (u32 i = 0; i < 2; i++)
+		while (vm[i]->p2m.acct.resident < (i ? low : mine)) {
+			run(i, 1);
+			assert_false(waits(i));
+		}
+}
+
 /* Who is woken looks for memory again, as it would on a CPU. */
 static bool said_within(u64 ms)
 {
@@ -316,6 +344,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_storm_ends_at_the_entitlements, setup, teardown),
 		cmocka_unit_test_setup_teardown(entitlements_are_the_governors, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_standstill_is_named, setup, teardown),
+		cmocka_unit_test_setup_teardown(promises_are_kept, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
