@@ -95,7 +95,7 @@ unit_objs = $(patsubst %.c,$(UNIT)/obj/%.o,tests/unit/test_$(1).c $(test_$(1)_SR
 
 $(UNIT)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(UNIT_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(UNIT_CFLAGS) $(COVERAGE) -MMD -MP -c $< -o $@
 
 # The hypervisor's own string functions, beside libc's.
 HV_STRING := memcpy memmove memset memcmp strlen strcmp strncmp
@@ -105,16 +105,22 @@ $(UNIT)/obj/hv_string.o: hv/base/string.c
 
 define unit_program
 $(UNIT)/test_$(1): $(call unit_objs,$(1))
-	$(Q)$(CC) -fsanitize=address,undefined $$(test_$(1)_LDFLAGS) $$^ -lcmocka $$(test_$(1)_LIBS) -o $$@
+	$(Q)$(CC) -fsanitize=address,undefined $(COVERAGE) $$(test_$(1)_LDFLAGS) $$^ -lcmocka $$(test_$(1)_LIBS) -o $$@
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_program,$(t))))
 
 -include $(shell find $(UNIT)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: unit unit-deps
+.PHONY: unit unit-deps coverage
 unit-deps:
 	@tools/deps unit build
 
 unit: unit-deps $(UNIT_TESTS:%=$(UNIT)/test_%) ## Unit tests on the host, with sanitizers
 	@tests/unit/run $(UNIT_TESTS:%=$(UNIT)/test_%)
 	@$(MAKE) --no-print-directory policy-test
+
+coverage: unit-deps ## Lines and branches of hv/policy.c that its unit test takes; T=sched: of hv/sched.c
+	$(eval T ?= policy)
+	@$(MAKE) --no-print-directory UNIT=$(BUILD)/coverage COVERAGE="--coverage -O0 -fno-sanitize=all" $(BUILD)/coverage/test_$(T)
+	@$(BUILD)/coverage/test_$(T) >/dev/null 2>&1
+	@gcov -n -b $(BUILD)/coverage/obj/hv/$(T).gcda 2>/dev/null | grep -A4 "'hv/$(T).c'"
