@@ -4,7 +4,8 @@
  * insmod settarget.ko pages=N, and rmmod.  So tests need not wait for a time at
  * which they may or may not be ready.  -1 gives it back to the policy.  With start=ID it
  * starts another VM instead, with wake=SECONDS it ends a sleep of this one then.  With
- * busy=SECONDS the driver is kept from all it does for so long, as if the host had stopped it.
+ * busy=SECONDS the driver is kept from all it does, as if the host had stopped it, until the kernel
+ * shows it free blocks, four seconds at most, and for so long.
  *
  * While it is loaded, what is written to its parameter "pages" is the target at once, and
  * "exits" and "scrubbed" are what this VM has cost so far, and frames that the host has zeroed.
@@ -39,8 +40,11 @@ static int keep_busy(void)
 
 	if (a) {
 		mutex_lock(&a->lock);
+		for (int i = 0; i < 40 && !shown; i++) {
+			msleep(100);
+			shown = READ_ONCE(a->shown);
+		}
 		msleep(busy * 1000);
-		shown = READ_ONCE(a->shown);
 		mutex_unlock(&a->lock);
 	}
 	put_device(dev);
