@@ -188,11 +188,12 @@ soak: ## Eight VMs, a million random lock and unlock entries, every byte verifie
 
 # Debian's kernel and busybox, fetched once.
 LINUX := $(BUILD)/linux/initrd.cpio
+LINUX_PROGRAMS := $(BUILD)/linux/bin/cpu $(BUILD)/linux/bin/memcheck
 linux: ## A small Debian to run as a guest: build/linux/
 	$(Q)tools/deps run
 	$(Q)$(MAKE) --no-print-directory $(LINUX)
-$(LINUX): tools/linux tools/debian.py $(BUILD)/linux/bin/cpu $(wildcard tests/guest/linux/*.sh)
-	$(Q)tools/linux --cache $(BUILD)/nested --add $(BUILD)/linux/bin/cpu -o $(@D)
+$(LINUX): tools/linux tools/debian.py $(LINUX_PROGRAMS) $(wildcard tests/guest/linux/*.sh)
+	$(Q)tools/linux --cache $(BUILD)/nested $(LINUX_PROGRAMS:%=--add %) -o $(@D)
 	$(Q)seq 30000 >$(@D)/numbers
 
 # Programs for it, which bring their libc along.
@@ -236,8 +237,8 @@ LINUX_AMD64 := $(BUILD)/linux-amd64/initrd.cpio
 linux-amd64: ## The same with Debian's other kernel, linux-image-amd64: build/linux-amd64/
 	$(Q)tools/deps run
 	$(Q)$(MAKE) --no-print-directory $(LINUX_AMD64)
-$(LINUX_AMD64): tools/linux tools/debian.py $(BUILD)/linux/bin/cpu $(wildcard tests/guest/linux/*.sh)
-	$(Q)tools/linux --kernel amd64 --cache $(BUILD)/nested --add $(BUILD)/linux/bin/cpu -o $(@D)
+$(LINUX_AMD64): tools/linux tools/debian.py $(LINUX_PROGRAMS) $(wildcard tests/guest/linux/*.sh)
+	$(Q)tools/linux --kernel amd64 --cache $(BUILD)/nested $(LINUX_PROGRAMS:%=--add %) -o $(@D)
 
 # Debian's packages, installed once; without packages.tar they are fetched again.
 DEBIAN := $(BUILD)/debian/root.img

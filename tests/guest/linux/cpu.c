@@ -3,6 +3,7 @@
  * A program for a Linux guest: what a process sees of its CPU.
  *
  *   cpu clock SECONDS         time never goes back from one CPU to the next
+ *   cpu sleep SECONDS PERCENT a sleep takes that long, to so many percent; never less
  *   cpu fpu SECONDS NUMBER    registers keep their values, in NUMBER processes a CPU
  *   cpu step                  a debugger steps over each instruction once
  *   cpu signals               faults arrive as signals, with the right address
@@ -67,7 +68,8 @@ static uint64_t ns(clockid_t clock)
 /* --- clock ---------------------------------------------------------------------------- */
 
 static const clockid_t clocks[] = { CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_BOOTTIME };
-#define NR_TIMES 4 /* the TSC, and those */
+/* The TSC, those, and the first by the kernel itself: the vDSO looks at one CPU's kvmclock only. */
+#define NR_TIMES 5
 
 static struct {
 	int turn, last_cpu;
@@ -77,13 +79,16 @@ static uint64_t clock_end;
 
 static void read_times(uint64_t t[NR_TIMES])
 {
+	struct timespec now;
 	unsigned int aux;
 
 	_mm_lfence();
 	t[0] = __rdtscp(&aux);
 	_mm_lfence();
-	for (int i = 1; i < NR_TIMES; i++)
+	for (int i = 1; i < NR_TIMES - 1; i++)
 		t[i] = ns(clocks[i - 1]);
+	syscall(SYS_clock_gettime, clocks[0], &now);
+	t[NR_TIMES - 1] = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 /* Each in turn reads some times, and compares with what the one before has read. */
@@ -129,6 +134,21 @@ static void test_clock(int seconds)
 	if (times.turns < 50)
 		wrong("only %lu turns in %d seconds", times.turns, seconds);
 	printf("cpu: %lu turns of %d CPUs, no time went back\n", times.turns, n);
+}
+
+/* --- sleep ---------------------------------------------------------------------------- */
+
+static void test_sleep(int seconds, int percent)
+{
+	uint64_t asked = (uint64_t)seconds * 1000000000, slept = ns(CLOCK_MONOTONIC);
+	struct timespec t = { .tv_sec = seconds };
+
+	if (clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL))
+		wrong("no sleep of %d s", seconds);
+	slept = ns(CLOCK_MONOTONIC) - slept;
+	if (slept < asked || slept - asked > asked * (uint64_t)percent / 100)
+		wrong("a sleep of %d s took %lu ns", seconds, slept);
+	printf("cpu: a sleep of %d s took %lu ns\n", seconds, slept);
 }
 
 /* --- fpu ------------------------------------------------------------------------------ */
@@ -350,6 +370,8 @@ int main(int argc, char **argv)
 
 	if (!strcmp(what, "clock"))
 		test_clock(seconds);
+	else if (!strcmp(what, "sleep"))
+		test_sleep(seconds, argc > 3 ? atoi(argv[3]) : 2);
 	else if (!strcmp(what, "fpu"))
 		test_fpu(seconds, argc > 3 ? atoi(argv[3]) : 3,
 			 argc > 4 ? (uint64_t)atoi(argv[4]) : 0);

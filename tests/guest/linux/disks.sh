@@ -5,6 +5,8 @@
 #   vdb  the same, 1 MiB of it may be written
 #   vdc  8 MiB of zeroes, 5 ms a request
 
+# shellcheck source=tests/guest/linux/kernel_log.sh
+. /bin/kernel_log.sh
 wrong() { echo "linux: WRONG: $*"; failed=1; }
 numbers() { seq 30000; }
 length=$(numbers | wc -c)
@@ -54,5 +56,7 @@ if same /dev/vdb || ! grep -qw reboot /proc/cmdline; then
 else
 	head -c 8 /dev/vdb | grep -q x1 || wrong "after a reboot vdb has not what was written"
 fi
+kernel_log >/bad
+[ ! -s /bad ] || wrong "in the kernel's log: $(head -n 5 /bad)"
 [ -n "$failed" ] || echo "linux: disks all right"
 poweroff -f

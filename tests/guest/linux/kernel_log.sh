@@ -1,0 +1,36 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# For a guest's scripts: kernel_log prints what is wrong in the kernel's log, by the kernel's own levels.
+
+# Bad at any level: some of these are said as mere information.
+BAD='unchecked MSR|WARNING|BUG:|Call Trace|ACPI.*(Error|Warning)|Firmware (Bug|Warn)|refused|Bad page|unstable|stall|soft lockup|nobody cared'
+
+# Warnings that are known, each with its reason.
+grep -v '^#' >/tmp/known <<'END'
+# The emulators' CPUs are those of chips with flaws, and have no microcode that mends them.
+Speculative Return Stack Overflow: (IBPB-extending microcode not applied!|WARNING: See https:)
+RETBleed: WARNING: Spectre v2 mitigation leaves CPU vulnerable
+Spectre V2 : WARNING:
+# A CPU that others have, too, comes late: the watchdog says so and judges nothing.
+clocksource: (Long readout interval, skipping|timekeeping watchdog on CPU[0-9]+: .* retried [0-9]+ times before success)
+hrtimer: interrupt took [0-9]+ ns$
+# A VM has no PCI.
+PCI: Fatal: No config space access function found$
+PCI: System does not support PCI$
+# Our module is not Debian's.
+aerostat: loading out-of-tree module taints kernel\.$
+# The small file systems that disks.sh makes have small inodes.
+ext[24] filesystem being mounted at /mnt supports timestamps until 2038
+# There is nowhere to hibernate to: module-sleep.conf wants that to fail.
+PM: Cannot (find swap device, try swapon -a|get swap writer)$
+END
+# A kernel that was started by another finds the timer of that one's local APIC still ticking.
+! grep -qw second /proc/cmdline || echo 'Spurious LAPIC timer interrupt on cpu 0$' >>/tmp/known
+
+# A line is "<facility * 8 + level>[time] text": levels to 4 are warnings and worse.
+kernel_log() {
+	dmesg -r | awk -v bad="$BAD" '
+		{ line = $0; level = 4 }
+		match(line, /^<[0-9]+>/) { level = substr(line, 2, RLENGTH - 2) % 8; line = substr(line, RLENGTH + 1) }
+		level <= 4 || line ~ bad' | grep -vE -f /tmp/known
+}
