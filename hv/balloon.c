@@ -232,9 +232,9 @@ static u64 measure(const struct vm *vm, enum balloon_op op)
 }
 
 u32 balloon_entries(struct vm *vm, enum balloon_op op, u64 *entries, u32 first, u32 count,
-		    u64 spare, bool *refused)
+		    u64 spare, u64 *work, bool *refused)
 {
-	struct batch_run run = { spare, FRAME_BATCH_INIT, 0, false };
+	struct batch_run run = { spare, FRAME_BATCH_INIT, *work, false };
 	u64 *counters[] = { &vm->balloon.locked, &vm->balloon.unlocked, &vm->balloon.reported };
 	u64 before, after;
 	u32 done;
@@ -252,6 +252,7 @@ u32 balloon_entries(struct vm *vm, enum balloon_op op, u64 *entries, u32 first, 
 	vm->balloon.batches++;
 	*counters[op] += after > before ? after - before : before - after;
 	spin_unlock(&vm->p2m.lock);
+	*work = run.work;
 	*refused = run.any_status;
 	return done;
 }
@@ -285,10 +286,10 @@ static void do_batch(struct vcpu *v, enum balloon_op op)
 		return;
 	}
 	do {
-		u64 from = done;
+		u64 from = done, work = 0;
 
 		done = balloon_entries(vm, op, entries, (u32)from, (u32)count, page.v >> PAGE_SHIFT,
-				       &refused);
+				       &work, &refused);
 		if (refused && guest_write(&vm->p2m, GPA(page.v + from * sizeof(u64)),
 					   entries + from, (done - from) * sizeof(u64))) {
 			reply(v, AERO_ERR_FAULT, done);
