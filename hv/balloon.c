@@ -392,16 +392,16 @@ static void hold_off(struct balloon *b)
 		atomic_store(&b->hold_until, now + length);
 }
 
-void balloon_shrank(struct vm *vm)
+void balloon_shrank(struct vm *vm, u64 pages)
 {
 	struct balloon *b = &vm->balloon;
 	u64 size = vm->p2m.ballooned, target = atomic_load(&b->target);
 	u64 floor = (vm->cfg->memory - vm->cfg->max) >> PAGE_SHIFT;
 
-	if (size >= target || target <= floor || atomic_load(&b->manual) != BALLOON_BY_POLICY)
+	if (size >= target || target <= floor)
 		return;
 	hold_off(b);
-	atomic_add(&b->grow_pages, target - size);
+	atomic_add(&b->grow_pages, pages);
 	balloon_set_target(vm, max(size, floor));
 	governor_hurry();
 }

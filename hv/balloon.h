@@ -83,8 +83,11 @@ u32 balloon_entries(struct vm *vm, enum balloon_op op, u64 *entries, u32 first, 
 /* AERO_BATCH_MAX entries of this CPU's, for one call of the above. */
 u64 *balloon_scratch(void);
 
-/* A driver took pages out without being asked: it needs them, and gets peace. */
-void balloon_shrank(struct vm *vm);
+/*
+ * A driver took @pages out; if nobody asked it to, it needs them, and gets peace.  A target that
+ * was set by hand gives way, too, and comes back afterwards.
+ */
+void balloon_shrank(struct vm *vm, u64 pages);
 
 /* The calls; @v's registers hold arguments and results (see the ABI). */
 void balloon_start(struct vcpu *v);

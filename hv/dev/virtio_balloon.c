@@ -47,7 +47,8 @@ static u32 stopped_at(const u64 *entries, u32 done)
 /* One call of work(). */
 struct turn {
 	u64 now;
-	u64 work; /* leaf operations for this queue, of P2M_WORK_MAX */
+	u64 work;  /* leaf operations for this queue, of P2M_WORK_MAX */
+	u64 given; /* pages that the guest took out because it needs them */
 };
 
 /* HV_OK: all of the chain is done; HV_ESTATE: later; HV_EFAULT. */
@@ -115,6 +116,23 @@ static int report(struct virtio *d, const struct virtq_chain *c, u64 *progress, 
 	return HV_ESTATE;
 }
 
+/*
+ * Linux's driver moves a page (compaction) by putting the new one in and taking the old one
+ * out, a list of one each.  When it needs memory (its OOM notifier) it takes out 256 at once,
+ * fewer only if it has no more: one page that is not its last is an exchange.  Sizes would not
+ * tell them apart: what it needs is taken out between the lists of an inflation, too.
+ */
+static int deflate(struct virtio *d, const struct virtq_chain *c, u64 *progress, struct turn *t)
+{
+	struct vm *vm = d->vm;
+	u64 before = vm->balloon.unlocked;
+	int err = move(d, c, BALLOON_UNLOCK, progress, t);
+
+	if (c->bytes_out / sizeof(u32) != 1 || !vm->p2m.ballooned)
+		t->given += vm->balloon.unlocked - before;
+	return err;
+}
+
 static int serve(struct virtio *d, u32 queue, const struct virtq_chain *c, struct turn *t)
 {
 	u64 *progress = &((struct virtio_balloon *)d->device)->done[queue];
@@ -122,7 +140,7 @@ static int serve(struct virtio *d, u32 queue, const struct virtq_chain *c, struc
 	if (queue == QUEUE_INFLATE)
 		return move(d, c, BALLOON_LOCK, progress, t);
 	if (queue == QUEUE_DEFLATE)
-		return move(d, c, BALLOON_UNLOCK, progress, t);
+		return deflate(d, c, progress, t);
 	return report(d, c, progress, t);
 }
 
@@ -242,10 +260,9 @@ static void work(struct virtio *d, u64 now)
 	}
 	tell_target(d);
 	run_queue(d, QUEUE_INFLATE, &t);
-	if (virtq_waiting(d, QUEUE_DEFLATE)) {
-		run_queue(d, QUEUE_DEFLATE, &t);
-		balloon_shrank(vm);
-	}
+	run_queue(d, QUEUE_DEFLATE, &t);
+	if (t.given)
+		balloon_shrank(vm, t.given);
 	if (d->features & F_PAGE_REPORTING)
 		run_queue(d, queue_report(d), &t);
 	statistics(d, now);

@@ -152,11 +152,55 @@ static void deflate_on_oom(void **state)
 	send(DEFLATE, 0x880, 100);
 	assert_int_equal(vm->balloon.target, 50);
 	assert_int_equal(vm->balloon.hold_until, 0);
-	/* A target set by hand stays. */
-	vm->balloon.manual = 56;
-	balloon_set_target(vm, 56);
-	send(DEFLATE, 0x870, 16);
-	assert_int_equal(vm->balloon.target, 56);
+	assert_int_equal(vm->balloon.grow_pages, 100);
+	/* In the middle of an inflation it needs what it took, not what was still to come. */
+	balloon_set_target(vm, 3000);
+	send(INFLATE, 0x900, 44);
+	send(DEFLATE, 0x900, 20);
+	assert_int_equal(vm->balloon.target, 80);
+	assert_int_equal(vm->balloon.grow_pages, 120);
+	/* A target set by hand gives way, too. */
+	vm->balloon.hold_until = 0;
+	vm->balloon.manual = 90;
+	balloon_set_target(vm, 90);
+	send(DEFLATE, 0x914, 16);
+	assert_int_equal(vm->balloon.target, 64);
+	assert_int_equal(vm->balloon.manual, 90); /* for afterwards */
+	assert_true(vm->balloon.hold_until > fake.tsc);
+	assert_int_equal(vm->balloon.grow_pages, 136);
+}
+
+/* A page that compaction moves goes out after another came in: nobody needs memory. */
+static void a_page_is_exchanged(void **state)
+{
+	(void)state;
+	start();
+	balloon_set_target(vm, 1000);
+	send(INFLATE, 0x800, 256);
+	send(INFLATE, 0xa00, 1);
+	send(DEFLATE, 0x810, 1);
+	assert_int_equal(vm->p2m.ballooned, 256);
+	assert_int_equal(vm->balloon.target, 1000);
+	assert_int_equal(vm->balloon.hold_until, 0);
+	assert_int_equal(vm->balloon.grow_pages, 0);
+	/* What it needs it takes between two lists that go in; the size alone would not show it. */
+	send(INFLATE, 0xb00, 256);
+	send(DEFLATE, 0xb00, 256);
+	assert_int_equal(vm->balloon.target, 256);
+	assert_int_equal(vm->balloon.grow_pages, 256);
+}
+
+/* The last page of all is no exchange: that would have left another. */
+static void the_last_page(void **state)
+{
+	(void)state;
+	start();
+	balloon_set_target(vm, 1000);
+	send(INFLATE, 0x800, 1);
+	send(DEFLATE, 0x800, 1);
+	assert_int_equal(vm->balloon.target, 0);
+	assert_int_equal(vm->balloon.grow_pages, 1);
+	assert_true(vm->balloon.hold_until > fake.tsc);
 }
 
 /* Notifies, while another vCPU fills the ring again and again; returns how often it did so. */
@@ -420,6 +464,8 @@ int main(void)
 		T(wrong_pages),
 		T(the_target),
 		T(deflate_on_oom),
+		T(a_page_is_exchanged),
+		T(the_last_page),
 		T(a_ring_that_never_ends),
 		T(reports_that_never_end),
 		T(reports),
