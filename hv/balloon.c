@@ -242,9 +242,9 @@ static u64 measure(const struct vm *vm, enum balloon_op op)
 }
 
 u32 balloon_entries(struct vm *vm, enum balloon_op op, u64 *entries, u32 first, u32 count,
-		    u64 spare, bool *refused)
+		    u64 spare, u64 *work, bool *refused)
 {
-	struct batch_run run = { spare, FRAME_BATCH_INIT, 0, false };
+	struct batch_run run = { spare, FRAME_BATCH_INIT, *work, false };
 	u64 *counters[] = { &vm->balloon.locked, &vm->balloon.unlocked, &vm->balloon.reported };
 	u64 before, after;
 	u32 done;
@@ -262,6 +262,7 @@ u32 balloon_entries(struct vm *vm, enum balloon_op op, u64 *entries, u32 first, 
 	vm->balloon.batches++;
 	*counters[op] += after > before ? after - before : before - after;
 	spin_unlock(&vm->p2m.lock);
+	*work = run.work;
 	*refused = run.any_status;
 	return done;
 }
@@ -295,10 +296,10 @@ static void do_batch(struct vcpu *v, enum balloon_op op)
 		return;
 	}
 	do {
-		u64 from = done;
+		u64 from = done, work = 0;
 
 		done = balloon_entries(vm, op, entries, (u32)from, (u32)count, page.v >> PAGE_SHIFT,
-				       &refused);
+				       &work, &refused);
 		if (refused && guest_write(&vm->p2m, GPA(page.v + from * sizeof(u64)),
 					   entries + from, (done - from) * sizeof(u64))) {
 			reply(v, AERO_ERR_FAULT, done);
@@ -401,16 +402,16 @@ static void hold_off(struct balloon *b)
 		atomic_store(&b->hold_until, now + length);
 }
 
-void balloon_shrank(struct vm *vm)
+void balloon_shrank(struct vm *vm, u64 pages)
 {
 	struct balloon *b = &vm->balloon;
 	u64 size = vm->p2m.ballooned, target = atomic_load(&b->target);
 	u64 floor = (vm->cfg->memory - vm->cfg->max) >> PAGE_SHIFT;
 
-	if (size >= target || target <= floor || atomic_load(&b->manual) != BALLOON_BY_POLICY)
+	if (size >= target || target <= floor)
 		return;
 	hold_off(b);
-	atomic_add(&b->grow_pages, target - size);
+	atomic_add(&b->grow_pages, pages);
 	balloon_set_target(vm, max(size, floor));
 	governor_hurry();
 }

@@ -76,18 +76,21 @@ int balloon_reset(struct vm *vm);
 enum balloon_op { BALLOON_LOCK, BALLOON_UNLOCK, BALLOON_REPORT, BALLOON_NR_OPS };
 
 /*
- * Entries as the ABI has them, from @first to @count or the bound on work; returns
- * where it stopped.  Those that are refused have a status then, and *@refused is set.
- * @spare: a gfn that stays as it is.
+ * Entries as the ABI has them, from @first to @count, or until *@work, to which their leaf
+ * operations are added, is P2M_WORK_MAX; returns where it stopped.  Those that are refused
+ * have a status then, and *@refused is set.  @spare: a gfn that stays as it is.
  */
 u32 balloon_entries(struct vm *vm, enum balloon_op op, u64 *entries, u32 first, u32 count,
-		    u64 spare, bool *refused);
+		    u64 spare, u64 *work, bool *refused);
 
 /* AERO_BATCH_MAX entries of this CPU's, for one call of the above. */
 u64 *balloon_scratch(void);
 
-/* A driver took pages out without being asked: it needs them, and gets peace. */
-void balloon_shrank(struct vm *vm);
+/*
+ * A driver took @pages out; if nobody asked it to, it needs them, and gets peace.  A target that
+ * was set by hand gives way, too, and comes back afterwards.
+ */
+void balloon_shrank(struct vm *vm, u64 pages);
 
 /* The calls; @v's registers hold arguments and results (see the ABI). */
 void balloon_start(struct vcpu *v);

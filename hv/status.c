@@ -71,10 +71,10 @@ int status_summary(void)
 		for (u32 j = 0; j < vm->nr_vcpus; j++)
 			exits += vm->vcpus[j]->exits;
 		log_line(
-			"vm %s: status %d, %lu exits, %lu faults, ballooned %lu KiB in %lu batches, given back %lu KiB, popped %lu, refused %lu",
+			"vm %s: status %d, %lu exits, %lu faults, ballooned %lu KiB in %lu batches, given back %lu KiB, popped %lu, refused %lu, reported %lu KiB",
 			vm->cfg->name, vm->exit_status, exits, vm->faults, vm->balloon.locked * 4,
 			vm->balloon.batches, vm->balloon.unlocked * 4, vm->balloon.popped,
-			vm->balloon.refused);
+			vm->balloon.refused, vm->balloon.reported * 4);
 		if (vm->exit_status)
 			status = 1;
 	}

@@ -48,6 +48,13 @@ enum {
 
 #define MEMORY_RETRY_US 1000
 
+/*
+ * Descriptors for which one call of work() goes on.  No driver has more of them on their way,
+ * for its tables hold no more; but another vCPU may use them again and again meanwhile, or a
+ * chain may have them all, each time.
+ */
+#define WORK_DESCRIPTORS (VIRTIO_QUEUES * VIRTQ_SIZE)
+
 void virtio_plug(struct virtio *d, const struct virtio_kind *kind, struct vm *vm, u32 slot,
 		 void *device)
 {
@@ -89,6 +96,13 @@ void virtio_again(struct virtio *d, u64 at)
 	sched_event_at(at);
 }
 
+void virtio_rest(struct virtio *d, u64 now)
+{
+	u64 end = plat_tsc();
+
+	virtio_again(d, end + (end - now));
+}
+
 bool virtio_wait_for_memory(struct virtio *d, int err)
 {
 	if (err != HV_ENOMEM && err != HV_EAGAIN)
@@ -128,8 +142,12 @@ void virtq_interrupt(struct virtio *d, u32 queue)
 void virtio_work(struct virtio *d, u64 now)
 {
 	atomic_store(&d->due, UINT64_MAX);
-	if (works(d))
-		d->kind->work(d, now);
+	if (!works(d))
+		return;
+	d->budget = WORK_DESCRIPTORS;
+	d->kind->work(d, now);
+	if (!d->budget)
+		virtio_rest(d, now);
 }
 
 u64 virtio_work_due(struct virtio *d, u64 now)

@@ -41,7 +41,10 @@ struct virtio_kind {
 	void (*started)(struct virtio *d);
 	/* Everything that was begun is forgotten; may be NULL. */
 	void (*reset)(struct virtio *d);
-	/* Work on all queues, a bounded piece; virtio_again() if there is more. Any CPU. */
+	/*
+	 * Work on all queues, a bounded piece; virtio_again() if there is more.  Any CPU.
+	 * Whatever happens to the rings meanwhile, virtq_peek() ends each loop over chains.
+	 */
 	void (*work)(struct virtio *d, u64 now);
 };
 
@@ -66,6 +69,7 @@ struct virtio {
 	u32 status, isr, generation;
 	u32 queue_sel, device_features_sel, driver_features_sel;
 	u64 due; /* (a) TSC when work() is to be called, UINT64_MAX: not before the guest notifies */
+	u32 budget;	/* descriptors that this call of work() may still read */
 	u64 interrupts; /* statistics */
 	struct virtq q[VIRTIO_QUEUES];
 };
@@ -101,7 +105,10 @@ struct virtq_chain {
 /* How many chains wait; 0 also if the queue is not in use, or broken. */
 u32 virtq_waiting(struct virtio *d, u32 queue);
 
-/* Copies the next chain. HV_ENOENT: none waits; HV_EFAULT: broken. It stays the next. */
+/*
+ * Copies the next chain, which stays the next.  HV_ENOENT: none waits; HV_EFAULT: broken;
+ * HV_EBUSY: this call of work() has taken enough, another is due.
+ */
 int virtq_peek(struct virtio *d, u32 queue, struct virtq_chain *c);
 
 /*
@@ -129,6 +136,12 @@ void virtio_work(struct virtio *d, u64 now);
 
 /* work() is to be called again at TSC @at, or earlier. */
 void virtio_again(struct virtio *d, u64 at);
+
+/*
+ * The same as soon as as much time has passed as this call, which began at @now, has taken:
+ * the guest that keeps a device busy from the tick has at most half of a CPU for it.
+ */
+void virtio_rest(struct virtio *d, u64 now);
 
 /* Is @err a lack of memory, now?  Then work() is called again soon, and the rest waits. */
 bool virtio_wait_for_memory(struct virtio *d, int err);

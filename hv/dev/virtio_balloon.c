@@ -44,9 +44,16 @@ static u32 stopped_at(const u64 *entries, u32 done)
 	return done;
 }
 
+/* One call of work(). */
+struct turn {
+	u64 now;
+	u64 work;  /* leaf operations for this queue, of P2M_WORK_MAX */
+	u64 given; /* pages that the guest took out because it needs them */
+};
+
 /* HV_OK: all of the chain is done; HV_ESTATE: later; HV_EFAULT. */
 static int move(struct virtio *d, const struct virtq_chain *c, enum balloon_op op, u64 *progress,
-		u64 now)
+		struct turn *t)
 {
 	u64 *entries = balloon_scratch();
 	u32 done, all;
@@ -55,14 +62,14 @@ static int move(struct virtio *d, const struct virtq_chain *c, enum balloon_op o
 
 	if (n < 0)
 		return HV_EFAULT;
-	all = done = balloon_entries(d->vm, op, entries, 0, (u32)n, UINT64_MAX, &refused);
+	all = done = balloon_entries(d->vm, op, entries, 0, (u32)n, UINT64_MAX, &t->work, &refused);
 	if (refused)
 		done = stopped_at(entries, all);
 	*progress += done;
 	if (done < all)
 		virtio_wait_for_memory(d, HV_EAGAIN);
 	else if (*progress < c->bytes_out / sizeof(u32))
-		virtio_again(d, now);
+		virtio_rest(d, t->now);
 	else
 		return HV_OK;
 	return HV_ESTATE;
@@ -84,7 +91,7 @@ static u64 take_piece(const struct virtq_segment *s, u64 at, u64 *entry)
 	return MIB(2);
 }
 
-static int report(struct virtio *d, const struct virtq_chain *c, u64 *progress, u64 now)
+static int report(struct virtio *d, const struct virtq_chain *c, u64 *progress, struct turn *t)
 {
 	u64 *entries = balloon_scratch(), ends[PAGES_MAX], start = 0, at = *progress;
 	u32 n = 0, done;
@@ -99,39 +106,58 @@ static int report(struct virtio *d, const struct virtq_chain *c, u64 *progress, 
 		}
 		start += s->length;
 	}
-	done = balloon_entries(d->vm, BALLOON_REPORT, entries, 0, n, UINT64_MAX, &refused);
+	done = balloon_entries(d->vm, BALLOON_REPORT, entries, 0, n, UINT64_MAX, &t->work,
+			       &refused);
 	if (done)
 		*progress = ends[done - 1];
 	if (*progress >= c->bytes_in)
 		return HV_OK;
-	virtio_again(d, now);
+	virtio_rest(d, t->now);
 	return HV_ESTATE;
 }
 
-static int serve(struct virtio *d, u32 queue, const struct virtq_chain *c, u64 now)
+/*
+ * Linux's driver moves a page (compaction) by putting the new one in and taking the old one
+ * out, a list of one each.  When it needs memory (its OOM notifier) it takes out 256 at once,
+ * fewer only if it has no more: one page that is not its last is an exchange.  Sizes would not
+ * tell them apart: what it needs is taken out between the lists of an inflation, too.
+ */
+static int deflate(struct virtio *d, const struct virtq_chain *c, u64 *progress, struct turn *t)
+{
+	struct vm *vm = d->vm;
+	u64 before = vm->balloon.unlocked;
+	int err = move(d, c, BALLOON_UNLOCK, progress, t);
+
+	if (c->bytes_out / sizeof(u32) != 1 || !vm->p2m.ballooned)
+		t->given += vm->balloon.unlocked - before;
+	return err;
+}
+
+static int serve(struct virtio *d, u32 queue, const struct virtq_chain *c, struct turn *t)
 {
 	u64 *progress = &((struct virtio_balloon *)d->device)->done[queue];
 
 	if (queue == QUEUE_INFLATE)
-		return move(d, c, BALLOON_LOCK, progress, now);
+		return move(d, c, BALLOON_LOCK, progress, t);
 	if (queue == QUEUE_DEFLATE)
-		return move(d, c, BALLOON_UNLOCK, progress, now);
-	return report(d, c, progress, now);
+		return deflate(d, c, progress, t);
+	return report(d, c, progress, t);
 }
 
-/* What cannot go on stays the queue's next; the others go on. */
-static void run_queue(struct virtio *d, u32 queue, u64 now)
+/* What cannot go on stays the queue's next; the others go on, each with a bound of its own. */
+static void run_queue(struct virtio *d, u32 queue, struct turn *t)
 {
 	struct virtio_balloon *b = d->device;
 	struct virtq_chain c;
 	bool any = false;
 	int err;
 
+	t->work = 0;
 	for (;;) {
 		err = virtq_peek(d, queue, &c);
 		if (err)
 			break;
-		err = serve(d, queue, &c, now);
+		err = serve(d, queue, &c, t);
 		if (err == HV_EFAULT)
 			virtio_broken(d, "a list of pages is not in memory");
 		if (!err)
@@ -224,6 +250,7 @@ static void tell_target(struct virtio *d)
 
 static void work(struct virtio *d, u64 now)
 {
+	struct turn t = { .now = now };
 	struct vm *vm = d->vm;
 
 	/* What a former driver left in the balloon is the guest's again, first of all. */
@@ -232,13 +259,12 @@ static void work(struct virtio *d, u64 now)
 		return;
 	}
 	tell_target(d);
-	run_queue(d, QUEUE_INFLATE, now);
-	if (virtq_waiting(d, QUEUE_DEFLATE)) {
-		run_queue(d, QUEUE_DEFLATE, now);
-		balloon_shrank(vm);
-	}
+	run_queue(d, QUEUE_INFLATE, &t);
+	run_queue(d, QUEUE_DEFLATE, &t);
+	if (t.given)
+		balloon_shrank(vm, t.given);
 	if (d->features & F_PAGE_REPORTING)
-		run_queue(d, queue_report(d), now);
+		run_queue(d, queue_report(d), &t);
 	statistics(d, now);
 }
 

@@ -101,13 +101,19 @@ static int walk(struct virtio *d, struct virtq *q, struct virtq_chain *c)
 int virtq_peek(struct virtio *d, u32 queue, struct virtq_chain *c)
 {
 	struct virtq *q = &d->q[queue];
+	int err;
 
+	if (!d->budget)
+		return HV_EBUSY;
 	if (!virtq_waiting(d, queue))
 		return HV_ENOENT;
 	if (read(d, q->avail + RING_ENTRIES + q->next % q->num * sizeof(u16), &c->head,
 		 sizeof(c->head)))
 		return broken_chain(d, "a queue's available ring is not in memory");
-	return walk(d, q, c);
+	err = walk(d, q, c);
+	if (!err)
+		d->budget -= min(d->budget, (u32)c->nr_in + c->nr_out);
+	return err;
 }
 
 int virtq_done(struct virtio *d, u32 queue, const struct virtq_chain *c, u32 written)

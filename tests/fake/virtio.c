@@ -121,6 +121,41 @@ bool vio_used(struct vio *d, u32 queue, u32 *head, u32 *written)
 	return true;
 }
 
+/* --- another vCPU --- */
+
+static struct {
+	const struct vio *d;
+	u32 queue, left;
+} refill;
+
+void vio_refill(const struct vio *d, u32 queue, u32 times)
+{
+	refill.d = d;
+	refill.queue = queue;
+	refill.left = times;
+}
+
+u32 vio_refills_left(void)
+{
+	return refill.left;
+}
+
+int __real_guest_write(struct p2m *p, gpa_t gpa, const void *buf, size_t len);
+int __wrap_guest_write(struct p2m *p, gpa_t gpa, const void *buf, size_t len);
+int __wrap_guest_write(struct p2m *p, gpa_t gpa, const void *buf, size_t len)
+{
+	int err = __real_guest_write(p, gpa, buf, len);
+	u16 used;
+
+	if (err || !refill.left || gpa.v != vio_used_at(refill.d, refill.queue) + 2)
+		return err;
+	refill.left--;
+	fake.tsc += VIO_REFILL_TSC;
+	memcpy(&used, buf, sizeof(used));
+	put16(refill.d, vio_avail_at(refill.d, refill.queue) + 2, (u16)(used + VIO_QUEUE));
+	return HV_OK;
+}
+
 bool vio_interrupted(const struct vio *d)
 {
 	u32 isr = vio_read(d, VIO_ISR);

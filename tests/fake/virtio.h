@@ -7,7 +7,8 @@
 
 #include <hv/dev/bus.h>
 
-#define VIO_QUEUE 8 /* descriptors in each queue */
+#define VIO_QUEUE 8	   /* descriptors in each queue */
+#define VIO_REFILL_TSC 100 /* that pass whenever another vCPU refills a queue */
 
 enum {
 	VIO_MAGIC = 0x000,
@@ -65,6 +66,14 @@ u64 vio_used_at(const struct vio *d, u32 queue);
 /* Guest memory as the guest sees it. */
 void vio_put(const struct vio *d, u64 gpa, const void *from, size_t n);
 void vio_get(const struct vio *d, u64 gpa, void *to, size_t n);
+
+/*
+ * Another vCPU that makes all of @queue's ring available again whenever the device has put
+ * something into the used ring, until it has done so @times times; only in programs that are
+ * linked with VIO_WRAP.  Returns how often it can do that still.
+ */
+void vio_refill(const struct vio *d, u32 queue, u32 times);
+u32 vio_refills_left(void);
 
 /* Is the slot's interrupt pending in vCPU 0? Takes it. */
 bool vio_interrupted(const struct vio *d);

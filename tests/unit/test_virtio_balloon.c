@@ -152,11 +152,127 @@ static void deflate_on_oom(void **state)
 	send(DEFLATE, 0x880, 100);
 	assert_int_equal(vm->balloon.target, 50);
 	assert_int_equal(vm->balloon.hold_until, 0);
-	/* A target set by hand stays. */
-	vm->balloon.manual = 56;
-	balloon_set_target(vm, 56);
-	send(DEFLATE, 0x870, 16);
-	assert_int_equal(vm->balloon.target, 56);
+	assert_int_equal(vm->balloon.grow_pages, 100);
+	/* In the middle of an inflation it needs what it took, not what was still to come. */
+	balloon_set_target(vm, 3000);
+	send(INFLATE, 0x900, 44);
+	send(DEFLATE, 0x900, 20);
+	assert_int_equal(vm->balloon.target, 80);
+	assert_int_equal(vm->balloon.grow_pages, 120);
+	/* A target set by hand gives way, too. */
+	vm->balloon.hold_until = 0;
+	vm->balloon.manual = 90;
+	balloon_set_target(vm, 90);
+	send(DEFLATE, 0x914, 16);
+	assert_int_equal(vm->balloon.target, 64);
+	assert_int_equal(vm->balloon.manual, 90); /* for afterwards */
+	assert_true(vm->balloon.hold_until > fake.tsc);
+	assert_int_equal(vm->balloon.grow_pages, 136);
+}
+
+/* A page that compaction moves goes out after another came in: nobody needs memory. */
+static void a_page_is_exchanged(void **state)
+{
+	(void)state;
+	start();
+	balloon_set_target(vm, 1000);
+	send(INFLATE, 0x800, 256);
+	send(INFLATE, 0xa00, 1);
+	send(DEFLATE, 0x810, 1);
+	assert_int_equal(vm->p2m.ballooned, 256);
+	assert_int_equal(vm->balloon.target, 1000);
+	assert_int_equal(vm->balloon.hold_until, 0);
+	assert_int_equal(vm->balloon.grow_pages, 0);
+	/* What it needs it takes between two lists that go in; the size alone would not show it. */
+	send(INFLATE, 0xb00, 256);
+	send(DEFLATE, 0xb00, 256);
+	assert_int_equal(vm->balloon.target, 256);
+	assert_int_equal(vm->balloon.grow_pages, 256);
+}
+
+/* The last page of all is no exchange: that would have left another. */
+static void the_last_page(void **state)
+{
+	(void)state;
+	start();
+	balloon_set_target(vm, 1000);
+	send(INFLATE, 0x800, 1);
+	send(DEFLATE, 0x800, 1);
+	assert_int_equal(vm->balloon.target, 0);
+	assert_int_equal(vm->balloon.grow_pages, 1);
+	assert_true(vm->balloon.hold_until > fake.tsc);
+}
+
+/* Notifies, while another vCPU fills the ring again and again; returns how often it did so. */
+static u32 flood(u32 queue, u32 n)
+{
+	const u32 ever = 100000;
+
+	vio_refill(&dev, queue, ever);
+	send(queue, 0x800, n);
+	return ever - vio_refills_left();
+}
+
+/*
+ * Each call ends, the next comes after as long a time, and what waits is done in the end.
+ * 512 descriptors, or 4096 leaf operations, of which the first entry's table takes 512.
+ */
+static void a_ring_that_never_ends(void **state)
+{
+	static const struct {
+		u32 queue, pages, first, then;
+	} floods[] = { { INFLATE, 1, 512, 512 },
+		       { INFLATE, 256, 14, 16 },
+		       { DEFLATE, 256, 16, 16 } };
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(floods); i++) {
+		u32 left;
+		u64 begun;
+
+		start();
+		begun = fake.tsc;
+		assert_int_equal(flood(floods[i].queue, floods[i].pages), floods[i].first);
+		assert_int_equal(fake.tsc - begun, floods[i].first * VIO_REFILL_TSC);
+		assert_int_equal(slot->due, fake.tsc + (fake.tsc - begun));
+		/* From the tick it is the same. */
+		left = vio_refills_left();
+		bus_tick(fake.tsc);
+		assert_int_equal(vio_refills_left(), left);
+		fake.tsc = slot->due;
+		bus_tick(fake.tsc);
+		assert_int_equal(vio_refills_left(), left - floods[i].then);
+		/* The other vCPU is tired of it. */
+		vio_refill(&dev, 0, 0);
+		fake.tsc += 1000 * MS;
+		for (u32 calls = 0; virtq_waiting(slot, floods[i].queue); calls++) {
+			assert_true(calls < 8);
+			bus_tick(fake.tsc);
+		}
+		assert_int_equal(vio_read(&dev, VIO_STATUS) & 0x40, 0);
+	}
+	assert_int_equal(frames_check(0, frames_nr()), HV_OK);
+}
+
+/* Reports, too; meanwhile the others have their turn. */
+static void reports_that_never_end(void **state)
+{
+	struct vio_piece p = { MIB(8), MIB(2), true };
+	u32 page = 0xc00;
+	struct vio_piece list = { LIST, sizeof(page), false };
+
+	(void)state;
+	start();
+	vio_put(&dev, LIST, &page, sizeof(page));
+	vio_refill(&dev, REPORT, 100000);
+	vio_add(&dev, REPORT, 0, &p, 1);
+	vio_add(&dev, INFLATE, 0, &list, 1);
+	vio_notify(&dev, REPORT);
+	assert_int_equal(vio_refills_left(),
+			 100000 - 511); /* the other list has a descriptor, too */
+	assert_true(done(INFLATE));
+	assert_int_equal(vm->p2m.ballooned, 1);
+	vio_refill(&dev, 0, 0);
 }
 
 /* Free blocks are given back without being in the balloon. */
@@ -343,9 +459,22 @@ static void fuzz(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(in_and_out),	   T(a_long_list),	T(wrong_pages),	 T(the_target),
-		T(deflate_on_oom), T(reports),		T(side_by_side), T(statistics),
-		T(the_first_wins), T(by_configuration), T(another_life), T(fuzz),
+		T(in_and_out),
+		T(a_long_list),
+		T(wrong_pages),
+		T(the_target),
+		T(deflate_on_oom),
+		T(a_page_is_exchanged),
+		T(the_last_page),
+		T(a_ring_that_never_ends),
+		T(reports_that_never_end),
+		T(reports),
+		T(side_by_side),
+		T(statistics),
+		T(the_first_wins),
+		T(by_configuration),
+		T(another_life),
+		T(fuzz),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

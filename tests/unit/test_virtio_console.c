@@ -173,6 +173,25 @@ static void useless_buffers(void **state)
 	assert_int_equal(vm->console.input(vm, "", 0), VIRTIO_CONSOLE_INPUT - 3);
 }
 
+/* Another vCPU gives useless buffers without end: what is typed waits, and nobody else does. */
+static void useless_buffers_without_end(void **state)
+{
+	struct vio_piece empty = { BUFFER, 0, true };
+	u64 begun = fake.tsc;
+
+	(void)state;
+	vio_refill(&hvc, RX, 100000);
+	vio_add(&hvc, RX, 0, &empty, 1);
+	vm->console.input(vm, "abc", 3);
+	assert_int_equal(vio_refills_left(), 100000 - 512);
+	assert_int_equal(vm->bus->slot[SLOT_CONSOLE].due, fake.tsc + (fake.tsc - begun));
+	fake.tsc = vm->bus->slot[SLOT_CONSOLE].due;
+	bus_tick(fake.tsc);
+	assert_int_equal(vio_refills_left(), 100000 - 1024);
+	vio_refill(&hvc, RX, 0);
+	assert_int_equal(vm->console.input(vm, "", 0), VIRTIO_CONSOLE_INPUT - 3);
+}
+
 /* The last one that the guest listens on. */
 static void who_listens(void **state)
 {
@@ -209,6 +228,7 @@ int main(void)
 		T(typing),
 		T(too_much_is_typed),
 		T(useless_buffers),
+		T(useless_buffers_without_end),
 		T(who_listens),
 		T(ended),
 	};

@@ -65,6 +65,8 @@ test_linux_LDFLAGS := $(WRAP)
 test_sched_SRCS := $(GUEST)
 test_waiters_SRCS := $(GUEST)
 test_virtio_SRCS := $(GUEST) tests/fake/virtio.c
+VIO_WRAP := -Wl,--wrap=guest_write
+$(foreach t,virtio virtio_blk virtio_console virtio_balloon,$(eval test_$(t)_LDFLAGS := $(VIO_WRAP)))
 test_virtio_blk_SRCS := $(test_virtio_SRCS)
 test_virtio_console_SRCS := $(test_virtio_SRCS)
 test_virtio_balloon_SRCS := $(test_virtio_SRCS)

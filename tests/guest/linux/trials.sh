@@ -67,6 +67,57 @@ swap() {
 	not_killed
 }
 
+# The balloon is that of the driver that came first, here the stock one if `stock` is said; the other
+# says that it has none, and reports no pages. target=PAGES, which the configuration sets
+first_first() {
+	modprobe virtio_mmio
+	! word stock || modprobe virtio_balloon
+}
+
+# What drives the virtio balloon: a path, or nothing.
+stock_driver() {
+	stock=$(grep -l 0x0005 /sys/bus/virtio/devices/*/device) || wrong "no virtio balloon is offered"
+	readlink "${stock%/device}/driver"
+}
+
+said() { dmesg | grep -q "$1"; }
+
+drops_a_file() {
+	dd if=/dev/zero of=/tmp/big bs=1M count=60 2>/dev/null
+	rm /tmp/big
+}
+
+first() {
+	# Two at once cannot report: the second to try would say so, and the first must be who has it.
+	verify "somebody wanted to report without a balloon" eval "! said 'free pages are not reported'"
+	if word stock; then
+		verify "the stock driver has no device" [ -n "$(stock_driver)" ]
+		verify "ours has the device, too" [ -z "$(figure size 2>/dev/null)" ]
+		verify "ours does not say why" said "the hypervisor refuses to start the balloon"
+		for _ in $(seq 600); do
+			[ "$(vmstat balloon_inflate)" -lt "$(value target)" ] || break
+			usleep 100000
+		done
+		sure expect "pages that the stock driver took" "$(vmstat balloon_inflate)" -ge "$(value target)"
+		drops_a_file
+		sleep 8 # page_reporting.c begins two seconds after; how much it was the host says at the end
+		rmmod virtio_balloon
+		! rmmod aerostat || coldplug # now nobody has it
+		sure until_is 60 size -eq "$(value target)"
+		say "ours came after: $(figures)"
+	else
+		modprobe virtio_balloon
+		verify "the stock driver has the device, too" [ -z "$(stock_driver)" ]
+		verify "the stock driver does not say why" said "virtio: device refuses features"
+		sure until_is 60 size -eq "$(value target)"
+		before=$(figure reported)
+		drops_a_file
+		sure until_is 60 reported -ge $((before + 60 * 256 / 2))
+		say "ours came first: $(figures)"
+	fi
+	not_killed
+}
+
 # "Deflation under memory pressure crawls, and programs die while their memory is in the balloon."
 oom() {
 	grow
