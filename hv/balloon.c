@@ -402,11 +402,19 @@ static void hold_off(struct balloon *b)
 		atomic_store(&b->hold_until, now + length);
 }
 
+/* What max demands; a target that was set by hand may be lower, and is never raised by a wish. */
+static u64 floor_of(const struct vm *vm, u64 target)
+{
+	u64 floor = (vm->cfg->memory - vm->cfg->max) >> PAGE_SHIFT;
+
+	return target < floor ? 0 : floor;
+}
+
 void balloon_shrank(struct vm *vm, u64 pages)
 {
 	struct balloon *b = &vm->balloon;
 	u64 size = vm->p2m.ballooned, target = atomic_load(&b->target);
-	u64 floor = (vm->cfg->memory - vm->cfg->max) >> PAGE_SHIFT;
+	u64 floor = floor_of(vm, target);
 
 	if (size >= target || target <= floor)
 		return;
@@ -422,15 +430,13 @@ void balloon_grow(struct vcpu *v)
 	struct vm *vm = v->vm;
 	struct balloon *b = &vm->balloon;
 	u64 want = min(v->gpr[GPR_RBX], vm->pages), target = atomic_load(&b->target);
-	u64 size = vm->p2m.ballooned, floor = (vm->cfg->memory - vm->cfg->max) >> PAGE_SHIFT;
+	u64 size = vm->p2m.ballooned, floor = floor_of(vm, target);
 
 	if (!started(vm)) {
 		reply(v, AERO_ERR_STATE, 0);
 		return;
 	}
 	if (want) {
-		/* Set by hand it may be lower, and is never raised here. */
-		floor = target < floor ? 0 : floor;
 		target = min(target, size);
 		target = max(target > want ? target - want : 0, floor);
 		hold_off(b);

@@ -246,6 +246,7 @@ crashes() {
 	target "$(value target)"
 	sure until_is 60 actual -ge "$(value target)"
 	say "crashes: $(figures)"
+	stty echo </dev/console # which waits until all of that is out
 	[ -n "$failed" ] || echo c >/proc/sysrq-trigger
 }
 

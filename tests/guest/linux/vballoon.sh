@@ -44,8 +44,7 @@ so_far=$(count balloon_inflate)
 modprobe virtio_balloon
 until_moved balloon_inflate "$so_far" 25600
 
-# At rest: what is free again is reported (two seconds later, page_reporting.c), and the host hears
-# once a second what is free.  It shows both itself, so there is nothing here to wait for.
+# At rest: the host hears once a second what is free, and shows it itself; nothing here tells when.
 dd if=/dev/urandom of=/dev/shm/gone bs=1M count=40 2>/dev/null
 sleep 3
 echo "linux: at rest, full"
