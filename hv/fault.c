@@ -133,11 +133,14 @@ void exit_p2m_fault(struct vcpu *v, struct vmexit *e)
 	enum p2m_kind kind;
 	int err = serve(v->vm, e->fault.gpa.v >> PAGE_SHIFT, &kind);
 
+	if (unlikely(err == HV_ENOMEM || err == HV_EAGAIN)) {
+		fault_wait(v, err);
+		return;
+	}
+	atomic_store(&v->stood_since, 0UL);
 	if (likely(!err))
 		return;
-	if (err == HV_ENOMEM || err == HV_EAGAIN)
-		fault_wait(v, err);
-	else if (kind == P2M_MAPPED)
+	if (kind == P2M_MAPPED)
 		mapped_fault(v, e);
 	else if (kind == P2M_HOLE && e->fault.exec && e->fault.gpa.v == RESET_VECTOR)
 		vm_reboot(v->vm);

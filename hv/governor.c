@@ -280,7 +280,7 @@ static void report_standstill(u64 now)
 	for (u32 i = 0; i < nr_vms; i++) {
 		resident += vms[i]->p2m.acct.resident;
 		if (atomic_load(&vms[i]->state) == VM_RUNNING)
-			*(sched_wants_memory(vms[i], now) ? &waiting : &going) = true;
+			*(sched_stands_still(vms[i]) ? &waiting : &going) = true;
 	}
 	if (!waiting || going || resident != gov->standstill.resident) {
 		gov->standstill.since = now;

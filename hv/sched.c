@@ -21,8 +21,9 @@ static struct {
 u64 sched_event __aligned(64);
 u64 sched_first_run;
 
-#define MEMORY_TURN 4 /* in 1/256 of an entitlement */
-#define STOOD_MS 1000 /* a guest whose CPU stood still for so long is told */
+#define MEMORY_TURN 4	   /* in 1/256 of an entitlement */
+#define STOOD_BY_PAUSE 1UL /* in stood_since */
+#define STOOD_MS 1000	   /* a guest whose CPU stood still for so long is told */
 
 static u64 slice_ticks(void)
 {
@@ -204,6 +205,14 @@ bool sched_wants_memory(const struct vm *vm, u64 now)
 	return atomic_load(&vm->waiting) || now < atomic_load(&vm->woken_until);
 }
 
+bool sched_stands_still(const struct vm *vm)
+{
+	for (u32 i = 0; i < vm->nr_vcpus; i++)
+		if (atomic_load(&vm->vcpus[i]->stood_since) > STOOD_BY_PAUSE)
+			return true;
+	return false;
+}
+
 /*
  * The last rank whose turn it is.  The width of a turn keeps two that are equal from handing
  * the CPU to each other page by page.  A VM that cannot run does not hold up others.
@@ -338,6 +347,18 @@ static struct vcpu *pick(u32 cpu)
 	return best;
 }
 
+/*
+ * Since when it waits for memory, tries again, and waits.  Between two tries it may leave a CPU
+ * for another reason: it goes on when its fault has been served (fault.c), or it halts.
+ */
+static void note_standing(struct vcpu *v)
+{
+	if (v->state == VCPU_NO_MEMORY && !atomic_load(&v->stood_since))
+		atomic_store(&v->stood_since, plat_tsc());
+	else if (v->state != VCPU_NO_MEMORY && v->state != VCPU_READY)
+		atomic_store(&v->stood_since, 0UL);
+}
+
 void sched_put(struct vcpu *v)
 {
 	spin_lock(&sched.lock);
@@ -345,10 +366,7 @@ void sched_put(struct vcpu *v)
 	v->ran += plat_tsc() - v->started;
 	sched.running[v->cpu] = NULL;
 	v->state = settle(v);
-	if (v->state != VCPU_NO_MEMORY)
-		atomic_store(&v->stood_since, 0UL);
-	else if (!atomic_load(&v->stood_since))
-		atomic_store(&v->stood_since, plat_tsc());
+	note_standing(v);
 	if (v->state == VCPU_READY)
 		make_ready(v);
 	spin_unlock(&sched.lock);
@@ -358,7 +376,7 @@ void sched_vm_resumed(const struct vm *vm)
 {
 	spin_lock(&sched.lock);
 	for (u32 i = 0; i < vm->nr_vcpus; i++) {
-		atomic_store(&vm->vcpus[i]->stood_since, 1UL);
+		atomic_store(&vm->vcpus[i]->stood_since, STOOD_BY_PAUSE);
 		if (vm->vcpus[i]->state == VCPU_READY) {
 			vm->vcpus[i]->ready_since = plat_tsc(); /* nobody stole its pause */
 			find_cpu_for(vm->vcpus[i]);
@@ -380,8 +398,10 @@ static void run(struct vcpu *v)
 	v->slice_end = v->started + slice_ticks();
 	if (unlikely(!atomic_load(&sched_first_run)))
 		atomic_store(&sched_first_run, plat_tsc());
-	if (unlikely(stood_long(v)))
+	if (unlikely(stood_long(v))) {
 		pvclock_stopped(v);
+		atomic_cas(&v->stood_since, STOOD_BY_PAUSE, 0UL); /* that is over */
+	}
 	if (v->pv_steal)
 		pvcpu_steal_begin(v);
 	vcpu_execute(v);

@@ -70,6 +70,9 @@ void sched_wake_memory_waiters(void);
  */
 bool sched_wants_memory(const struct vm *vm, u64 now);
 
+/* Does a vCPU of @vm get no further for want of memory, whether it waits or is just trying again? */
+bool sched_stands_still(const struct vm *vm);
+
 /* May @vm take memory that is promised to nobody?  Not while one further below waits. */
 bool sched_memory_turn(const struct vm *vm);
 
