@@ -21,9 +21,8 @@ static struct {
 u64 sched_event __aligned(64);
 u64 sched_first_run;
 
-#define MEMORY_TURN 4	   /* in 1/256 of an entitlement */
-#define STOOD_BY_PAUSE 1UL /* in stood_since */
-#define STOOD_MS 1000	   /* a guest whose CPU stood still for so long is told */
+#define MEMORY_TURN 4 /* in 1/256 of an entitlement */
+#define STOOD_MS 1000 /* a guest whose CPU stood still for so long is told */
 
 static u64 slice_ticks(void)
 {

@@ -74,10 +74,11 @@ struct vcpu {
 	u64 waited;	 /* (s) TSC ticks, ready and without a CPU */
 	u64 exits;
 	u64 ran;	 /* (s) TSC ticks on a CPU */
-	u64 stood_since; /* (a) TSC from which on it could not go on; 0: it did, 1: it was paused */
+	u64 stood_since; /* (a) TSC from which on it could not go on, or STOOD_BY_PAUSE; 0: it did */
 };
 
 #define VCPU_NO_CPU UINT32_MAX
+#define STOOD_BY_PAUSE 1UL
 
 /*
  * The record, DEAD; NULL without memory.  It is never freed: other CPUs look
