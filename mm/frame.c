@@ -7,6 +7,9 @@
 #include <hv/base/platform.h>
 #include <mm/frames.h>
 
+/* Idle CPUs scrub 8 KiB at a time, so that a woken vCPU does not wait for one. */
+#define SCRUB_ORDER 1
+
 struct frames frames;
 
 void frames_init(struct frame *table, u32 nr)
@@ -367,7 +370,7 @@ bool frame_scrub_one(void)
 	if (!atomic_load(&frames.buddy.nonempty[0]))
 		return false;
 	spin_lock(&frames.lock);
-	frame = buddy_take_largest(&frames.buddy, ORDER_2M, FRAME_FREE_DIRTY, &order);
+	frame = buddy_take_largest(&frames.buddy, SCRUB_ORDER, FRAME_FREE_DIRTY, &order);
 	if (frame != FRAME_NONE) {
 		frames.buddy.table[frame].state = FRAME_HV;
 		frames.scrubbing += 1UL << order;

@@ -214,10 +214,13 @@ static int set_min(struct vm *vm, u64 pages)
 	if (vm_alive(vm) && !admission_allows_min(vm, pages))
 		return HV_ENOMEM;
 	atomic_store(&vm->cfg->min, pages << PAGE_SHIFT);
-	if (vm_alive(vm)) {
+	/* Under the lock, and while there is a map: a VM that has ended is promised nothing. */
+	spin_lock(&vm->p2m.lock);
+	if (vm->p2m.root.v) {
 		atomic_store(&vm->p2m.acct.min, pages);
 		frame_reserve_fill(&vm->p2m.acct);
 	}
+	spin_unlock(&vm->p2m.lock);
 	return HV_OK;
 }
 

@@ -77,11 +77,18 @@ static void end_events(void)
 	not_after(&sched_event, atomic_load_seq(&sched_later));
 }
 
+/* Sleeping earns at most one slice of credit. With sched.lock held. */
+static u64 least_vruntime(void)
+{
+	return sched.clock - min(sched.clock, sched_slice_ticks());
+}
+
 void sched_charge(const struct vm *vm, u64 ticks)
 {
 	spin_lock(&sched.lock);
 	for (u32 i = 0; i < vm->nr_vcpus; i++)
-		vm->vcpus[i]->vruntime += ticks * 1000 / max(vm->cfg->shares, 1u);
+		vm->vcpus[i]->vruntime = max(vm->vcpus[i]->vruntime, least_vruntime()) +
+					 ticks * 1000 / max(vm->cfg->shares, 1u);
 	spin_unlock(&sched.lock);
 }
 
@@ -99,12 +106,9 @@ static bool runnable(const struct vcpu *v)
 /* With sched.lock held. */
 static void make_ready(struct vcpu *v)
 {
-	u64 floor = sched.clock > sched_slice_ticks() ? sched.clock - sched_slice_ticks() : 0;
-
 	v->state = VCPU_READY;
 	v->ready_since = plat_tsc();
-	/* Sleeping earns at most one slice of credit. */
-	v->vruntime = max(v->vruntime, floor);
+	v->vruntime = max(v->vruntime, least_vruntime());
 	list_add_tail(&sched.ready, &v->ready);
 }
 

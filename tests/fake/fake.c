@@ -120,7 +120,7 @@ u32 plat_nr_cpus(void)
 
 u64 plat_tsc(void)
 {
-	return fake.tsc;
+	return fake.on_tsc ? fake.on_tsc() : fake.tsc;
 }
 
 u64 plat_tsc_khz(void)

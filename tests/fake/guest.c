@@ -153,6 +153,10 @@ int guest_load(struct vm *vm, struct image *img, const void *file, size_t size, 
 	img->size = size;
 	fake_log_clear();
 	err = loader_load(vm, out);
+	if (!err)
+		do
+			err = loader_step(vm);
+		while (err == HV_EBUSY);
 	free(copy);
 	return err;
 }
