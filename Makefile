@@ -7,7 +7,10 @@ BUILD ?= build
 CC := gcc
 Q := $(if $(V),,@)
 
-VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unversioned)
+# "0.2.0" at that release's tag or outside of a checkout, "0.2.0+COMMIT" elsewhere.
+RELEASE := $(file <VERSION)
+COMMIT := $(filter-out v$(RELEASE),$(shell git describe --always --dirty 2>/dev/null))
+VERSION := $(RELEASE)$(addprefix +,$(COMMIT:v$(RELEASE)-%=%))
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition -Wpointer-arith -Wvla -Wno-missing-field-initializers
@@ -40,6 +43,13 @@ $(filter $(HV_SMALL:%=$(BUILD)/%),$(HV_OBJS)): HV_CFLAGS += -Os
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HV_CFLAGS) -MMD -MP -c $< -o $@
+
+# Objects that name the version are compiled anew when it changes, and only then.
+$(BUILD)/version: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+FORCE:
+$(BUILD)/hv/base/version.o $(BUILD)/efi/boot/efi/main.c.o: $(BUILD)/version
 
 # Tables for guests: ASL (iasl has no macros with arguments) to AML to an object with its bytes.
 $(BUILD)/hv/load/dsdt.o: hv/load/dsdt.asl Makefile
@@ -107,7 +117,7 @@ $(BUILD)/guests/%.elf: $(BUILD)/guest/tests/guest/%.c.o $(BARE_OBJS) guest-drive
 
 -include $(BARE_OBJS:.o=.d) $(GUEST_NAMES:%=$(BUILD)/guest/tests/guest/%.c.d)
 
-.PHONY: all hypervisor
+.PHONY: all hypervisor FORCE
 all: $(HV) $(GUESTS) ## Build the hypervisor and the guests (no emulator)
 hypervisor: $(HV)
 
@@ -147,7 +157,7 @@ run: ## Boot in an emulator: the main job, three Debians on half of their memory
 image: ## build/aerostat.img, for a USB stick, with CONF and its guests
 	$(Q)tools/deps build image
 	$(Q)$(MAKE) --no-print-directory all $(EFI)
-	$(Q)tools/mkimage -o $(BUILD)/aerostat.img -k $(HV) -e $(EFI) -a "$(ARGS)" \
+	$(Q)tools/mkimage -o $(BUILD)/aerostat.img -k $(HV) -e $(EFI) -a "$(ARGS)" -V $(VERSION) \
 		-c $(if $(filter file,$(origin CONF)),tests/run/demo.conf,$(CONF))
 	@echo "  IMAGE $(BUILD)/aerostat.img; docs/hardware.md tells how to write it to a stick"
 
@@ -201,7 +211,7 @@ $(BUILD)/linux/bin/%: tests/guest/linux/%.c Makefile
 # The balloon driver for Linux, for the kernel that `make linux` fetched, and a guest with it.
 MODULE := $(BUILD)/linux/module.cpio
 MODULE_SRCS := $(wildcard guest-driver/*.[ch] guest-driver/linux/* tests/guest/linux/* \
-	tests/guest/linux/settarget/*)
+	tests/guest/linux/settarget/*) VERSION
 module: ## The balloon driver for Debian's kernel: build/linux/module/linux/aerostat.ko
 	$(Q)tools/deps run module
 	$(Q)$(MAKE) --no-print-directory $(MODULE)

@@ -4,14 +4,14 @@
 
 AEROCTL := $(BUILD)/aeroctl
 AEROCTL_SRCS := $(wildcard tools/aeroctl/*.c)
-AEROCTL_CFLAGS := -std=gnu17 -O2 -g $(WARNINGS) -D_DEFAULT_SOURCE
+AEROCTL_CFLAGS := -std=gnu17 -O2 -g $(WARNINGS) -D_DEFAULT_SOURCE -DRELEASE='"$(RELEASE)"'
 
 .PHONY: aeroctl install-aeroctl
 aeroctl: ## The control program, static: build/aeroctl (docs/aeroctl.md)
 	$(Q)tools/deps aeroctl
 	$(Q)$(MAKE) --no-print-directory $(AEROCTL)
 
-$(AEROCTL): $(AEROCTL_SRCS) tools/aeroctl/aeroctl.h guest-driver/aerostat_abi.h Makefile
+$(AEROCTL): $(AEROCTL_SRCS) tools/aeroctl/aeroctl.h guest-driver/aerostat_abi.h Makefile VERSION
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(AEROCTL_CFLAGS) -static $(AEROCTL_SRCS) -lncurses -ltinfo -o $@
 
