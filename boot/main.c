@@ -281,7 +281,7 @@ static void play_firmware(void)
 		refuse("firmware= on the command line must be x2apic or vtx-off");
 }
 
-/* spare=0 on the command line: no guests on the boot CPU. docs/debugging.md tells who needs it. */
+/* spare=0 on the command line: no guests on the boot CPU. docs/emulators.md tells who needs it. */
 static void spare_cpu(void)
 {
 	const char *which = option("spare=");

@@ -17,7 +17,7 @@ $(AEROCTL): $(AEROCTL_SRCS) tools/aeroctl/aeroctl.h guest-driver/aerostat_abi.h 
 
 # In a guest: make install-aeroctl [DESTDIR=...] [PREFIX=/usr/local]
 PREFIX ?= /usr/local
-install-aeroctl: $(AEROCTL)
+install-aeroctl: $(AEROCTL) ## Install aeroctl, its manual page and completion, in a guest
 	install -D -m 755 $(AEROCTL) $(DESTDIR)$(PREFIX)/sbin/aeroctl
 	install -D -m 644 tools/aeroctl/aeroctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/aeroctl.8
 	install -D -m 644 tools/aeroctl/aeroctl.bash \
