@@ -308,6 +308,7 @@ int vm_resume(struct vm *vm)
 	if (!atomic_cas(&vm->state, VM_PAUSED, VM_RUNNING))
 		return HV_ESTATE;
 	log_line("vm %s: resumed", vm->cfg->name);
+	sched_event_at(plat_tsc()); /* its devices may be due */
 	sched_vm_resumed(vm);
 	return HV_OK;
 }
