@@ -126,4 +126,4 @@ coverage: unit-deps ## Lines and branches of hv/memory/policy.c that its unit te
 	$(eval T ?= policy)
 	@$(MAKE) --no-print-directory UNIT=$(BUILD)/coverage COVERAGE="--coverage -O0 -fno-sanitize=all" $(BUILD)/coverage/test_$(T)
 	@$(BUILD)/coverage/test_$(T) >/dev/null 2>&1
-	@gcov -n -b $(wildcard $(BUILD)/coverage/obj/hv/*/$(T).gcda) 2>/dev/null | grep -A4 "'hv/.*/$(T).c'"
+	@gcov -n -b $(BUILD)/coverage/obj/hv/*/$(T).gcda 2>/dev/null | grep -A4 "'hv/.*/$(T).c'"
