@@ -25,6 +25,7 @@
 #include <boot/multiboot2.h>
 #include <hv/base/log.h>
 #include <hv/base/string.h>
+#include <hv/base/version.h>
 #include <hv/control/console.h>
 #include <hv/exit/cpuid.h>
 #include <hv/memory/governor.h>
@@ -38,10 +39,6 @@
 #include <hv/control/timed.h>
 #include <hv/vm/vm.h>
 #include <mm/epoch.h>
-
-#ifndef VERSION
-#define VERSION "development"
-#endif
 
 #define MULTIBOOT1_MAGIC 0x2badb002
 #define CONFIG_NAME "aerostat.conf"
@@ -238,7 +235,7 @@ static void open_screen(void)
 						 { b->red_at, b->red_bits },
 						 { b->green_at, b->green_bits },
 						 { b->blue_at, b->blue_bits } });
-	if (!face || screen_init(face, VERSION))
+	if (!face || screen_init(face, version_text))
 		return;
 	log_line("screen: %u columns, %u rows of %s", face->columns, face->rows,
 		 b->text ? "text" : "pixels");
@@ -301,7 +298,7 @@ static void play_firmware(void)
 		refuse("firmware= on the command line must be x2apic or vtx-off");
 }
 
-/* spare=0 on the command line: no guests on the boot CPU. docs/debugging.md tells who needs it. */
+/* spare=0 on the command line: no guests on the boot CPU. docs/emulators.md tells who needs it. */
 static void spare_cpu(void)
 {
 	const char *which = option("spare=");
@@ -442,7 +439,7 @@ void boot_main(u32 magic, u64 info)
 	const char *why;
 
 	cmos_hold_nmi(true); /* there is no IDT yet */
-	log_line("Aerostat %s", VERSION);
+	log_line("Aerostat %s", version_text);
 	if (magic == MULTIBOOT2_MAGIC)
 		boot_parse_multiboot2(plat_ptr(HPA(info)), &bi);
 	else if (magic == MULTIBOOT1_MAGIC)

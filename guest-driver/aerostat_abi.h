@@ -134,7 +134,8 @@ struct aero_host_info {
 	aero_u64 hypervisor, tables; /* frames that it uses itself, and in second-level tables */
 	aero_u64 promised;	     /* in reserves: free, and not for everybody */
 	aero_u64 tax;		     /* on idle memory, percent */
-	aero_u64 reserved[3];
+	aero_u64 version;	     /* major << 32 | minor << 16 | patch; 0: older than 0.2.0 */
+	aero_u64 reserved[2];
 };
 
 #define AERO_VM_OFF 0

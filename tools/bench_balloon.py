@@ -30,7 +30,7 @@ SIDES = ("kvm", "virtio", "module")
 MEM = 1024              # MiB of the guest
 HOST_MEM = 1800         # MiB of the machine
 TIMEOUT = 900           # seconds for one side
-TRIES = 4               # for KVM, which now and then loses an interrupt there: docs/debugging.md
+TRIES = 4               # for KVM, which now and then loses an interrupt there: docs/notes.md
 PAGES = 512 << 8        # what the balloon takes
 # No XSAVE: KVM would not learn of its guest's XSETBV in TCG.  No ERMS: each byte that
 # `rep stosb` writes would be counted.

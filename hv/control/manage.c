@@ -2,6 +2,7 @@
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
+#include <hv/base/version.h>
 #include <hv/memory/admission.h>
 #include <hv/memory/governor.h>
 #include <hv/control/manage.h>
@@ -49,6 +50,7 @@ void manage_host_info(struct vcpu *v)
 		.tables = s.table,
 		.promised = s.reserved,
 		.tax = host_config->tax,
+		.version = version_number(version_text),
 	};
 
 	give(v, v->gpr[GPR_RBX], &info, sizeof(info));

@@ -86,6 +86,16 @@ bool parse_size(const char *text, uint64_t *pages)
 	return true;
 }
 
+const char *text_version(char text[NUMBER_MAX], uint64_t version)
+{
+	if (version)
+		snprintf(text, NUMBER_MAX, "%u.%u.%u", (unsigned int)(version >> 32) & 0xffff,
+			 (unsigned int)(version >> 16) & 0xffff, (unsigned int)version & 0xffff);
+	else
+		snprintf(text, NUMBER_MAX, "?");
+	return text;
+}
+
 #define WORD(table, i) ((i) < ARRAY_SIZE(table) ? (table)[i] : "?")
 
 const char *text_memory_state(unsigned int state)
