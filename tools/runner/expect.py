@@ -76,13 +76,13 @@ class Expectations:
         self.reject.append(regex(text))
 
     def add_near(self, text):
-        found = re.fullmatch(r"([\d.]+) (.*)", text)
+        found = re.fullmatch(r"(\d+(?:\.\d+)?) (.*)", text)
         if not found:
             raise NotUnderstood("is not near: PERCENT REGEX")
         self.near.append((float(found[1]), regex(found[2], 2)))
 
     def add_takes(self, text):
-        found = re.fullmatch(r"([\d.]+) ([\d.]+) (.*) -> (.*)", text)
+        found = re.fullmatch(r"(\d+(?:\.\d+)?) (\d+(?:\.\d+)?) (.*) -> (.*)", text)
         if not found:
             raise NotUnderstood("is not takes: LOW HIGH REGEX -> REGEX")
         self.takes.append((float(found[1]), float(found[2]), regex(found[3]), regex(found[4])))

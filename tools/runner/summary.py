@@ -23,7 +23,7 @@ class Track:
     """One VM over all of its lives: each start begins one, a reboot too."""
 
     def __init__(self):
-        self.lives, self.alive = 0, False
+        self.lives = 0
         self.low, self.high = {}, {}    # of its tables while it lived; none: it was in no table
         self.balloon = 0                # KiB in the last table of this life
         self.past, self.now = [0, 0], [0, 0]    # KiB out of it and back: former lives, this one
@@ -31,13 +31,13 @@ class Track:
     def begin(self):
         self.past = [p + n for p, n in zip(self.past, self.now)]
         self.now, self.balloon = [0, 0], 0
-        self.lives, self.alive = self.lives + 1, True
-
-    def end(self):
-        self.alive = False
+        self.lives += 1
 
     def see(self, vm, life):
-        """Its values in a table, which were printed in its life number LIFE."""
+        """Its values in a table, which were printed in its life number LIFE.
+
+        One that has ended has given all back, which is no deflation.
+        """
         if not is_alive(vm) or life != self.lives:
             return
         if not self.lives:      # the line that says so was lost
@@ -46,10 +46,9 @@ class Track:
             value = number(vm, key)
             self.low[key] = min(self.low.get(key, value), value)
             self.high[key] = max(self.high.get(key, value), value)
-        if self.alive:          # one that ends gives all back, which is no deflation
-            moved = number(vm, "balloon") - self.balloon
-            self.now[moved < 0] += abs(moved)
-            self.balloon += moved
+        moved = number(vm, "balloon") - self.balloon
+        self.now[moved < 0] += abs(moved)
+        self.balloon += moved
 
     def exactly(self, taken, given):
         """The hypervisor's own counts of the last life: tables only see what lasts between two."""
@@ -70,7 +69,6 @@ class Summary:
     VERDICT = re.compile(r"\bverdict: checks=(\d+) wrong=(\d+) oom=(\d+)")
     HOST_TIME = re.compile(r"\[ *(\d+)\.(\d{3})\d*\] ")
     STARTED = re.compile(r"vm (\S+): started, ")
-    REBOOTS = re.compile(r"vm (\S+): reboots$")
     COUNTS = re.compile(r"vm (\S+): status \d+, (\d+) exits, .*ballooned (\d+) KiB.*given back (\d+) KiB")
 
     def __init__(self):
@@ -102,13 +100,10 @@ class Summary:
             return
         self.ms = max(self.ms, int(stamp[1]) * 1000 + int(stamp[2]))
         line = line[stamp.end():].rstrip()
-        started, reboots = self.STARTED.match(line), self.REBOOTS.match(line)
-        counts = self.COUNTS.match(line)
+        started, counts = self.STARTED.match(line), self.COUNTS.match(line)
         if started:
             self.track(started[1]).begin()
             self.exits.pop(started[1], None)    # somebody started it again
-        elif reboots:
-            self.track(reboots[1]).end()
         elif counts:
             self.exit_counts[counts[1]] = int(counts[2])
             self.track(counts[1]).exactly(int(counts[3]), int(counts[4]))
@@ -142,7 +137,6 @@ class Summary:
         if "name" not in values:
             return False
         self.exits[values["name"]] = {**values, "reason": reason}
-        self.track(values["name"]).end()
         return True
 
     def take_halt(self, values, _):
