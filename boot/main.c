@@ -5,11 +5,11 @@
  */
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
-#include <arch/x86_64/cpu/cmos.h>
-#include <arch/x86_64/cpu/console.h>
-#include <arch/x86_64/cpu/fb.h>
+#include <arch/x86_64/pc/cmos.h>
+#include <arch/x86_64/pc/console.h>
+#include <arch/x86_64/pc/fb.h>
 #include <arch/x86_64/cpu/guestregs.h>
-#include <arch/x86_64/cpu/mitigate.h>
+#include <arch/x86_64/quirks/mitigate.h>
 #include <arch/x86_64/cpu/paging.h>
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
@@ -25,17 +25,17 @@
 #include <boot/multiboot2.h>
 #include <hv/base/log.h>
 #include <hv/base/string.h>
-#include <hv/console.h>
-#include <hv/cpuid.h>
-#include <hv/governor.h>
-#include <hv/images.h>
-#include <hv/keys.h>
-#include <hv/manage.h>
-#include <hv/sched.h>
-#include <hv/screen.h>
-#include <hv/status.h>
-#include <hv/timed.h>
-#include <hv/vm.h>
+#include <hv/control/console.h>
+#include <hv/exit/cpuid.h>
+#include <hv/memory/governor.h>
+#include <hv/load/images.h>
+#include <hv/control/keys.h>
+#include <hv/control/manage.h>
+#include <hv/vm/sched.h>
+#include <hv/control/screen.h>
+#include <hv/control/status.h>
+#include <hv/control/timed.h>
+#include <hv/vm/vm.h>
 #include <mm/epoch.h>
 
 #ifndef VERSION
