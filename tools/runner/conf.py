@@ -3,7 +3,7 @@
 
 The form is that of docs/configuration.md.  This reader refuses what has not that form, with
 FILE:LINE; which keys there are, and what their values may be, is for the hypervisor's own
-parser (hv/config.c) to say.
+parser (hv/config/config.c) to say.
 """
 
 import os
