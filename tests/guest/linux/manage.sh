@@ -9,7 +9,7 @@ of() { aeroctl stats | sed -n "s/^vm $1 $2 //p"; }
 # of_until SECONDS VM FIGURE OP VALUE: as until_is, of any VM; OP as in test, = for words.
 of_until() {
 	tries=$(($1 * 5))
-	until [ "$(of "$2" "$3")" "$4" "$5" ]; do
+	until test "$(of "$2" "$3")" "$4" "$5"; do
 		tries=$((tries - 1))
 		if [ $tries -eq 0 ]; then
 			wrong "$2: $3: $(of "$2" "$3"), expected $4 $5"
@@ -71,13 +71,13 @@ told() {
 		host=$(($(of boss "guest_$1_bytes") / 1024))
 		here=$(awk -v field="$2:" '$1 == field { print $2 }' /proc/meminfo)
 		apart=$((host - here))
-		[ ${apart#-} -gt 8192 ] && [ $tries -lt 50 ] || break
+		if [ "${apart#-}" -le 8192 ] || [ $tries -ge 50 ]; then break; fi
 		tries=$((tries + 1))
 		usleep 200000
 	done
 	say "$2: $here KiB, and the host knows of $host"
 	expect "KiB of $2" "$here" -gt 16384 # or nothing at all would be near it
-	expect "KiB of $2 by which the host is wrong" ${apart#-} -le 8192
+	expect "KiB of $2 by which the host is wrong" "${apart#-}" -le 8192
 }
 
 control() {
