@@ -178,7 +178,7 @@ int frame_alloc_guest(struct frame_acct *acct, u64 gfn, unsigned int order, unsi
 		frames.stats.guest += n;
 		acct->resident += n;
 		if (acct->min_promised)
-			frames_promise_min(acct);
+			frames_promise_rest(acct);
 	}
 	spin_unlock(&frames.lock);
 	return err;
@@ -190,7 +190,7 @@ int frame_alloc_table(struct frame_acct *acct, unsigned int flags, u32 *frame)
 	int err;
 
 	spin_lock(&frames.lock);
-	err = frames_charge(acct, 1, flags);
+	err = frames_charge_table(acct, flags);
 	if (!err) {
 		struct frame *f;
 

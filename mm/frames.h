@@ -31,8 +31,11 @@ void frames_release_block(u32 frame, unsigned int order, enum frame_state state)
 /* May @n frames be taken, and on what promise to @acct?  Holds frames.lock. */
 int frames_charge(struct frame_acct *acct, u64 n, unsigned int flags);
 
-/* Brings the promise of @acct's min in line with what it has now. Holds frames.lock. */
-void frames_promise_min(struct frame_acct *acct);
+/* The same for one frame for a p2m table of @acct's VM. */
+int frames_charge_table(struct frame_acct *acct, unsigned int flags);
+
+/* Brings the promises of @acct's min and tables in line with what it has now. Holds frames.lock. */
+void frames_promise_rest(struct frame_acct *acct);
 
 /* Up to @n frames more for @acct's reserve, as far as it may have one. Holds frames.lock. */
 void frames_refill_reserve(struct frame_acct *acct, u64 n);
