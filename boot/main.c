@@ -102,10 +102,13 @@ static void load_config(void)
 	if (!config_parse((const char *)img->data, img->size, config, error))
 		refuse(error);
 	host_config = &config->host;
+	if (config->note[0])
+		log_line("%s", config->note);
 }
 
 static void start_vms(void)
 {
+	bus_init();
 	for (u32 i = 0; i < config->nr_vms; i++)
 		if (vm_create((u16)i, &config->vm[i]))
 			refuse("too little memory for the VMs' records");
@@ -176,7 +179,6 @@ static void tick(u64 now)
 	report_boot();
 	report_nmis(false);
 	sched_event_at(cpus_due);
-	bus_tick(now);
 	if (memory_more()) { /* first things first, but guests run meanwhile */
 		sched_event_at(now + plat_tsc_khz());
 		return;
@@ -194,10 +196,17 @@ static void tick(u64 now)
 	screen_tick(now);
 }
 
+/* Bounded pieces that take too long for the tick. */
+static bool background_work(void)
+{
+	bus_work(false);
+	return vm_background();
+}
+
 /* A bounded piece for a CPU that has nothing to run; false if there is none. */
 static bool idle_work(void)
 {
-	return vm_background() || memory_idle_work();
+	return vm_background() || bus_work(true) || memory_idle_work();
 }
 
 /* --- the screen ---------------------------------------------------------------- */
@@ -413,7 +422,7 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 		console_begin(vms[config->host.console_vm]);
 	serial_listen();
 	screen_start(config->host.pages_ms, i8042_present());
-	sched_set_work((struct sched_work){ tick, vm_background, idle_work });
+	sched_set_work((struct sched_work){ tick, background_work, idle_work });
 	sched_event_at(plat_tsc());
 	sched_loop();
 }

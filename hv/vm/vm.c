@@ -194,6 +194,7 @@ static int vm_start(struct vm *vm)
 		status_vm_ended(vm);
 		return err;
 	}
+	vm->is_linux = loader_is_linux(vm);
 	vm->tsc_offset = 0 - plat_tsc();
 	vm->faults = vm->exec_splits = vm->active = vm->teardown_gfn = vm->pv_wall = 0;
 	vm->active_permille = 1000;
@@ -307,6 +308,7 @@ int vm_resume(struct vm *vm)
 	if (!atomic_cas(&vm->state, VM_PAUSED, VM_RUNNING))
 		return HV_ESTATE;
 	log_line("vm %s: resumed", vm->cfg->name);
+	sched_event_at(plat_tsc()); /* its devices may be due */
 	sched_vm_resumed(vm);
 	return HV_OK;
 }
