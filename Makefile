@@ -125,14 +125,14 @@ hypervisor: $(HV)
 
 CONF ?= examples/overcommit.conf
 # The machine that CONF asks for, as in "#! smp=2 mem=128".
-conf_args = $(shell sed -n 's/^#!.*\bargs=\([^ ]*\).*/\1/p' $(CONF) 2>/dev/null | head -n 1)
-conf_word = $(or $(shell sed -n 's/^#!.*\b$(1)=\([0-9]*\).*/\1/p' $(CONF) 2>/dev/null | head -n 1),$(2))
-ARGS ?= $(call conf_args)
+conf_word = $(shell tools/conf word "$(CONF)" $(1) $(2))$(if \
+	$(filter-out 0,$(.SHELLSTATUS)),$(error $(CONF) cannot be used))
+ARGS ?= $(call conf_word,args)
 MEM ?= $(call conf_word,mem,160)
 SMP ?= $(call conf_word,smp,2)
 TIMEOUT ?= 300
 
-RUN_ARGS := $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) \
+RUN_ARGS = $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) \
 	$(if $(filter file,$(origin TIMEOUT)),--unattended-timeout,--timeout) $(TIMEOUT) \
 	$(if $(INTERACTIVE),--interactive) \
 	$(if $(CPU),--cpu $(CPU)) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(LOG),--log $(LOG)) \
@@ -145,8 +145,8 @@ NESTED_INTEL_TESTS ?= nested-intel
 .PHONY: run linux linux-amd64 debian module module-sparse module-lockdep test-dkms test test-debian image bench machine-test firmware-test screen-test console-test test-nested test-nested-intel soak integrity broken deps clean help
 
 # What CONF's guests are made of, if they are Linux.
-linux_files = ! grep -qs 'build/linux/' $(CONF) || \
-	$(MAKE) --no-print-directory linux $$(grep -qs 'build/linux/module' $(CONF) && echo module)
+linux_files = made=$$(tools/conf made-by "$(CONF)") && \
+	{ [ -z "$$made" ] || $(MAKE) --no-print-directory $$made; }
 
 run: ## Boot in an emulator: the main job, three Debians on half of their memory, or CONF
 	$(Q)tools/deps build run $(if $(filter uefi,$(FIRMWARE)),image)

@@ -114,13 +114,17 @@ $(foreach t,$(UNIT_TESTS),$(eval $(call unit_program,$(t))))
 
 -include $(shell find $(UNIT)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: unit unit-deps coverage
+.PHONY: unit unit-deps unit-tools coverage
 unit-deps:
 	@tools/deps unit build
 
 unit: unit-deps $(UNIT_TESTS:%=$(UNIT)/test_%) ## Unit tests on the host, with sanitizers
 	@tests/unit/run $(UNIT_TESTS:%=$(UNIT)/test_%)
+	@$(MAKE) --no-print-directory unit-tools
 	@$(MAKE) --no-print-directory policy-test
+
+unit-tools: ## Of them those of the tools, in Python
+	@tests/tools/run
 
 coverage: unit-deps ## Lines and branches of hv/memory/policy.c that its unit test takes; T=sched: of hv/vm/sched.c
 	$(eval T ?= policy)
