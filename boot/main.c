@@ -403,7 +403,7 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	timed_init(config);
 	if (config->host.console[0])
 		console_begin(vms[config->host.console_vm]);
-	serial_listen();
+	serial_listen(sched_event_at);
 	screen_start(config->host.pages_ms, i8042_present());
 	sched_set_tick(tick);
 	sched_event_at(plat_tsc());
@@ -443,6 +443,8 @@ void boot_main(u32 magic, u64 info)
 	if (why)
 		refuse(why);
 	consoles_late(&uart);
+	if (serial_sink())
+		console_open(serial_write, serial_sink());
 	if (percpu_create(0, 0))
 		refuse("too little memory");
 	percpu_load(cpus[0]);

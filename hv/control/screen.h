@@ -12,10 +12,9 @@
 #ifndef HV_SCREEN_H
 #define HV_SCREEN_H
 
+#include <hv/base/screen_face.h>
 #include <hv/base/types.h>
 
-#define SCREEN_MAX_COLUMNS 320
-#define SCREEN_MAX_ROWS 128
 #define SCREEN_MIN_COLUMNS 40
 #define SCREEN_MIN_ROWS 8
 
@@ -30,12 +29,6 @@ enum screen_colour {
 
 /* Stands for what cannot be printed. */
 #define SCREEN_UNKNOWN 0x7f
-
-struct screen_face {
-	u32 columns, rows;
-	/* Shows a cell: the character, and the colour in the high byte. */
-	void (*draw)(u32 column, u32 row, u16 cell);
-};
 
 struct screen_grid {
 	u16 *cells; /* row by row */
