@@ -103,11 +103,13 @@ bool bus_stop(struct vm *vm)
 
 void bus_tick(u64 now)
 {
-	for (u32 i = 0; i < nr_vms; i++) {
+	struct vm *vm;
+
+	for_each_vm(vm) {
 		u64 due = UINT64_MAX;
 
-		for (u32 s = 0; vm_alive(vms[i]) && vms[i]->bus && s < VIRTIO_SLOTS; s++)
-			due = min(due, virtio_work_due(&vms[i]->bus->slot[s], now));
+		for (u32 s = 0; vm_alive(vm) && vm->bus && s < VIRTIO_SLOTS; s++)
+			due = min(due, virtio_work_due(&vm->bus->slot[s], now));
 		if (due != UINT64_MAX)
 			sched_event_at(due);
 	}

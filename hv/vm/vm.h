@@ -14,6 +14,7 @@
 #include <hv/dev/rtc.h>
 #include <hv/dev/uart.h>
 #include <hv/memory/explain.h>
+#include <hv/vm/counts.h>
 #include <hv/vm/vcpu.h>
 #include <mm/audit.h>
 #include <mm/sample.h>
@@ -65,7 +66,8 @@ struct vm {
 	u64 give_up_at;	 /* TSC */
 	bool again;	 /* (b) it is off only to be started again, and stays admitted */
 	u64 teardown_gfn;
-	u32 starts; /* that came about */
+	u32 starts;	       /* that came about */
+	struct vm_counts past; /* of the runs before the present one */
 	int exit_status;
 	char exit_reason[96];
 };
@@ -73,6 +75,16 @@ struct vm {
 /* All VMs of the configuration, in its order; the id is the index. */
 extern struct vm *vms[MAX_VMS];
 extern u32 nr_vms;
+
+/* The VM after @vm in that order, or NULL; the first after NULL. */
+static inline struct vm *vm_next(const struct vm *vm)
+{
+	u32 id = vm ? vm->id + 1u : 0;
+
+	return id < nr_vms ? vms[id] : NULL;
+}
+
+#define for_each_vm(vm) for ((vm) = vm_next(NULL); (vm); (vm) = vm_next(vm))
 
 struct p2m *vm_p2m_of(u16 owner);
 
