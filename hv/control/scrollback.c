@@ -8,7 +8,6 @@ static struct {
 	char *memory; /* the pinned bytes, then the ring */
 	u64 ring;     /* its size */
 	u64 pinned;   /* (a) bytes that are pinned: the ring has the positions from there on */
-	bool closed;  /* nothing more is pinned */
 	u64 oldest;   /* (a) start of the oldest line in the ring */
 	u64 end;      /* (a) */
 	u64 lost;     /* (a) lines that have left the ring */
@@ -70,11 +69,11 @@ static void add_line(void)
 {
 	u32 n = back.length;
 
-	if (!back.closed && back.end + n <= SCROLLBACK_PINNED) {
+	/* Once a line has not fitted, no other one is pinned: the end is too far. */
+	if (back.end + n <= SCROLLBACK_PINNED) {
 		back.pinned = back.oldest = back.end + n;
 		memcpy(back.memory + back.end, back.line, n);
 	} else {
-		back.closed = true;
 		make_room(n);
 		for (u32 i = 0; i < n; i++)
 			atomic_store(byte_at(back.end + i), back.line[i]);

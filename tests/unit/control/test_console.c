@@ -340,6 +340,35 @@ static void who_can_be_chosen(void **state)
 	assert_string_equal(wire, ""); /* without Ctrl-a they are nothing to us */
 }
 
+/* What the operator is told comes between two turns of the VM: none of it is the VM's. */
+static void words_for_the_operator(void **state)
+{
+	static const char *const typed[] = { A "?", A "x", A "k", A "9" };
+	static const char *const told[] = { "Ctrl-a and then\r\n", "x again within 5 seconds",
+					    "end VM one: k again within", "there is no VM 9\r\n" };
+
+	(void)state;
+	says(0, "# ");
+	type(A "1");
+	for (u32 i = 0; i < ARRAY_SIZE(typed); i++) {
+		char *words, *turn;
+
+		clear();
+		type(typed[i]);
+		words = strstr(wire, told[i]);
+		turn = strstr(wire, "@console one: ");
+		assert_int_equal(wire[0], RS);
+		assert_non_null(words);
+		assert_true(turn > words);
+		assert_string_equal(strstr(turn, " [2]\r\n"), " [2]\r\n# ");
+		type("n"); /* no */
+		clear();
+		says(0, "?");
+		assert_string_equal(wire, "?");
+		says(0, "\n# ");
+	}
+}
+
 static void a_vm_ends(void **state)
 {
 	(void)state;
@@ -674,6 +703,7 @@ int main(void)
 		T(prompt_comes_again),
 		T(keys_split_in_any_way),
 		T(who_can_be_chosen),
+		T(words_for_the_operator),
 		T(a_vm_ends),
 		T(a_vm_reboots),
 		T(first_at_boot),
