@@ -35,6 +35,7 @@
 #include <hv/exit/cpuid.h>
 #include <hv/load/images.h>
 #include <hv/memory/governor.h>
+#include <hv/memory/waiters.h>
 #include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
 #include <mm/epoch.h>
@@ -101,6 +102,7 @@ static void load_config(void)
 		       " was loaded; the boot loader must pass it as a module of that name");
 	if (!config_parse((const char *)img->data, img->size, config, error))
 		refuse(error);
+	host_config = &config->host;
 }
 
 static void start_vms(void)
@@ -188,6 +190,12 @@ static void tick(u64 now)
 	/* Not while CPUs start: the log must say how many there are. */
 	if (cpus_due == UINT64_MAX && control_is_over())
 		end_host();
+}
+
+/* A bounded piece for a CPU that has nothing to run; false if there is none. */
+static bool idle_work(void)
+{
+	return vm_background() || memory_idle_work();
 }
 
 /* --- the screen ---------------------------------------------------------------- */
@@ -393,14 +401,14 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 			"smp: %u CPUs are disabled by the firmware, %u are more than Aerostat takes",
 			acpi.cpus_disabled, acpi.cpus_left_out);
 	smp_start(acpi.apic_ids, acpi.nr_cpus, memory_low_page(), ap_main);
-	if (governor_init(&config->host))
+	if (governor_init())
 		refuse("too little memory");
 	log_line("memory: %lu MiB for guests", (frames_available() + memory_to_come()) >> 8);
 	crash_if_asked();
 	start_vms();
 	control_start(config, i8042_present());
 	serial_listen(sched_event_at);
-	sched_set_tick(tick);
+	sched_set_work((struct sched_work){ tick, vm_background, idle_work });
 	sched_event_at(plat_tsc());
 	sched_loop();
 }

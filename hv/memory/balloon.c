@@ -3,6 +3,7 @@
 #include <hv/base/platform.h>
 #include <hv/dev/virtio_balloon.h>
 #include <hv/memory/governor.h>
+#include <hv/memory/waiters.h>
 #include <hv/load/acpi.h>
 #include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
@@ -70,7 +71,7 @@ static void target_moved(struct vm *vm, u64 old, u64 pages)
 		virtio_balloon_ring(vm);
 	/* A larger target opens the reserve: whoever waited may go on. */
 	if (pages > old && atomic_load(&vm->waiting))
-		sched_wake_memory_waiters();
+		memory_wake_waiters();
 }
 
 void balloon_set_target(struct vm *vm, u64 pages)

@@ -76,23 +76,16 @@ struct vm {
 extern struct vm *vms[MAX_VMS];
 extern u32 nr_vms;
 
-/* The VM after @vm in that order, or NULL; the first after NULL. */
-static inline struct vm *vm_next(const struct vm *vm)
-{
-	u32 id = vm ? vm->id + 1u : 0;
+/* Each VM of these, whatever its state. */
+#define for_each_vm(vm) for (u32 _##vm = 0; _##vm < nr_vms && ((vm) = vms[_##vm], true); _##vm++)
 
-	return id < nr_vms ? vms[id] : NULL;
-}
-
-#define for_each_vm(vm) for ((vm) = vm_next(NULL); (vm); (vm) = vm_next(vm))
+/* The settings of [host]; until boot has read them, defaults. */
+extern struct host_config *host_config;
 
 struct p2m *vm_p2m_of(u16 owner);
 
 /* Makes the record of a configured VM. HV_ENOMEM. */
 int vm_create(u16 id, struct vm_config *cfg);
-
-/* Do @min frames and the overhead of @vm fit beside what is promised to others? */
-bool vm_can_promise(const struct vm *vm, u64 min);
 
 /*
  * Asks for a start, from anywhere: vm_background() loads the images and lets

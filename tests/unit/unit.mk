@@ -8,8 +8,8 @@ UNIT_CFLAGS := -std=gnu17 -O1 -g -I. $(WARNINGS) -fno-strict-aliasing -fno-omit-
 
 # --- what tests link ---
 BASE := hv/base/err.c hv/base/format.c hv/base/log.c
-FRAMES := $(BASE) mm/buddy.c mm/epoch.c mm/frame.c
-P2M := $(FRAMES) mm/p2m.c mm/guestmem.c mm/sample.c mm/estimate.c mm/audit.c \
+FRAMES := $(BASE) mm/buddy.c mm/epoch.c mm/frame.c mm/quarantine.c mm/reserve.c
+P2M := $(FRAMES) mm/p2m.c mm/p2m_balloon.c mm/guestmem.c mm/sample.c mm/estimate.c mm/audit.c \
 	arch/x86_64/vmx/ept.c arch/x86_64/svm/npt.c
 CORE := $(P2M) hv/base/date.c $(filter-out hv/base/%,$(wildcard hv/*/*.c))
 FAKE := tests/fake/fake.c
