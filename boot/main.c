@@ -103,6 +103,8 @@ static void load_config(void)
 	if (!config_parse((const char *)img->data, img->size, config, error))
 		refuse(error);
 	host_config = &config->host;
+	if (config->note[0])
+		log_line("%s", config->note);
 }
 
 static void start_vms(void)

@@ -145,20 +145,23 @@ static void *frame_ptr(u32 frame)
 int frame_alloc_guest(struct frame_acct *acct, u64 gfn, unsigned int order, unsigned int flags,
 		      u32 *frame)
 {
-	u64 n = 1UL << order, reserve;
+	u64 n = 1UL << order;
+	struct frame_acct before;
 	struct frame *f;
 	bool clean;
 	int err;
 
 	spin_lock(&frames.lock);
-	reserve = acct->reserve;
+	before = *acct;
 	err = frames_charge(acct, n, flags);
 	if (!err) {
 		*frame = take(order, FRAME_FREE_CLEAN, !(flags & FRAME_CLEAN_ONLY), &clean);
 		if (*frame == FRAME_NONE) {
 			/* Fragmented: only order 0 never comes here. Nothing is charged. */
-			frames.stats.reserved += reserve - acct->reserve;
-			acct->reserve = reserve;
+			frames.stats.reserved += before.reserve - acct->reserve +
+						 before.min_promised - acct->min_promised;
+			acct->reserve = before.reserve;
+			acct->min_promised = before.min_promised;
 			err = HV_ENOMEM;
 		}
 	}

@@ -45,12 +45,14 @@ int frames_charge(struct frame_acct *acct, u64 n, unsigned int flags)
 	u64 free = free_count(), promised = frames.stats.reserved;
 
 	frames_glance();
-	if (free >= n && ((free - n >= promised && !(flags & FRAME_PROMISED)) ||
-			  (acct && acct->min_promised >= n)))
+	if (free >= n && free - n >= promised && !(flags & FRAME_PROMISED))
 		return HV_OK;
-	if (acct && (flags & FRAME_USE_RESERVE) && acct->reserve >= n && free >= n) {
-		acct->reserve -= n;
-		frames.stats.reserved -= n;
+	if (acct && free >= n && acct->min_promised >= n) {
+		promise(&acct->min_promised, acct->min_promised - n);
+		return HV_OK;
+	}
+	if (acct && free >= n && (flags & FRAME_USE_RESERVE) && acct->reserve >= n) {
+		promise(&acct->reserve, acct->reserve - n);
 		return HV_OK;
 	}
 	/* A VM that lets others go first does not try again at once. */

@@ -304,8 +304,7 @@ static void decide(u64 now)
 	gov->in.nr_vms = 0;
 	for (u32 i = 0; i < nr_vms; i++) {
 		if (vms[i]->again) /* what it starts with is to be found for it */
-			gov->in.free -=
-				min(gov->in.free, admission_start_frames(vms[i]));
+			gov->in.free -= min(gov->in.free, admission_start_frames(vms[i]));
 		if (!vm_alive(vms[i]))
 			continue;
 		frame_reserve_fill(&vms[i]->p2m.acct);

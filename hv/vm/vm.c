@@ -202,6 +202,7 @@ static int vm_start(struct vm *vm)
 		return err;
 	}
 	vm_counts_keep(vm);
+	vm->is_linux = loader_is_linux(vm);
 	vm->tsc_offset = 0 - plat_tsc();
 	vm->exec_splits = vm->active = vm->teardown_gfn = vm->pv_wall = 0;
 	vm->active_permille = 1000;

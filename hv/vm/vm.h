@@ -46,6 +46,8 @@ struct vm {
 	struct uart uart;
 	struct rtc rtc;
 	struct bus *bus; /* NULL: it has no virtio devices */
+	u32 slots;	 /* of it, bit per slot in use */
+	bool is_linux;	 /* its kernel, as of its last start */
 	struct explain explain;
 	struct audit audit; /* of this VM's management calls, under audit_lock */
 	struct spinlock audit_lock;
