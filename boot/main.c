@@ -26,17 +26,18 @@
 #include <hv/base/log.h>
 #include <hv/base/string.h>
 #include <hv/base/version.h>
-#include <hv/control/console.h>
-#include <hv/exit/cpuid.h>
-#include <hv/memory/governor.h>
-#include <hv/memory/waiters.h>
-#include <hv/load/images.h>
+#include <hv/control/control.h>
 #include <hv/control/keys.h>
 #include <hv/control/manage.h>
-#include <hv/vm/sched.h>
-#include <hv/control/screen.h>
+#include <hv/control/operator.h>
+#include <hv/control/pages.h>
 #include <hv/control/status.h>
-#include <hv/control/timed.h>
+#include <hv/control/terminal.h>
+#include <hv/exit/cpuid.h>
+#include <hv/load/images.h>
+#include <hv/memory/governor.h>
+#include <hv/memory/waiters.h>
+#include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
 #include <mm/epoch.h>
 
@@ -105,13 +106,15 @@ static void load_config(void)
 
 static void start_vms(void)
 {
+	struct vm *vm;
+
 	bus_init();
 	for (u32 i = 0; i < config->nr_vms; i++)
 		if (vm_create((u16)i, &config->vm[i]))
 			refuse("too little memory for the VMs' records");
-	for (u32 i = 0; i < config->nr_vms; i++)
-		if (config->vm[i].start)
-			vm_queue_start(vms[i]);
+	for_each_vm(vm)
+		if (vm->cfg->start)
+			vm_queue_start(vm);
 }
 
 /* The first, and then only when there are twice as many, or at the end. */
@@ -151,17 +154,16 @@ static void poll_keyboard(void)
 
 static void poll_terminal(u64 now)
 {
-	char typed[CONSOLE_TYPED_MAX];
+	char typed[OPERATOR_TYPED_MAX];
 
-	if (console_ready(now))
-		console_typed(typed, serial_read(typed, sizeof(typed)));
+	if (operator_ready(now))
+		operator_typed(typed, serial_read(typed, sizeof(typed)));
 }
 
 static void __attribute__((noreturn)) end_host(void)
 {
-	console_stop();
+	control_stop();
 	report_nmis(true);
-	screen_stop();
 	status_print();
 	status_summary();
 	if (manage_host_end() == HOST_REBOOT)
@@ -183,14 +185,10 @@ static void tick(u64 now)
 	governor_tick(now);
 	poll_keyboard();
 	poll_terminal(now);
-	console_tick(now);
-	manage_tick();
-	timed_tick(now);
-	/* Not while CPUs start: the log is to say how many there are. */
-	if (cpus_due == UINT64_MAX && vm_all_ended() &&
-	    (manage_host_end() != HOST_STAYS || (!config->host.stay && !timed_start_pending())))
+	control_tick(now);
+	/* Not while CPUs start: the log must say how many there are. */
+	if (cpus_due == UINT64_MAX && control_is_over())
 		end_host();
-	screen_tick(now);
 }
 
 /* Bounded pieces that take too long for the tick. */
@@ -235,7 +233,7 @@ static void open_screen(void)
 						 { b->red_at, b->red_bits },
 						 { b->green_at, b->green_bits },
 						 { b->blue_at, b->blue_bits } });
-	if (!face || screen_init(face, version_text))
+	if (!face || screen_init(face, version_text, screen_pages(version_text), NR_PAGES))
 		return;
 	log_line("screen: %u columns, %u rows of %s", face->columns, face->rows,
 		 b->text ? "text" : "pixels");
@@ -414,11 +412,8 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	log_line("memory: %lu MiB for guests", (frames_available() + memory_to_come()) >> 8);
 	crash_if_asked();
 	start_vms();
-	timed_init(config);
-	if (config->host.console[0])
-		console_begin(vms[config->host.console_vm]);
-	serial_listen();
-	screen_start(config->host.pages_ms, i8042_present());
+	control_start(config, i8042_present());
+	serial_listen(sched_event_at);
 	sched_set_work((struct sched_work){ tick, background_work, idle_work });
 	sched_event_at(plat_tsc());
 	sched_loop();
@@ -457,6 +452,8 @@ void boot_main(u32 magic, u64 info)
 	if (why)
 		refuse(why);
 	consoles_late(&uart);
+	if (serial_sink())
+		terminal_open(serial_write, serial_sink());
 	if (percpu_create(0, 0))
 		refuse("too little memory");
 	percpu_load(cpus[0]);

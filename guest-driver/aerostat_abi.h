@@ -143,7 +143,12 @@ struct aero_host_info {
 #define AERO_VM_PAUSED 2
 #define AERO_VM_WAITING 3 /* for memory */
 #define AERO_VM_ENDED 4
-#define AERO_VM_STARTING 5
+#define AERO_VM_STARTING 5 /* also between the two halves of a reboot */
+/* The words for them, as everybody shows them. */
+#define AERO_VM_STATE_WORDS                                                \
+	{                                                                  \
+		"off", "running", "paused", "waiting", "ended", "starting" \
+	}
 
 struct aero_vm_info {
 	char name[AERO_NAME_MAX];

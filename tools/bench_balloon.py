@@ -17,6 +17,7 @@ import time
 
 sys.dont_write_bytecode = True
 from debian import Cpio, fetch_kernel, modules_of
+from runner.lines import joined
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TOOLS = os.path.join(TOP, "tools")
@@ -99,7 +100,7 @@ class Bench:
              "--mem", str(HOST_MEM), "--hv", hv, "--conf", self.path(f"{side}.conf"),
              "--timeout", str(TIMEOUT), "--quiet", "--log", self.path(side),
              "--args", "mitigations=off"], capture_output=True, text=True, errors="replace")
-        text = self.load(os.path.join(side, "serial.raw"))
+        text = joined(self.load(os.path.join(side, "serial.raw")))
         if done.returncode:
             sys.exit(f"bench: {side}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
         return text

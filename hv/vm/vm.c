@@ -9,7 +9,6 @@
 #include <hv/memory/waiters.h>
 #include <hv/load/load.h>
 #include <hv/vm/sched.h>
-#include <hv/control/status.h>
 #include <hv/vm/vm.h>
 
 #define LOW_END_GFN (LOAD_LOW_END >> PAGE_SHIFT)
@@ -131,6 +130,14 @@ u64 vm_disk_frames(const struct vm *vm)
 	return state >= VM_STARTING && state < VM_ENDED ? bus_frames(vm) : 0;
 }
 
+static void say_ended(const struct vm *vm)
+{
+	log_line("vm %s: ended with status %d (%s)", vm->cfg->name, vm->exit_status,
+		 vm->exit_reason);
+	log_raw("@exit name=%s status=%d reason=%s", vm->cfg->name, vm->exit_status,
+		vm->exit_reason);
+}
+
 /* Undoes a start that failed half-way; the reaper takes the memory. */
 static int give_up(struct vm *vm, int err)
 {
@@ -216,13 +223,14 @@ static int vm_start(struct vm *vm)
 		vm->exit_status = VM_STATUS_CRASHED;
 		str_copy(vm->exit_reason, "not admitted", sizeof(vm->exit_reason));
 		atomic_store_seq(&vm->state, VM_ENDED);
-		status_vm_ended(vm);
+		say_ended(vm);
 		return err;
 	}
 	vm->overhead_before = overhead_frames();
+	vm_counts_keep(vm);
 	vm->is_linux = loader_is_linux(vm);
 	vm->tsc_offset = 0 - plat_tsc();
-	vm->faults = vm->exec_splits = vm->active = vm->teardown_gfn = vm->pv_wall = 0;
+	vm->exec_splits = vm->active = vm->teardown_gfn = vm->pv_wall = 0;
 	vm->active_permille = 1000;
 	vm->waiting = 0;
 	vm->woken_until = 0;
@@ -286,7 +294,7 @@ void vm_end(struct vm *vm, int status, const char *fmt, ...)
 	va_start(ap, fmt);
 	str_vformat(vm->exit_reason, sizeof(vm->exit_reason), fmt, ap);
 	va_end(ap);
-	status_vm_ended(vm);
+	say_ended(vm);
 	hurry_end(vm);
 }
 

@@ -15,6 +15,7 @@
 #include <hv/dev/uart.h>
 #include <hv/load/load.h>
 #include <hv/memory/explain.h>
+#include <hv/vm/counts.h>
 #include <hv/vm/vcpu.h>
 #include <mm/audit.h>
 #include <mm/sample.h>
@@ -72,6 +73,7 @@ struct vm {
 	u64 overhead_before;	   /* frames that were not guest memory when it began to start */
 	u32 quick_reboots;	   /* in a row */
 	u32 starts;		   /* that came about */
+	struct vm_counts past;	   /* of the runs before the present one */
 	int exit_status;
 	char exit_reason[96];
 };

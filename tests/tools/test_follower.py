@@ -106,5 +106,16 @@ class Lent(unittest.TestCase):
                          ["--- a: Ctrl-a 0 goes back", "[    2.000000] back"])
 
 
+class Pieces(unittest.TestCase):
+    def test_a_log_has_exactly_the_bytes_of_its_vm(self):
+        for piece in (None, 1, 7):
+            f = follow(b"a|+one \n[    0.1] x\na| two\n", piece)
+            self.assertEqual(f.logs.files["a.log"], b"one two\n")
+
+    def test_bytes_that_were_said_before_a_turn_are_in_the_log_once(self):
+        f = follow(b"a|+pro\n@console a: keys [3]\nprompt\x1e\n", raw=True)
+        self.assertEqual(f.logs.files["a.log"], b"prompt")
+        self.assertEqual(f.screen.lent[:6], b"prompt")
+
 if __name__ == "__main__":
     unittest.main()

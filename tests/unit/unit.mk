@@ -76,6 +76,8 @@ test_exit_SRCS := $(GUEST)
 test_fb_SRCS := arch/x86_64/pc/fb.c
 test_fb_OBJS := $(BUILD)/font.o
 test_screen_SRCS := $(GUEST)
+test_scrollback_SRCS := $(FAKE) $(FRAMES) hv/control/scrollback.c
+test_status_SRCS := $(GUEST) tools/aeroctl/text.c
 test_timed_SRCS := $(GUEST)
 test_power_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/boot_info.c boot/multiboot.c boot/acpi_uart.c
 test_aeroctl_SRCS := tests/fake/aeroctl.c $(filter-out %/main.c %/device.c,$(wildcard tools/aeroctl/*.c))
@@ -88,7 +90,7 @@ $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/boot/test_efi.o: UNIT_CFLAGS += 
 
 UNIT_TESTS := base version frame p2m p2m_large audit nomem soak guestmem sample balloon hypercall policy config \
 	exit lapic ioapic console uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk virtio_console virtio_balloon \
-	sched waiters shootdown driver efi mtrr boot pci serial fb screen timed power aeroctl
+	sched waiters shootdown driver efi mtrr boot pci serial fb screen scrollback status timed power aeroctl
 
 # What links all of hv/ links the guests' DSDT too.
 $(foreach t,$(UNIT_TESTS),$(if $(findstring hv/load/acpi.c,$(test_$(t)_SRCS)),$(eval test_$(t)_OBJS += $(DSDT))))

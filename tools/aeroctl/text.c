@@ -107,11 +107,7 @@ const char *text_memory_state(unsigned int state)
 
 const char *text_vm_state(unsigned int state)
 {
-	static const char *const words[] = {
-		[AERO_VM_OFF] = "off",	     [AERO_VM_RUNNING] = "running",
-		[AERO_VM_PAUSED] = "paused", [AERO_VM_WAITING] = "waiting",
-		[AERO_VM_ENDED] = "ended",   [AERO_VM_STARTING] = "starting",
-	};
+	static const char *const words[] = AERO_VM_STATE_WORDS;
 
 	return WORD(words, state);
 }

@@ -3,6 +3,8 @@
 
 import re
 
+from runner.lines import Joiner
+
 LINE_MAX = 4096         # bytes of an unfinished line that are kept waiting
 
 
@@ -10,17 +12,23 @@ class Follower:
     """
     After a line @console the bytes are those of the VM that it names, which
     can be anything but the one that ends its turn.  Then the hypervisor puts the
-    terminal right, in the rest of that line.
+    terminal right, in the rest of that line.  The number at the end of @console
+    says how many of the bytes the VM has said before.
+
+    A VM's log has exactly its bytes: a line that comes in pieces (lines.py)
+    is one there.
     """
-    CONSOLE = re.compile(rb"@console ([A-Za-z0-9_-]{1,64}): (.*)")
+    CONSOLE = re.compile(rb"@console ([A-Za-z0-9_-]{1,64}): (.*?)(?: \[(\d+)\])?")
     TURN_OVER = b"\x1e"
-    VM_LINE = re.compile(rb"([A-Za-z0-9_.-]{1,64})\| ?")
+    VM_LINE = re.compile(rb"([A-Za-z0-9_.-]{1,64})\|([ +])")
 
     def __init__(self, screen, logs, summary):
         self.screen, self.logs, self.summary = screen, logs, summary
         self.rest, self.last = b"", ""
         self.lent = None        # VM that has the terminal
         self.over = False       # it had: what follows puts the terminal right
+        self.repeated = 0       # bytes of its turn that its log has already
+        self.joiner = Joiner()
 
     def feed(self, data):
         self.logs.write("serial.raw", data)
@@ -52,7 +60,8 @@ class Follower:
         """Takes what a VM says in its turn; returns what follows."""
         said, over, rest = data.partition(self.TURN_OVER)
         self.last = f"(from {self.lent})"
-        self.logs.vm(self.lent, said)
+        self.logs.vm(self.lent, said[self.repeated:])
+        self.repeated -= min(self.repeated, len(said))
         if self.screen.raw:
             self.screen.lend(said)
         else:
@@ -86,7 +95,9 @@ class Follower:
         console = self.CONSOLE.fullmatch(raw)
         if console:
             self.lent = console[1].decode()
-            self.screen.line(f"--- {raw[9:].decode()}")
+            self.repeated = int(console[3] or 0)
+            self.joiner.line(raw.decode())
+            self.screen.line(f"--- {self.lent}: {console[2].decode()}")
             return
         text = raw.decode("utf-8", errors="replace")
         if raw.startswith(b"@") and self.summary.machine_line(text):
@@ -95,13 +106,15 @@ class Follower:
             self.last = text
         vm = self.VM_LINE.match(raw)
         if vm:
-            self.vm_line(vm[1].decode(), raw[vm.end():], text)
+            self.vm_line(vm[1].decode(), raw[vm.end():] + (b"\n" if vm[2] == b" " else b""), text)
         else:
             self.host_line(raw, text)
 
     def vm_line(self, name, said, text):
-        self.logs.vm(name, said + b"\n")
-        self.summary.guest_line(name, text)
+        self.logs.vm(name, said)
+        whole = self.joiner.line(text)
+        if whole is not None:
+            self.summary.guest_line(name, whole)
         self.screen.line(text, "vm")
 
     def host_line(self, raw, text):
