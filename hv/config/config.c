@@ -27,7 +27,7 @@ static bool fail(struct parser *p, const char *fmt, ...)
 	return false;
 }
 
-/* What a key sets and how it is written. */
+/* How the value of a key is written. */
 enum value_kind {
 	V_SIZE,
 	V_NUMBER,

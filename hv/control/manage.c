@@ -138,7 +138,7 @@ void manage_audit(struct vcpu *v)
 	u64 seen;
 	int err;
 
-	if (!spin_trylock(&vm->audit_lock)) { /* another vCPU of this VM is at it */
+	if (!spin_trylock(&vm->audit_lock)) { /* another vCPU of this VM audits */
 		done(v, AERO_AGAIN, 0);
 		return;
 	}
@@ -189,7 +189,7 @@ void manage_restart(struct vcpu *v)
 	done(v, vm_queue_start(vm) ? AERO_ERR_STATE : AERO_OK, 0);
 }
 
-/* What one changes, another checks against: promises, and min against max. */
+/* Over a check and the change after it: of min against promises and max, of max against min. */
 static struct spinlock limits_lock;
 
 static int set_min(struct vm *vm, u64 pages)
@@ -292,7 +292,7 @@ void manage_guest_stats(struct vcpu *v)
 
 	if (!vm)
 		return;
-	s = vm->balloon.stats; /* one that is being written may be half old */
+	s = vm->balloon.stats; /* may be half old while the guest writes it */
 	give(v, v->gpr[GPR_RCX], &s, sizeof(s));
 }
 

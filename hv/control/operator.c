@@ -44,8 +44,8 @@ static void go_back(const char *why)
 }
 
 /*
- * Lines for whoever sits there: a VM that has the terminal gives it back for them, so
- * that its log has none of them, and gets it again by resume().
+ * Before lines for the operator: a VM that has the terminal gives it back, so that its
+ * log has none of these lines, and gets it again by resume().
  */
 static struct vm *interrupt(void)
 {
@@ -147,7 +147,7 @@ static void step(bool back)
 	}
 }
 
-/* Returns for how many more bytes there is room: the hypervisor takes any number. */
+/* Returns how many more bytes there is room for: the hypervisor takes any number. */
 static u32 to_guest(const char *bytes, size_t n)
 {
 	struct vm *vm = terminal_borrower();
