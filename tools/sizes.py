@@ -37,7 +37,6 @@ SIZES_TODO = {
     "tests/unit/boot/test_boot.c": set(),
     "tests/unit/boot/test_efi.c": set(),
     "tests/unit/config/test_config.c": {"everything", "timed_actions"},
-    "tests/unit/control/test_console.c": set(),
     "tests/unit/driver/test_driver.c": set(),
     "tests/unit/emulate/test_emulate.c": set(),
     "tests/unit/load/test_linux.c": set(),
