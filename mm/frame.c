@@ -161,8 +161,8 @@ int frame_alloc_guest(struct frame_acct *acct, u64 gfn, unsigned int order, unsi
 		*frame = take(order, FRAME_FREE_CLEAN, !(flags & FRAME_CLEAN_ONLY), &clean);
 		if (*frame == FRAME_NONE) {
 			/* Fragmented: only order 0 never comes here. Nothing is charged. */
-			frames.stats.reserved += reserve - acct->reserve + min_promised -
-						 acct->min_promised;
+			frames.stats.reserved +=
+				reserve - acct->reserve + min_promised - acct->min_promised;
 			acct->reserve = reserve;
 			acct->min_promised = min_promised;
 			err = HV_ENOMEM;
