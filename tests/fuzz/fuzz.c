@@ -176,6 +176,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	put_back(&regions[1]);
 	setitimer(ITIMER_VIRTUAL, &limit, NULL);
 	fuzz_one(&in);
+	fuzz_frames_off();
 	fake_machine_off();
 	while (nr_copies)
 		free(copies[--nr_copies]);

@@ -28,6 +28,9 @@ void fuzz_fail(const char *fmt, ...) __printf(1, 2) __attribute__((noreturn));
 			fuzz_fail("%s:%d: %s: " fmt, __FILE__, __LINE__, #cond, ##__VA_ARGS__); \
 	} while (0)
 
+/* frames.c: all of the fake's memory may be touched again, by whoever has it next. */
+void fuzz_frames_off(void);
+
 static inline size_t in_left(const struct input *in)
 {
 	return (size_t)(in->end - in->at);

@@ -13,13 +13,19 @@ fuzz_coverage = $(if $(filter $(FUZZ_COVERED),$(1)),-fsanitize=fuzzer-no-link) \
 	$(if $(filter mm/%,$(1)),-fno-sanitize-coverage=trace-cmp)
 
 # --- what targets link ---
-fuzz_machine_SRCS := $(GUEST) $(wildcard tests/fuzz/machine/*.c)
-fuzz_machine_LDFLAGS := $(foreach f,guest_write p2m_init p2m_lock p2m_report vm_background,-Wl,--wrap=$(f))
+fuzz_wrap = $(1:%=-Wl,--wrap=%)
+FUZZ_COMMON := tests/fuzz/fuzz.c tests/fuzz/frames.c
+FUZZ_LDFLAGS := $(call fuzz_wrap,buddy_free buddy_remove buddy_take buddy_take_largest)
 
-FUZZ_TARGETS := machine
+fuzz_machine_SRCS := $(GUEST) $(wildcard tests/fuzz/machine/*.c)
+fuzz_machine_LDFLAGS := $(call fuzz_wrap,guest_write p2m_init p2m_lock p2m_report vm_background)
+fuzz_virtio_SRCS := $(GUEST) tests/fuzz/virtio.c
+fuzz_virtio_LDFLAGS := $(call fuzz_wrap,guest_read guest_write)
+
+FUZZ_TARGETS := machine virtio
 
 # --- how ---
-fuzz_objs = $(patsubst %.c,$(FUZZ)/obj/%.o,tests/fuzz/fuzz.c $(fuzz_$(1)_SRCS)) \
+fuzz_objs = $(patsubst %.c,$(FUZZ)/obj/%.o,$(FUZZ_COMMON) $(fuzz_$(1)_SRCS)) \
 	$(if $(findstring hv/load/acpi.c,$(fuzz_$(1)_SRCS)),$(DSDT))
 
 # Variables go to sections of their own: fuzz.c puts them back before each input.
@@ -32,7 +38,7 @@ $(FUZZ)/obj/%.o: %.c
 
 define fuzz_program
 $(FUZZ)/fuzz_$(1): $(call fuzz_objs,$(1))
-	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $$(fuzz_$(1)_LDFLAGS) $$^ -o $$@
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $(FUZZ_LDFLAGS) $$(fuzz_$(1)_LDFLAGS) $$^ -o $$@
 endef
 $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_program,$(t))))
 

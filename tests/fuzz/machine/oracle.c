@@ -157,12 +157,22 @@ struct sums {
 	u64 resident[VMS_MAX], tables[VMS_MAX];
 };
 
+/* AddressSanitizer forbids to touch it, and here it is not to be asked. */
+__attribute__((no_sanitize("address"))) static bool is_clean(u32 frame)
+{
+	const u64 *p = plat_ptr(HPA((u64)frame << PAGE_SHIFT));
+
+	for (u32 i = 0; i < PAGE_SIZE / sizeof(*p); i++)
+		if (p[i])
+			return false;
+	return true;
+}
+
 static void check_clean(u32 frame, unsigned int order)
 {
 	for (u32 i = frame; i < frame + (1u << order); i++)
 		if (written[i / 8] >> i % 8 & 1)
-			fuzz_assert(fake_is_zero(fake_frame(i), PAGE_SIZE),
-				    "frame %x is called clean", i);
+			fuzz_assert(is_clean(i), "frame %x is called clean", i);
 }
 
 static void add_frames(struct sums *s)
