@@ -15,7 +15,8 @@ fuzz_coverage = $(if $(filter $(FUZZ_COVERED),$(1)),-fsanitize=fuzzer-no-link) \
 # --- what targets link ---
 fuzz_wrap = $(1:%=-Wl,--wrap=%)
 FUZZ_COMMON := tests/fuzz/fuzz.c tests/fuzz/frames.c
-FUZZ_LDFLAGS := $(call fuzz_wrap,buddy_free buddy_remove buddy_take buddy_take_largest)
+FUZZ_LDFLAGS := $(call fuzz_wrap,buddy_free buddy_remove buddy_take buddy_take_largest \
+	frames_add plat_scrub)
 
 fuzz_machine_SRCS := $(GUEST) $(wildcard tests/fuzz/machine/*.c)
 fuzz_machine_LDFLAGS := $(call fuzz_wrap,guest_write p2m_init p2m_lock p2m_report vm_background)
