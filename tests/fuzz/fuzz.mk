@@ -22,11 +22,15 @@ fuzz_machine_SRCS := $(GUEST) $(wildcard tests/fuzz/machine/*.c)
 fuzz_machine_LDFLAGS := $(call fuzz_wrap,guest_write p2m_init p2m_lock p2m_report vm_background)
 fuzz_virtio_SRCS := $(GUEST) tests/fuzz/virtio.c
 fuzz_virtio_LDFLAGS := $(call fuzz_wrap,guest_read guest_write)
+fuzz_insn_SRCS := $(GUEST) tests/fuzz/insn.c
+fuzz_insn_LDFLAGS := $(call fuzz_wrap,guest_read)
+fuzz_config_SRCS := $(test_config_SRCS) $(FAKE) $(FRAMES) tests/fuzz/config.c
+fuzz_loader_SRCS := $(GUEST) tests/fuzz/loader.c
 
-FUZZ_TARGETS := machine virtio
+FUZZ_TARGETS := machine virtio insn config loader
 
 # --- how ---
-fuzz_objs = $(patsubst %.c,$(FUZZ)/obj/%.o,$(FUZZ_COMMON) $(fuzz_$(1)_SRCS)) \
+fuzz_objs = $(patsubst %.c,$(FUZZ)/obj/%.o,$(sort $(FUZZ_COMMON) $(fuzz_$(1)_SRCS))) \
 	$(if $(findstring hv/load/acpi.c,$(fuzz_$(1)_SRCS)),$(DSDT))
 
 # Variables go to sections of their own: fuzz.c puts them back before each input.
