@@ -28,6 +28,7 @@
 #include <hv/control/console.h>
 #include <hv/exit/cpuid.h>
 #include <hv/memory/governor.h>
+#include <hv/memory/waiters.h>
 #include <hv/load/images.h>
 #include <hv/control/keys.h>
 #include <hv/control/manage.h>
@@ -100,6 +101,9 @@ static void load_config(void)
 		       " was loaded; the boot loader must pass it as a module of that name");
 	if (!config_parse((const char *)img->data, img->size, config, error))
 		refuse(error);
+	host_config = &config->host;
+	if (config->note[0])
+		log_line("%s", config->note);
 }
 
 static void start_vms(void)
@@ -190,6 +194,12 @@ static void tick(u64 now)
 	    (manage_host_end() != HOST_STAYS || (!config->host.stay && !timed_start_pending())))
 		end_host();
 	screen_tick(now);
+}
+
+/* A bounded piece for a CPU that has nothing to run; false if there is none. */
+static bool idle_work(void)
+{
+	return vm_background() || memory_idle_work();
 }
 
 /* --- the screen ---------------------------------------------------------------- */
@@ -395,7 +405,7 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 			"smp: %u CPUs are disabled by the firmware, %u are more than Aerostat takes",
 			acpi.cpus_disabled, acpi.cpus_left_out);
 	smp_start(acpi.apic_ids, acpi.nr_cpus, memory_low_page(), ap_main);
-	if (governor_init(&config->host))
+	if (governor_init())
 		refuse("too little memory");
 	log_line("memory: %lu MiB for guests", (frames_available() + memory_to_come()) >> 8);
 	crash_if_asked();
@@ -405,7 +415,7 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 		console_begin(vms[config->host.console_vm]);
 	serial_listen();
 	screen_start(config->host.pages_ms, i8042_present());
-	sched_set_tick(tick);
+	sched_set_work((struct sched_work){ tick, vm_background, idle_work });
 	sched_event_at(plat_tsc());
 	sched_loop();
 }

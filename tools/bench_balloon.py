@@ -92,7 +92,7 @@ class Bench:
     def aerostat(self, side, hv, more=""):
         words = f"{WORDS} host=aerostat driver={side}{more}"
         device = "balloon = virtio\n" if side == "virtio" else ""
-        self.save(f"{side}.conf", f"[host]\nstatus = 600000\npolicy = 60000\n[vm linux]\nmemory = {MEM}M\n"
+        self.save(f"{side}.conf", f"[host]\nstatus = 600s\npolicy = 60s\n[vm linux]\nmemory = {MEM}M\n"
                   f"control = yes\nkernel = vmlinuz\ninitrd = initrd\ncmdline = {words}\n{device}")
         done = subprocess.run(
             [os.path.join(TOOLS, "run"), "--emu", "qemu", "--cpu", CPU, "--icount", "--smp", "1",

@@ -2,6 +2,7 @@
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
+#include <hv/memory/admission.h>
 #include <hv/memory/governor.h>
 #include <hv/control/manage.h>
 #include <hv/vm/sched.h>
@@ -47,7 +48,7 @@ void manage_host_info(struct vcpu *v)
 		.hypervisor = s.hv,
 		.tables = s.table,
 		.promised = s.reserved,
-		.tax = governor_config()->tax,
+		.tax = host_config->tax,
 	};
 
 	give(v, v->gpr[GPR_RBX], &info, sizeof(info));
@@ -210,7 +211,7 @@ static int set_min(struct vm *vm, u64 pages)
 {
 	if (pages > vm->cfg->max >> PAGE_SHIFT)
 		return HV_ERANGE;
-	if (vm_alive(vm) && !vm_can_promise(vm, pages))
+	if (vm_alive(vm) && !admission_allows_min(vm, pages))
 		return HV_ENOMEM;
 	atomic_store(&vm->cfg->min, pages << PAGE_SHIFT);
 	if (vm_alive(vm)) {

@@ -9,14 +9,6 @@
 
 #include <hv/config/config.h>
 
-/* Takes "90s ACTION [VM] [VALUE]". false: @error says what to write. */
-bool timed_parse(const char *text, struct timed_action *a, char error[CONFIG_ERROR_MAX]);
-
-/* Finds the VM that @a names, and checks the value against it; as above. */
-bool timed_resolve(struct timed_action *a, const struct config *c, char error[CONFIG_ERROR_MAX]);
-
-const char *timed_name(enum timed_kind kind);
-
 /* Time starts now. Boot. */
 void timed_init(struct config *c);
 

@@ -4,16 +4,8 @@
 #include <hv/base/string.h>
 #include <hv/dev/bus.h>
 #include <hv/dev/virtio_rng.h>
-#include <hv/load/load.h>
 #include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
-
-static bool is_linux(const struct vm *vm)
-{
-	const struct image *kernel = image_find(vm->cfg->kernel);
-
-	return kernel && load_is_linux(kernel);
-}
 
 u64 bus_frames(const struct vm *vm)
 {
@@ -47,9 +39,9 @@ static int open_disk(struct vm *vm, u32 i)
 int bus_start(struct vm *vm)
 {
 	struct virtio *slot;
-	bool standard = is_linux(vm);
 
-	if (!standard && !vm->cfg->nr_disks)
+	vm->slots = 0;
+	if (!vm->is_linux && !vm->cfg->nr_disks)
 		return HV_OK;
 	if (!vm->bus)
 		vm->bus = frame_alloc_pages(frame_order(sizeof(*vm->bus)));
@@ -57,12 +49,13 @@ int bus_start(struct vm *vm)
 		return HV_ENOMEM;
 	slot = vm->bus->slot;
 	memset(slot, 0, sizeof(vm->bus->slot));
-	if (standard)
+	if (vm->is_linux)
 		virtio_plug(&slot[SLOT_CONSOLE], &virtio_console, vm, SLOT_CONSOLE,
 			    &vm->bus->console);
-	if (standard && (vm->cfg->balloon == BALLOON_AUTO || vm->cfg->balloon == BALLOON_VIRTIO))
+	if (vm->is_linux &&
+	    (vm->cfg->balloon == BALLOON_AUTO || vm->cfg->balloon == BALLOON_VIRTIO))
 		virtio_balloon_plug(&slot[SLOT_BALLOON], vm, SLOT_BALLOON, &vm->bus->balloon);
-	if (standard && plat_has_random())
+	if (vm->is_linux && plat_has_random())
 		virtio_plug(&slot[SLOT_RNG], &virtio_rng, vm, SLOT_RNG, NULL);
 	for (u32 i = 0; i < vm->cfg->nr_disks; i++) {
 		int err = open_disk(vm, i);
@@ -71,18 +64,11 @@ int bus_start(struct vm *vm)
 			return err;
 	}
 	for (u32 i = 0; i < VIRTIO_SLOTS; i++)
-		if (slot[i].kind)
+		if (slot[i].kind) {
 			virtio_reset(&slot[i]);
+			vm->slots |= 1u << i;
+		}
 	return HV_OK;
-}
-
-u32 bus_slots(const struct vm *vm)
-{
-	u32 slots = 0;
-
-	for (u32 i = 0; vm->bus && i < VIRTIO_SLOTS; i++)
-		slots |= vm->bus->slot[i].kind ? 1u << i : 0;
-	return slots;
 }
 
 void bus_quiesce(struct vm *vm)

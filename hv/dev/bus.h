@@ -26,9 +26,6 @@ u64 bus_frames(const struct vm *vm);
 /* Devices as after power-on; disks keep what was written if the VM only reboots. HV_ENOENT, HV_ENOMEM. */
 int bus_start(struct vm *vm);
 
-/* Bit per slot that is in use. */
-u32 bus_slots(const struct vm *vm);
-
 /* The VM is no longer alive: on return no CPU works in its devices, and none will. */
 void bus_quiesce(struct vm *vm);
 

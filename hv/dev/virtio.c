@@ -5,7 +5,7 @@
 #include <hv/base/string.h>
 #include <hv/dev/bus.h>
 #include <hv/dev/virtio.h>
-#include <hv/memory/governor.h>
+#include <hv/memory/waiters.h>
 #include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
 
@@ -107,7 +107,7 @@ bool virtio_wait_for_memory(struct virtio *d, int err)
 {
 	if (err != HV_ENOMEM && err != HV_EAGAIN)
 		return false;
-	governor_hurry();
+	memory_wait_device();
 	virtio_again(d, plat_tsc() + plat_tsc_khz() * MEMORY_RETRY_US / 1000);
 	return true;
 }

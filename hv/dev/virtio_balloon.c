@@ -268,9 +268,17 @@ static void work(struct virtio *d, u64 now)
 	statistics(d, now);
 }
 
+static void ring(struct vm *vm)
+{
+	if (vm->bus && vm->bus->slot[SLOT_BALLOON].kind)
+		virtio_again(&vm->bus->slot[SLOT_BALLOON], plat_tsc());
+}
+
+const struct balloon_front virtio_balloon_front = { "virtio-balloon", BALLOON_VIRTIO, ring };
+
 static bool claim(struct virtio *d)
 {
-	return balloon_claim(d->vm, FRONT_VIRTIO);
+	return balloon_claim(d->vm, &virtio_balloon_front);
 }
 
 static void started(struct virtio *d)
@@ -285,7 +293,7 @@ static void reset(struct virtio *d)
 	memset(b->done, 0, sizeof(b->done));
 	b->next_stats = b->stats_read = 0;
 	b->config.pages = 0;
-	if (atomic_load(&d->vm->balloon.front) == FRONT_VIRTIO)
+	if (atomic_load(&d->vm->balloon.front) == &virtio_balloon_front)
 		balloon_release(d->vm);
 }
 
@@ -304,10 +312,4 @@ void virtio_balloon_plug(struct virtio *d, struct vm *vm, u32 slot, struct virti
 	virtio_plug(d, &virtio_balloon, vm, slot, b);
 	d->config = &b->config;
 	d->config_size = sizeof(b->config);
-}
-
-void virtio_balloon_ring(struct vm *vm)
-{
-	if (vm->bus && vm->bus->slot[SLOT_BALLOON].kind)
-		virtio_again(&vm->bus->slot[SLOT_BALLOON], plat_tsc());
 }

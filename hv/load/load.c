@@ -44,6 +44,13 @@ const struct image *load_module_image(const struct vm *vm, u32 i)
 	return img;
 }
 
+bool loader_is_linux(const struct vm *vm)
+{
+	const struct image *kernel = image_find(vm->cfg->kernel);
+
+	return kernel && load_is_linux(kernel);
+}
+
 int loader_load(struct vm *vm, struct loaded *out)
 {
 	const struct image *kernel = image_find(vm->cfg->kernel);

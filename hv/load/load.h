@@ -33,6 +33,9 @@ u64 load_low_end(const struct vm *vm);
 
 int load_multiboot(struct vm *vm, const struct image *kernel, struct loaded *out);
 
+/* Is the VM's kernel there, and a Linux bzImage? */
+bool loader_is_linux(const struct vm *vm);
+
 bool load_is_linux(const struct image *kernel);
 int load_linux(struct vm *vm, const struct image *kernel, struct loaded *out);
 

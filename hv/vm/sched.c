@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/platform.h>
-#include <hv/apic/pvclock.h>
-#include <hv/apic/pvcpu.h>
 #include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
 #include <mm/epoch.h>
@@ -13,7 +11,7 @@ static struct {
 	u64 idle;   /* bit per idle CPU that runs vCPUs */
 	u64 spared; /* bit per CPU that runs none */
 	u32 ticking;
-	sched_tick_fn tick;
+	struct sched_work work;
 	struct vcpu *running[MAX_CPUS];
 	u32 wake[MAX_CPUS]; /* (a) for plat_idle() */
 } sched;
@@ -21,10 +19,7 @@ static struct {
 u64 sched_event __aligned(64);
 u64 sched_first_run;
 
-#define MEMORY_TURN 4 /* in 1/256 of an entitlement */
-#define STOOD_MS 1000 /* a guest whose CPU stood still for so long is told */
-
-static u64 slice_ticks(void)
+u64 sched_slice_ticks(void)
 {
 	return plat_tsc_khz() * SCHED_SLICE_US / 1000;
 }
@@ -40,9 +35,9 @@ void sched_spare(u32 cpu)
 	sched.spared |= BIT(cpu);
 }
 
-void sched_set_tick(sched_tick_fn fn)
+void sched_set_work(struct sched_work work)
 {
-	sched.tick = fn;
+	sched.work = work;
 }
 
 void sched_event_at(u64 tsc)
@@ -67,7 +62,7 @@ static bool runnable(const struct vcpu *v)
 /* With sched.lock held. */
 static void make_ready(struct vcpu *v)
 {
-	u64 floor = sched.clock > slice_ticks() ? sched.clock - slice_ticks() : 0;
+	u64 floor = sched.clock > sched_slice_ticks() ? sched.clock - sched_slice_ticks() : 0;
 
 	v->state = VCPU_READY;
 	v->ready_since = plat_tsc();
@@ -188,69 +183,11 @@ static enum vcpu_state settle(struct vcpu *v)
 	return why;
 }
 
-/*
- * What a VM has of what it is entitled to, in 1/256: large and small ones suffer alike
- * by the same part.  One that no decision has seen yet has nothing.
- */
-static u64 memory_rank(const struct vm *vm)
-{
-	u64 e = atomic_load(&vm->entitlement);
-
-	return e ? vm->p2m.acct.resident * 256 / e : 0;
-}
-
-bool sched_wants_memory(const struct vm *vm, u64 now)
-{
-	return atomic_load(&vm->waiting) || now < atomic_load(&vm->woken_until);
-}
-
-bool sched_stands_still(const struct vm *vm)
+void sched_wake_no_memory(const struct vm *vm)
 {
 	for (u32 i = 0; i < vm->nr_vcpus; i++)
-		if (atomic_load(&vm->vcpus[i]->stood_since) > STOOD_BY_PAUSE)
-			return true;
-	return false;
-}
-
-/*
- * The last rank whose turn it is.  The width of a turn keeps two that are equal from handing
- * the CPU to each other page by page.  A VM that cannot run does not hold up others.
- */
-static u64 turn_ends(void)
-{
-	u64 least = UINT64_MAX - MEMORY_TURN, now = plat_tsc();
-
-	for (u32 i = 0; i < nr_vms; i++)
-		if (sched_wants_memory(vms[i], now) && atomic_load(&vms[i]->state) == VM_RUNNING)
-			least = min(least, memory_rank(vms[i]));
-	return least + MEMORY_TURN;
-}
-
-bool sched_memory_turn(const struct vm *vm)
-{
-	return memory_rank(vm) <= turn_ends();
-}
-
-/* What is free for nobody else is no reason to wait for others. */
-static bool has_promise(const struct vm *vm)
-{
-	return vm->p2m.acct.min_promised || (vm->p2m.acct.reserve && balloon_below_target(vm));
-}
-
-void sched_wake_memory_waiters(void)
-{
-	u64 turn = turn_ends();
-
-	for (u32 i = 0; i < nr_vms; i++) {
-		struct vm *vm = vms[i];
-
-		if (!atomic_load(&vm->waiting) || (memory_rank(vm) > turn && !has_promise(vm)))
-			continue;
-		atomic_store(&vm->woken_until, plat_tsc() + 2 * slice_ticks());
-		for (u32 j = 0; j < vm->nr_vcpus; j++)
-			if (vm->vcpus[j]->state == VCPU_NO_MEMORY)
-				sched_wake(vm->vcpus[j]);
-	}
+		if (vm->vcpus[i]->state == VCPU_NO_MEMORY)
+			sched_wake(vm->vcpus[i]);
 }
 
 bool sched_should_yield(const struct vcpu *v)
@@ -384,28 +321,12 @@ void sched_vm_resumed(const struct vm *vm)
 	spin_unlock(&sched.lock);
 }
 
-/* Longer than a guest's watchdogs take for an accident. */
-static bool stood_long(const struct vcpu *v)
-{
-	u64 since = atomic_load(&v->stood_since);
-
-	return since && v->started - since > STOOD_MS * plat_tsc_khz();
-}
-
 static void run(struct vcpu *v)
 {
-	v->slice_end = v->started + slice_ticks();
+	v->slice_end = v->started + sched_slice_ticks();
 	if (unlikely(!atomic_load(&sched_first_run)))
 		atomic_store(&sched_first_run, plat_tsc());
-	if (unlikely(stood_long(v))) {
-		pvclock_stopped(v);
-		atomic_cas(&v->stood_since, STOOD_BY_PAUSE, 0UL); /* that is over */
-	}
-	if (v->pv_steal)
-		pvcpu_steal_begin(v);
 	vcpu_execute(v);
-	if (v->pv_steal && v->next == VCPU_READY)
-		pvcpu_steal_preempted(v);
 	sched_put(v);
 }
 
@@ -437,29 +358,17 @@ static void events(void)
 		return;
 	atomic_store_seq(&sched_event, UINT64_MAX);
 	sched_event_at(expire_timers(now));
-	if (sched.tick)
-		sched.tick(now);
+	if (sched.work.tick)
+		sched.work.tick(now);
 	atomic_store_release(&sched.ticking, 0);
 	/* Loading a VM takes a while: timers go on meanwhile, on the other CPUs. */
-	if (vm_background())
+	if (sched.work.background && sched.work.background())
 		sched_event_at(plat_tsc() + plat_tsc_khz());
-}
-
-/* Work for a CPU that has nothing to run; false if there is none. */
-static bool background(void)
-{
-	if (vm_background())
-		return true;
-	if (quarantine_drain(64)) {
-		sched_wake_memory_waiters();
-		return true;
-	}
-	return frame_scrub_one();
 }
 
 static void go_idle(u32 cpu)
 {
-	if (background()) {
+	if (sched.work.idle && sched.work.idle()) {
 		epoch_quiescent(cpu, epoch_now());
 		return;
 	}

@@ -5,7 +5,8 @@
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
-#include <hv/memory/governor.h>
+#include <hv/memory/admission.h>
+#include <hv/memory/waiters.h>
 #include <hv/load/load.h>
 #include <hv/vm/sched.h>
 #include <hv/control/status.h>
@@ -20,6 +21,8 @@
 
 struct vm *vms[MAX_VMS];
 u32 nr_vms;
+static struct host_config before_boot = { .sample_pages = SAMPLE_PAGES, .balloon_max = 95 };
+struct host_config *host_config = &before_boot;
 static u32 in_background;
 static u32 ones; /* a frame that reads as an empty bus does */
 
@@ -59,6 +62,7 @@ int vm_create(u16 id, struct vm_config *cfg)
 	vm->cfg = cfg;
 	vm->pages = cfg->memory >> PAGE_SHIFT;
 	vm->state = VM_NONE;
+	vm->p2m.grant = memory_grant_p2m;
 	vms[id] = vm;
 	nr_vms = max(nr_vms, id + 1u);
 	return HV_OK;
@@ -86,6 +90,10 @@ static int map_memory(struct vm *vm)
 
 	if (err)
 		return err;
+	err = frame_promise(&vm->p2m.acct, vm->cfg->min >> PAGE_SHIFT, admission_tables(vm),
+			    vm->cfg->reserve >> PAGE_SHIFT);
+	if (err)
+		return err;
 	spin_lock(&vm->p2m.lock);
 	err = map_ranges(vm);
 	spin_unlock(&vm->p2m.lock);
@@ -111,101 +119,11 @@ static int create_vcpus(struct vm *vm)
 	return HV_OK;
 }
 
-/* In frames: the tables of @vm, its reserve, its disks. */
-static u64 overhead_of(const struct vm *vm)
-{
-	return (vm->cfg->reserve >> PAGE_SHIFT) + vm->pages / 512 + 8 + bus_frames(vm);
-}
-
 u64 vm_disk_frames(const struct vm *vm)
 {
 	u32 state = atomic_load(&vm->state);
 
 	return state >= VM_STARTING && state < VM_ENDED ? bus_frames(vm) : 0;
-}
-
-/* In frames: all but what the hypervisor has for itself. */
-static u64 frames_for_vms(void)
-{
-	struct frame_stats s = frames_stats();
-	u64 disks = 0;
-
-	for (u32 i = 0; i < nr_vms; i++)
-		disks += vm_disk_frames(vms[i]);
-	return s.total - min(s.total, s.hv - min(s.hv, disks));
-}
-
-/* Does @vm hold promises, or is it about to? */
-static bool has_promises(const struct vm *vm)
-{
-	return vm_alive(vm) || vm->again || atomic_load(&vm->state) == VM_BUILT;
-}
-
-/* In frames: what VMs other than @vm may count on.  *@most: the one that may on most, or NULL. */
-static u64 promised_to_others(const struct vm *vm, const struct vm **most)
-{
-	u64 promised = 0, largest = 0;
-
-	*most = NULL;
-	for (u32 i = 0; i < nr_vms; i++) {
-		u64 p = (vms[i]->cfg->min >> PAGE_SHIFT) + overhead_of(vms[i]);
-
-		if (vms[i] == vm || !has_promises(vms[i]))
-			continue;
-		promised += p;
-		if (p > largest) {
-			largest = p;
-			*most = vms[i];
-		}
-	}
-	return promised;
-}
-
-bool vm_can_promise(const struct vm *vm, u64 min)
-{
-	const struct vm *most;
-
-	return promised_to_others(vm, &most) + min + overhead_of(vm) <= frames_for_vms();
-}
-
-/*
- * What is above the mins must have somewhere to go: balloons take it, up to
- * balloon_max.  If all VMs could fill more than there is even then, some
- * will be asked for more or paused one day, and somebody should know it today.
- */
-static void check_room(const struct vm *vm)
-{
-	u64 total = frames_for_vms(), left = 0;
-
-	for (u32 i = 0; i < nr_vms; i++) {
-		u64 balloon = vms[i]->pages * governor_config()->balloon_max / 100;
-		u64 least = max(vms[i]->pages - balloon, vms[i]->cfg->min >> PAGE_SHIFT);
-
-		if (vms[i] == vm || has_promises(vms[i]))
-			left += min(least, vms[i]->cfg->max >> PAGE_SHIFT) + overhead_of(vms[i]);
-	}
-	if (left > total)
-		log_line(
-			"vm %s: with it, full VMs whose balloons are at balloon_max need %lu KiB more than there is; lower a max",
-			vm->cfg->name, (left - total) * 4);
-}
-
-/* Admission: what is promised to VMs (min and overhead) must exist. */
-static int admit(const struct vm *vm)
-{
-	u64 needs = (vm->cfg->min >> PAGE_SHIFT) + overhead_of(vm), total = frames_for_vms();
-	const struct vm *most;
-	u64 others = promised_to_others(vm, &most);
-
-	if (others + needs <= total) {
-		check_room(vm);
-		return HV_OK;
-	}
-	return log_error(
-		HV_ENOMEM,
-		"vm %s: not started: its min and overhead need %lu KiB, %lu KiB too many; %lu of %lu KiB are promised to others%s%s; lower a min",
-		vm->cfg->name, needs * 4, (others + needs - total) * 4, others * 4, total * 4,
-		most ? ", most to vm " : "", most ? most->cfg->name : "");
 }
 
 /* Undoes a start that failed half-way; the reaper takes the memory. */
@@ -235,9 +153,6 @@ static int prepare(struct vm *vm, struct loaded *image)
 		err = create_vcpus(vm);
 	if (err)
 		return err;
-	vm->p2m.acct.min = vm->cfg->min >> PAGE_SHIFT;
-	vm->p2m.acct.reserve_max = vm->cfg->reserve >> PAGE_SHIFT;
-	frame_reserve_fill(&vm->p2m.acct);
 	err = bus_start(vm);
 	return err ? err : loader_load(vm, image);
 }
@@ -270,7 +185,7 @@ static int vm_start(struct vm *vm)
 
 	if (!atomic_cas(&vm->state, (u32)VM_QUEUED, (u32)VM_STARTING))
 		return HV_ESTATE;
-	err = admit(vm);
+	err = admission_check(vm);
 	if (err) {
 		vm->again = false;
 		vm->exit_status = VM_STATUS_CRASHED;
@@ -279,6 +194,7 @@ static int vm_start(struct vm *vm)
 		status_vm_ended(vm);
 		return err;
 	}
+	vm->is_linux = loader_is_linux(vm);
 	vm->tsc_offset = 0 - plat_tsc();
 	vm->faults = vm->exec_splits = vm->active = vm->teardown_gfn = vm->pv_wall = 0;
 	vm->active_permille = 1000;
@@ -293,7 +209,7 @@ static int vm_start(struct vm *vm)
 	console_reset(vm);
 	uart_reset(vm);
 	rtc_reset(vm);
-	sampler_init(&vm->sampler, plat_tsc() ^ vm->id, governor_config()->sample_pages);
+	sampler_init(&vm->sampler, plat_tsc() ^ vm->id, host_config->sample_pages);
 	err = prepare(vm, &image);
 	if (err)
 		return give_up(vm, err);
@@ -416,8 +332,11 @@ static bool reap_step(struct vm *vm)
 		if (err)
 			return false;
 	}
-	if (!vm->again && !bus_stop(vm))
-		return false;
+	if (!vm->again) {
+		if (!bus_stop(vm))
+			return false;
+		frame_reserve_drop(&vm->p2m.acct);
+	}
 	for (u32 i = 0; i < vm->nr_vcpus; i++)
 		vcpu_fini(vm->vcpus[i]);
 	atomic_store_seq(&vm->state, vm->again ? VM_QUEUED : VM_ENDED);

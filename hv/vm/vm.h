@@ -45,6 +45,8 @@ struct vm {
 	struct uart uart;
 	struct rtc rtc;
 	struct bus *bus; /* NULL: it has no virtio devices */
+	u32 slots;	 /* of it, bit per slot in use */
+	bool is_linux;	 /* its kernel, as of its last start */
 	struct explain explain;
 	struct audit audit; /* of this VM's management calls, under audit_lock */
 	struct spinlock audit_lock;
@@ -74,13 +76,16 @@ struct vm {
 extern struct vm *vms[MAX_VMS];
 extern u32 nr_vms;
 
+/* Each VM of these, whatever its state. */
+#define for_each_vm(vm) for (u32 _##vm = 0; _##vm < nr_vms && ((vm) = vms[_##vm], true); _##vm++)
+
+/* The settings of [host]; until boot has read them, defaults. */
+extern struct host_config *host_config;
+
 struct p2m *vm_p2m_of(u16 owner);
 
 /* Makes the record of a configured VM. HV_ENOMEM. */
 int vm_create(u16 id, struct vm_config *cfg);
-
-/* Do @min frames and the overhead of @vm fit beside what is promised to others? */
-bool vm_can_promise(const struct vm *vm, u64 min);
 
 /*
  * Asks for a start, from anywhere: vm_background() loads the images and lets

@@ -8,8 +8,8 @@ UNIT_CFLAGS := -std=gnu17 -O1 -g -I. $(WARNINGS) -fno-strict-aliasing -fno-omit-
 
 # --- what tests link ---
 BASE := hv/base/err.c hv/base/format.c hv/base/log.c
-FRAMES := $(BASE) mm/buddy.c mm/epoch.c mm/frame.c
-P2M := $(FRAMES) mm/p2m.c mm/guestmem.c mm/sample.c mm/estimate.c mm/audit.c \
+FRAMES := $(BASE) mm/buddy.c mm/epoch.c mm/frame.c mm/quarantine.c mm/reserve.c
+P2M := $(FRAMES) mm/p2m.c mm/p2m_balloon.c mm/guestmem.c mm/sample.c mm/estimate.c mm/audit.c \
 	arch/x86_64/vmx/ept.c arch/x86_64/svm/npt.c
 CORE := $(P2M) hv/base/date.c $(filter-out hv/base/%,$(wildcard hv/*/*.c))
 FAKE := tests/fake/fake.c
@@ -32,8 +32,8 @@ test_balloon_SRCS := $(GUEST)
 test_hypercall_SRCS := $(GUEST)
 test_guestmem_SRCS := $(test_p2m_SRCS)
 test_sample_SRCS := $(test_p2m_SRCS)
-test_policy_SRCS := hv/memory/policy.c
-test_config_SRCS := hv/config/config.c hv/config/disk_parse.c hv/config/timed_parse.c hv/base/format.c
+test_policy_SRCS := hv/memory/policy.c hv/memory/entitlement.c
+test_config_SRCS := hv/config/config.c hv/config/disk_parse.c hv/config/text.c hv/config/timed_parse.c hv/base/format.c
 test_lapic_SRCS := $(GUEST)
 test_insn_SRCS := $(FAKE) $(FRAMES) hv/emulate/insn.c
 test_insn_zydis_SRCS := $(FAKE) $(FRAMES) hv/emulate/insn.c

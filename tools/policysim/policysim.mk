@@ -4,7 +4,7 @@
 # whose addresses are signed 32-bit numbers, can live.
 
 POLICYSIM := $(BUILD)/policysim
-POLICYSIM_PURE := $(BUILD)/hv/memory/policy.o $(BUILD)/mm/estimate.o
+POLICYSIM_PURE := $(BUILD)/hv/memory/policy.o $(BUILD)/hv/memory/entitlement.o $(BUILD)/mm/estimate.o
 POLICYSIM_SRCS := $(wildcard tools/policysim/*.c)
 POLICY_TRACES := $(wildcard tools/policysim/traces/*.trace)
 

@@ -306,7 +306,7 @@ static void memory(void **state)
 	vm_end(vm, 0, "test");
 	reap();
 	assert_int_equal(vm->state, VM_ENDED);
-	assert_int_equal(bus_slots(vm), 1 << SLOT_DISK | 2 << SLOT_DISK | 4 << SLOT_DISK);
+	assert_int_equal(vm->slots, 1 << SLOT_DISK | 2 << SLOT_DISK | 4 << SLOT_DISK);
 	/* What is left is the bus and the vCPU's record, which live as long as the host. */
 	assert_int_equal(open - frames_in_use() >= charged, 1);
 	assert_int_equal(frames_check(0, frames_nr()), HV_OK);

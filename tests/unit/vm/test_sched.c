@@ -3,6 +3,7 @@
 #include <tests/fake/guest.h>
 
 #include <hv/apic/pvclock.h>
+#include <hv/memory/waiters.h>
 #include <hv/vm/sched.h>
 #include <mm/epoch.h>
 #include <mm/guestmem.h>
@@ -244,7 +245,7 @@ static void memory_waiters(void **state)
 	assert_int_equal(vm[0]->waiting, 0); /* it is still on its CPU */
 	sched_put(v);
 	assert_int_equal(vm[0]->waiting, 1);
-	sched_wake_memory_waiters();
+	memory_wake_waiters();
 	assert_int_equal(vm[0]->waiting, 0);
 	assert_int_equal(v->state, VCPU_READY);
 }
@@ -259,7 +260,7 @@ static void wait_for_memory(struct vcpu *v, u64 ticks)
 	sched_block(v, VCPU_NO_MEMORY);
 	sched_put(v);
 	fake.tsc += ticks;
-	sched_wake_memory_waiters();
+	memory_wake_waiters();
 	assert_int_equal(v->state, VCPU_READY);
 }
 
