@@ -19,7 +19,7 @@ FUZZ_LDFLAGS := $(call fuzz_wrap,buddy_free buddy_remove buddy_take buddy_take_l
 	frames_add plat_scrub)
 
 fuzz_machine_SRCS := $(GUEST) $(wildcard tests/fuzz/machine/*.c)
-fuzz_machine_LDFLAGS := $(call fuzz_wrap,guest_write p2m_init p2m_lock p2m_report vm_background)
+fuzz_machine_LDFLAGS := $(call fuzz_wrap,guest_write p2m_init p2m_lock p2m_report)
 fuzz_virtio_SRCS := $(GUEST) tests/fuzz/virtio.c
 fuzz_virtio_LDFLAGS := $(call fuzz_wrap,guest_read guest_write)
 fuzz_insn_SRCS := $(GUEST) tests/fuzz/insn.c

@@ -465,12 +465,8 @@ static void idle(u64 deadline, const u32 *wake)
 }
 
 /* A VM that is taken apart while another CPU still runs it makes this one try again. */
-bool __real_vm_background(void);
-bool __wrap_vm_background(void);
-bool __wrap_vm_background(void)
+bool guests_worked(bool worked)
 {
-	bool worked = __real_vm_background();
-
 	if (worked && ++spins > SPINS_MAX) {
 		spins = 0;
 		if (!in_left(in))

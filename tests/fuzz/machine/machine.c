@@ -6,6 +6,7 @@
 #include <hv/dev/bus.h>
 #include <hv/load/images.h>
 #include <hv/memory/governor.h>
+#include <hv/memory/waiters.h>
 #include <hv/vm/sched.h>
 
 #define SETUP 1024 /* of the kernel's file: boot sector and one more */
@@ -48,6 +49,16 @@ static void tick(u64 now)
 	manage_tick();
 }
 
+static bool background(void)
+{
+	return guests_worked(vm_background());
+}
+
+static bool idle_work(void)
+{
+	return background() || memory_idle_work();
+}
+
 static void configure(struct input *in, u32 i)
 {
 	struct vm_config *c = &cfg[i];
@@ -85,16 +96,13 @@ void fuzz_one(struct input *in)
 {
 	u8 kind = in_8(in), vms_wanted = 1 + (in_8(in) & 3);
 	u32 nr_cpus = 1 + kind % CPUS_MAX;
-	struct host_config host = { .policy_ms = 1 + (kind >> 6),
-				    .sample_ms = 20,
-				    .sample_pages = 16,
-				    .balloon_max = 90,
-				    .tax = 75 };
 
 	guest_machine(MIB(8) + (kind >> 2 & 7) * MIB(4), nr_cpus);
 	fake_backend_reset(kind & 32 ? &npt_format : &ept_format);
-	fuzz_assert(!governor_init(&host), "the smallest machine has memory for it");
-	sched_set_tick(tick);
+	host_config->policy_ms = 1 + (kind >> 6);
+	host_config->sample_ms = 20;
+	host_config->sample_pages = 16;
+	sched_set_work((struct sched_work){ tick, background, idle_work });
 	make_linux();
 	oracle_start();
 	for (u32 i = 0; i < vms_wanted; i++)

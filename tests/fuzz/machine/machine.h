@@ -45,6 +45,9 @@ void cpus_leave(void);
 /* From now on guests do what the input says, and end with it. */
 void guests_start(struct input *input, u32 cpus);
 
+/* Background work was done (@worked): others have their turn now and then.  Returns @worked. */
+bool guests_worked(bool worked);
+
 /* --- oracle.c --- */
 
 void oracle_start(void);

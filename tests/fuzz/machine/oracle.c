@@ -208,11 +208,9 @@ static void check_stats(const struct sums *s)
 	fuzz_assert(f.table == s->of[FRAME_TABLE], "%lu", f.table);
 	fuzz_assert(f.guest == s->of[FRAME_GUEST], "%lu", f.guest);
 	fuzz_assert(f.bad == s->of[FRAME_BAD], "%lu", f.bad);
-#ifdef FUZZ_PROMISES
 	fuzz_assert(f.free_dirty + f.free_clean + f.quarantine >= f.reserved,
 		    "%lu are promised, %lu dirty, %lu clean, %lu in quarantine", f.reserved,
 		    f.free_dirty, f.free_clean, f.quarantine);
-#endif
 }
 
 static void check_vm(const struct vm *vm, const struct sums *s, u64 *promised)
@@ -227,7 +225,7 @@ static void check_vm(const struct vm *vm, const struct sums *s, u64 *promised)
 		    a->resident, s->resident[vm->id]);
 	fuzz_assert(a->tables == s->tables[vm->id], "VM %u: %lu, counted %lu", vm->id, a->tables,
 		    s->tables[vm->id]);
-	*promised += a->reserve + a->min_promised;
+	*promised += a->reserve + a->min_promised + a->tables_promised;
 }
 
 static void audit(void)
