@@ -78,16 +78,18 @@ const u8 *in_take(struct input *in, size_t *n)
 	return at;
 }
 
+u8 *fuzz_zeroes(size_t n)
+{
+	fuzz_assert(nr_copies < COPIES, "the target takes too many copies");
+	return copies[nr_copies++] = calloc(1, n ? n : 1);
+}
+
 u8 *in_copy(struct input *in, size_t n)
 {
 	size_t there = n;
 	const u8 *from = in_take(in, &there);
-	u8 *p = calloc(1, n ? n : 1);
 
-	fuzz_assert(nr_copies < COPIES, "the target takes too many copies");
-	memcpy(p, from, there);
-	copies[nr_copies++] = p;
-	return p;
+	return memcpy(fuzz_zeroes(n), from, there);
 }
 
 /* --- findings ----------------------------------------------------------------------- */

@@ -71,4 +71,7 @@ const u8 *in_take(struct input *in, size_t *n);
  */
 u8 *in_copy(struct input *in, size_t n);
 
+/* @n bytes of zero, the same way. */
+u8 *fuzz_zeroes(size_t n);
+
 #endif

@@ -26,8 +26,13 @@ fuzz_insn_SRCS := $(GUEST) tests/fuzz/insn.c
 fuzz_insn_LDFLAGS := $(call fuzz_wrap,guest_read)
 fuzz_config_SRCS := $(test_config_SRCS) $(FAKE) $(FRAMES) tests/fuzz/config.c
 fuzz_loader_SRCS := $(GUEST) tests/fuzz/loader.c
+fuzz_boot_SRCS := $(test_boot_SRCS) tests/fuzz/boot.c
+fuzz_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/multiboot.c boot/boot_info.c \
+	tests/fuzz/efi.c
+fuzz_pci_SRCS := $(test_pci_SRCS) tests/fuzz/pci.c
+fuzz_devices_SRCS := $(GUEST) tests/fuzz/devices.c
 
-FUZZ_TARGETS := machine virtio insn config loader
+FUZZ_TARGETS := machine virtio devices insn config loader boot efi pci
 
 # --- how ---
 fuzz_objs = $(patsubst %.c,$(FUZZ)/obj/%.o,$(sort $(FUZZ_COMMON) $(fuzz_$(1)_SRCS))) \
