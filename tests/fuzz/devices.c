@@ -10,7 +10,9 @@
 #include <hv/apic/pvclock.h>
 #include <hv/apic/pvcpu.h>
 #include <hv/control/console.h>
+#include <hv/base/log.h>
 #include <hv/emulate/mmio.h>
+#include <hv/exit/cpuid.h>
 #include <hv/exit/io.h>
 #include <hv/vm/sched.h>
 #include <mm/epoch.h>
@@ -154,10 +156,44 @@ static void check(void)
 	}
 }
 
+/* What the host's CPU has: most of all, or what the input says. */
+static void make_cpu(u8 form)
+{
+	static const u32 leaves[] = {
+		0, 1, 4, 7, 0xb, 0xd, 0x15, 0x80000000, 0x80000001, 0x80000008
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(leaves); i++) {
+		u32 *c = fake_cpu.cpuid[fake_cpu.nr_cpuid++];
+
+		memset(c, form & 1 ? 0xff : 0, 6 * sizeof(u32));
+		c[0] = leaves[i];
+		c[1] = 0;
+		for (u32 r = 2; form & 2 && r < 6; r++)
+			c[r] = in_32(in);
+	}
+	fake_cpu.cpuid[0][2] = 0x15;
+	fake_cpu.cpuid[7][2] = 0x80000008;
+	fake_cpu.arch_capabilities = form & 4 ? UINT64_MAX : 0;
+	fake_cpu.xcr0 = form & 8 ? 0xe7 : 7;
+	cpuid_init();
+}
+
+/* The terminal, which gets the bytes of the VM that has it as they are. */
+static void show(const char *bytes, size_t n)
+{
+	fuzz_assert(bytes && n, "nothing is shown");
+}
+
+static struct log_sink terminal = { .write = show };
+
 void fuzz_one(struct input *input)
 {
 	in = input;
 	guest_machine(MIB(8), 1);
+	fuzz_watch_log();
+	make_cpu(in_8(in));
+	console_open(show, &terminal);
 	cfg = guest_config("vm");
 	cfg.memory = cfg.max = MIB(4);
 	vm = guest_start_smp(&cfg, VCPUS);

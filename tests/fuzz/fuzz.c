@@ -12,6 +12,8 @@
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 
+#include <hv/base/log.h>
+
 /* Of the CPU, not of a clock on the wall: other programs that run do not count. */
 #define CPU_SECONDS 20
 #define COPIES 64
@@ -104,6 +106,21 @@ void fuzz_fail(const char *fmt, ...)
 	fprintf(stderr, "\n");
 	va_end(ap);
 	abort();
+}
+
+static void check_line(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		fuzz_assert((s[i] >= ' ' && s[i] < 0x7f) || s[i] == '\n', "byte %02x in the log",
+			    (u8)s[i]);
+}
+
+void fuzz_watch_log(void)
+{
+	static struct log_sink sink = { .write = check_line };
+
+	sink.next = NULL; /* of this input: the list is empty again */
+	log_add_sink(&sink);
 }
 
 static void show_log(void)

@@ -28,6 +28,9 @@ void fuzz_fail(const char *fmt, ...) __printf(1, 2) __attribute__((noreturn));
 			fuzz_fail("%s:%d: %s: " fmt, __FILE__, __LINE__, #cond, ##__VA_ARGS__); \
 	} while (0)
 
+/* From now on no line of the log may have what a terminal would obey: guests fill them. */
+void fuzz_watch_log(void);
+
 /* frames.c: all of the fake's memory may be touched again, by whoever has it next. */
 void fuzz_frames_off(void);
 

@@ -56,6 +56,7 @@ static void map(u64 linear, u64 entry)
 static void make_guest(void)
 {
 	guest_machine(MIB(12), 1);
+	fuzz_watch_log();
 	cfg = guest_config("vm");
 	cfg.memory = cfg.max = MIB(4);
 	vm = guest_start(&cfg);

@@ -280,6 +280,7 @@ void fuzz_setup(void)
 static void make_vm(u8 form)
 {
 	guest_machine(MIB(8), 1);
+	fuzz_watch_log();
 	make_images();
 	cfg = guest_config("vm");
 	cfg.memory = cfg.max = TOP;

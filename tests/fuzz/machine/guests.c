@@ -78,7 +78,9 @@ static bool op_fault(struct vcpu *v, struct vmexit *e)
 
 	(void)v;
 	*e = (struct vmexit){ .kind = EXIT_P2M_FAULT };
-	e->fault.gpa = GPA(how & 8 ? in_number(in) & (BIT(52) - 1) : (u64)in_16(in) << PAGE_SHIFT);
+	e->fault.gpa = GPA(how & 16 ? 0xffff0 : /* where a CPU begins after a reset */
+				   how & 8 ? in_number(in) & (BIT(52) - 1) :
+					     (u64)in_16(in) << PAGE_SHIFT);
 	e->fault.read = how & 1;
 	e->fault.write = how & 2;
 	e->fault.exec = how & 4;
@@ -223,10 +225,11 @@ static bool op_apic(struct vcpu *v, struct vmexit *e)
 	return true;
 }
 
-/* The boot CPU starts the others. */
+/* A CPU switches its APIC on, and starts the others. */
 static bool op_smp(struct vcpu *v, struct vmexit *e)
 {
 	*e = (struct vmexit){ .kind = EXIT_NONE };
+	mmio_write(v, GPA(LAPIC_DEFAULT_BASE + R_SVR), 4, SVR_ENABLE | 0xff);
 	mmio_write(v, GPA(LAPIC_DEFAULT_BASE + R_ICR), 4, 0xc4500);
 	mmio_write(v, GPA(LAPIC_DEFAULT_BASE + R_ICR), 4, 0xc4610);
 	return true;

@@ -94,11 +94,18 @@ void fuzz_setup(void)
 
 void fuzz_one(struct input *in)
 {
-	u8 kind = in_8(in), vms_wanted = 1 + (in_8(in) & 3);
+	u8 kind = in_8(in), more = in_8(in), vms_wanted = 1 + (more & 3);
+	static struct pt_format format;
 	u32 nr_cpus = 1 + kind % CPUS_MAX;
 
 	guest_machine(MIB(8) + (kind >> 2 & 7) * MIB(4), nr_cpus);
-	fake_backend_reset(kind & 32 ? &npt_format : &ept_format);
+	fuzz_watch_log();
+	format = kind & 32 ? npt_format : ept_format;
+	if (more & 4) /* EPT of old has none */
+		format.accessed = format.dirty = 0;
+	format.large_no_exec = more & 8;
+	fake_backend_reset(&format);
+	host_config->status_ms = more & 16 ? 50 : 0;
 	host_config->policy_ms = 1 + (kind >> 6);
 	host_config->sample_ms = 20;
 	host_config->sample_pages = 16;
