@@ -111,8 +111,8 @@ void fuzz_fail(const char *fmt, ...)
 static void check_line(const char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		fuzz_assert((s[i] >= ' ' && s[i] < 0x7f) || s[i] == '\n', "byte %02x in the log",
-			    (u8)s[i]);
+		fuzz_assert((s[i] >= ' ' && s[i] < 0x7f) || s[i] == '\n' || s[i] == '\t',
+			    "byte %02x in the log", (u8)s[i]);
 }
 
 void fuzz_watch_log(void)

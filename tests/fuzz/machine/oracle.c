@@ -217,6 +217,7 @@ static void check_vm(const struct vm *vm, const struct sums *s, u64 *promised)
 {
 	const struct frame_acct *a = &vm->p2m.acct;
 
+	*promised += a->reserve + a->min_promised + a->tables_promised;
 	if (!vm->p2m.root.v) {
 		fuzz_assert(!s->resident[vm->id] && !s->tables[vm->id], "VM %u has no map", vm->id);
 		return;
@@ -225,7 +226,6 @@ static void check_vm(const struct vm *vm, const struct sums *s, u64 *promised)
 		    a->resident, s->resident[vm->id]);
 	fuzz_assert(a->tables == s->tables[vm->id], "VM %u: %lu, counted %lu", vm->id, a->tables,
 		    s->tables[vm->id]);
-	*promised += a->reserve + a->min_promised + a->tables_promised;
 }
 
 static void audit(void)
