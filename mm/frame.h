@@ -189,7 +189,7 @@ static inline bool frames_scarce(void)
 /* Free and unpromised, in frames. */
 u64 frames_available(void);
 
-/* Scrubs one free dirty block of at most 2 MiB; false if there is none. */
+/* Scrubs one free dirty block of at most 8 KiB; false if there is none. */
 bool frame_scrub_one(void);
 
 /* Counts records by walking the table; for the audit. First error, or HV_OK. */

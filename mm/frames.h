@@ -34,6 +34,17 @@ int frames_charge(struct frame_acct *acct, u64 n, unsigned int flags);
 /* The same for one frame for a p2m table of @acct's VM. */
 int frames_charge_table(struct frame_acct *acct, unsigned int flags);
 
+/* @acct has taken frames: its min is promised no more than is missing. Holds frames.lock. */
+static inline void frames_less_is_missing(struct frame_acct *acct)
+{
+	u64 missing = acct->min - min(acct->min, acct->resident);
+
+	if (missing < acct->min_promised) {
+		frames.stats.reserved -= acct->min_promised - missing;
+		acct->min_promised = missing;
+	}
+}
+
 /* Brings the promises of @acct's min and tables in line with what it has now. Holds frames.lock. */
 void frames_promise_rest(struct frame_acct *acct);
 

@@ -17,6 +17,7 @@ import time
 
 sys.dont_write_bytecode = True
 from debian import Cpio, fetch_kernel, modules_of
+from runner.lines import joined
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TOOLS = os.path.join(TOP, "tools")
@@ -30,7 +31,7 @@ SIDES = ("kvm", "virtio", "module")
 MEM = 1024              # MiB of the guest
 HOST_MEM = 1800         # MiB of the machine
 TIMEOUT = 900           # seconds for one side
-TRIES = 4               # for KVM, which now and then loses an interrupt there: docs/debugging.md
+TRIES = 4               # for KVM, which now and then loses an interrupt there: docs/notes.md
 PAGES = 512 << 8        # what the balloon takes
 # No XSAVE: KVM would not learn of its guest's XSETBV in TCG.  No ERMS: each byte that
 # `rep stosb` writes would be counted.
@@ -99,7 +100,7 @@ class Bench:
              "--mem", str(HOST_MEM), "--hv", hv, "--conf", self.path(f"{side}.conf"),
              "--timeout", str(TIMEOUT), "--quiet", "--log", self.path(side),
              "--args", "mitigations=off"], capture_output=True, text=True, errors="replace")
-        text = self.load(os.path.join(side, "serial.raw"))
+        text = joined(self.load(os.path.join(side, "serial.raw")))
         if done.returncode:
             sys.exit(f"bench: {side}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
         return text

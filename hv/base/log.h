@@ -62,7 +62,4 @@ u64 log_written(void);
 u64 log_oldest(void);
 char log_byte(u64 at);
 
-/* Copies the newest bytes of the ring, oldest first; returns how many. */
-size_t log_tail(char *buf, size_t size);
-
 #endif

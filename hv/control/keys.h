@@ -15,6 +15,7 @@ enum key {
 	KEY_UP,
 	KEY_DOWN,
 	KEY_END,
+	KEY_HOME,
 	KEY_OFF,
 	KEY_REBOOT,
 };

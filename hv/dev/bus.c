@@ -87,14 +87,85 @@ bool bus_stop(struct vm *vm)
 	return true;
 }
 
-void bus_tick(u64 now)
-{
-	for (u32 i = 0; i < nr_vms; i++) {
-		u64 due = UINT64_MAX;
+/* Background work on devices takes at most 4/9 of a CPU that has something to run. */
+#define BUDGET_US 1000
+#define REST(spent) ((spent)*5 / 4)
 
-		for (u32 s = 0; vm_alive(vms[i]) && vms[i]->bus && s < VIRTIO_SLOTS; s++)
-			due = min(due, virtio_work_due(&vms[i]->bus->slot[s], now));
-		if (due != UINT64_MAX)
-			sched_event_at(due);
+static struct {
+	u32 busy;	/* (a) a CPU is at it */
+	u32 first;	/* the VM to begin with: each has its turn */
+	u64 rest_until; /* (a) TSC */
+} work;
+
+void bus_init(void)
+{
+	work.first = 0;
+	work.rest_until = 0;
+}
+
+/* Devices of @vm that are due, one piece each; returns the TSC ticks that it took. */
+static u64 work_for(struct vm *vm, u64 now)
+{
+	u64 begin = plat_tsc(), spent;
+
+	for (u32 s = 0; s < VIRTIO_SLOTS; s++)
+		virtio_work_due(&vm->bus->slot[s], now);
+	spent = plat_tsc() - begin;
+	sched_charge(vm, spent);
+	return spent;
+}
+
+static bool has_devices(const struct vm *vm)
+{
+	return vm->bus && atomic_load(&vm->state) == VM_RUNNING;
+}
+
+/* TSC at which a device of a VM is due. */
+static u64 next_due(void)
+{
+	u64 due = UINT64_MAX;
+	const struct vm *vm;
+
+	for_each_vm(vm)
+		for (u32 s = 0; has_devices(vm) && s < VIRTIO_SLOTS; s++)
+			if (vm->bus->slot[s].kind)
+				due = min(due, atomic_load(&vm->bus->slot[s].due));
+	return due;
+}
+
+static u64 work_for_all(u64 now)
+{
+	u64 budget = plat_tsc_khz() * BUDGET_US / 1000, spent = 0;
+	u32 n = nr_vms;
+
+	for (u32 i = 0; i < n && spent < budget; i++) {
+		struct vm *vm = vms[(work.first + i) % n];
+
+		if (has_devices(vm))
+			spent += work_for(vm, now);
+		if (spent >= budget)
+			work.first = (work.first + i + 1) % n;
 	}
+	return spent;
+}
+
+bool bus_work(bool idle)
+{
+	u64 now = plat_tsc(), due = next_due(), spent;
+
+	if (due > now || (!idle && now < atomic_load(&work.rest_until))) {
+		if (due != UINT64_MAX)
+			sched_event_at(max(due, atomic_load(&work.rest_until)));
+		return false;
+	}
+	if (atomic_swap(&work.busy, 1u))
+		return false;
+	spent = work_for_all(now);
+	if (!idle)
+		atomic_store(&work.rest_until, plat_tsc() + REST(spent));
+	atomic_store_release(&work.busy, 0u);
+	due = next_due();
+	if (due != UINT64_MAX)
+		sched_event_at(max(due, atomic_load(&work.rest_until)));
+	return true;
 }

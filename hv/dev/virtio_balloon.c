@@ -69,7 +69,7 @@ static int move(struct virtio *d, const struct virtq_chain *c, enum balloon_op o
 	if (done < all)
 		virtio_wait_for_memory(d, HV_EAGAIN);
 	else if (*progress < c->bytes_out / sizeof(u32))
-		virtio_rest(d, t->now);
+		virtio_again(d, t->now);
 	else
 		return HV_OK;
 	return HV_ESTATE;
@@ -112,7 +112,7 @@ static int report(struct virtio *d, const struct virtq_chain *c, u64 *progress, 
 		*progress = ends[done - 1];
 	if (*progress >= c->bytes_in)
 		return HV_OK;
-	virtio_rest(d, t->now);
+	virtio_again(d, t->now);
 	return HV_ESTATE;
 }
 

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
-#include <hv/control/console.h>
 #include <hv/memory/admission.h>
 #include <hv/memory/governor.h>
 #include <hv/memory/waiters.h>
 #include <hv/vm/sched.h>
-#include <hv/control/status.h>
 #include <hv/vm/vm.h>
 
 #define SILENT_SECONDS 3      /* a driver that has not called for so long is inactive */
@@ -15,7 +13,7 @@
 
 /* One, from governor_init() on. */
 static struct governor {
-	u64 next_decision, next_sample, next_status, hurry_after;
+	u64 next_decision, next_sample, hurry_after;
 	u32 hurry; /* (a) */
 	struct policy_in in;
 	struct policy_out out;
@@ -55,7 +53,6 @@ int governor_init(void)
 	gov->in.vm = gov->vm;
 	gov->culprit = POLICY_NOBODY;
 	gov->next_decision = plat_tsc();
-	gov->next_status = plat_tsc() + ms_to_ticks(host_config->status_ms);
 	return HV_OK;
 }
 
@@ -344,12 +341,5 @@ void governor_tick(u64 now)
 		/* A guest can ask for hurry as often as it likes. */
 		gov->hurry_after = now + ms_to_ticks(host_config->policy_ms) / 4;
 	}
-	if (host_config->status_ms && now >= gov->next_status) {
-		if (!console_lent())
-			status_print();
-		gov->next_status = now + ms_to_ticks(host_config->status_ms);
-	}
 	sched_event_at(min(gov->next_decision, gov->next_sample));
-	if (host_config->status_ms)
-		sched_event_at(gov->next_status);
 }

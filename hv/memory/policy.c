@@ -57,10 +57,11 @@ static u64 wanted(const struct deal *d, const struct policy_vm *vm, u64 goal)
 }
 
 /*
- * What can be given back at once, and to how much it is to be divided.  While
- * everybody's demand is met that is all beyond the margin; else giving back
- * to quiet VMs would only start the next shortage, and growth may use half of
- * the margin until others have given theirs.
+ * How many pages can be given back at once, and how many are wanted.  While all
+ * demands are met, all pages beyond the margin (t->high) can.  While they are not,
+ * giving back to quiet VMs would only start the next shortage: then needy VMs
+ * alone get some, and they may use a third of the margin (down to t->soft) until
+ * the other VMs have given theirs.
  */
 struct grant {
 	u64 pages, wanted;

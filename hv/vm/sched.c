@@ -17,6 +17,7 @@ static struct {
 } sched;
 
 u64 sched_event __aligned(64);
+static u64 sched_later __aligned(64); /* (a) events that came while one CPU is in the tick */
 u64 sched_first_run;
 
 u64 sched_slice_ticks(void)
@@ -27,7 +28,7 @@ u64 sched_slice_ticks(void)
 void sched_init(void)
 {
 	list_init(&sched.ready);
-	sched_event = UINT64_MAX;
+	sched_event = sched_later = UINT64_MAX;
 }
 
 void sched_spare(u32 cpu)
@@ -40,12 +41,55 @@ void sched_set_work(struct sched_work work)
 	sched.work = work;
 }
 
+static void not_after(u64 *event, u64 tsc)
+{
+	u64 old = atomic_load(event);
+
+	while (tsc < old && !atomic_cas(event, old, tsc))
+		old = atomic_load(event);
+}
+
+/*
+ * While a CPU is in the tick, events wait in sched_later until it has finished: a run on
+ * another CPU is not cut short for what that CPU serves.
+ */
 void sched_event_at(u64 tsc)
 {
-	u64 old = atomic_load(&sched_event);
+	not_after(&sched_later, tsc);
+	if (!atomic_load_seq(&sched.ticking))
+		not_after(&sched_event, tsc);
+}
 
-	while (tsc < old && !atomic_cas(&sched_event, old, tsc))
-		old = atomic_load(&sched_event);
+/* The tick begins: what is due by @now is served by it. */
+static void begin_events(u64 now)
+{
+	u64 later;
+
+	atomic_store_seq(&sched_event, UINT64_MAX);
+	later = atomic_swap(&sched_later, UINT64_MAX);
+	if (later > now)
+		not_after(&sched_later, later);
+}
+
+static void end_events(void)
+{
+	atomic_store_seq(&sched.ticking, 0u);
+	not_after(&sched_event, atomic_load_seq(&sched_later));
+}
+
+/* Sleeping earns at most one slice of credit. With sched.lock held. */
+static u64 least_vruntime(void)
+{
+	return sched.clock - min(sched.clock, sched_slice_ticks());
+}
+
+void sched_charge(const struct vm *vm, u64 ticks)
+{
+	spin_lock(&sched.lock);
+	for (u32 i = 0; i < vm->nr_vcpus; i++)
+		vm->vcpus[i]->vruntime = max(vm->vcpus[i]->vruntime, least_vruntime()) +
+					 ticks * 1000 / max(vm->cfg->shares, 1u);
+	spin_unlock(&sched.lock);
 }
 
 /* A VM's shares are divided among its vCPUs. */
@@ -62,12 +106,9 @@ static bool runnable(const struct vcpu *v)
 /* With sched.lock held. */
 static void make_ready(struct vcpu *v)
 {
-	u64 floor = sched.clock > sched_slice_ticks() ? sched.clock - sched_slice_ticks() : 0;
-
 	v->state = VCPU_READY;
 	v->ready_since = plat_tsc();
-	/* Sleeping earns at most one slice of credit. */
-	v->vruntime = max(v->vruntime, floor);
+	v->vruntime = max(v->vruntime, least_vruntime());
 	list_add_tail(&sched.ready, &v->ready);
 }
 
@@ -356,12 +397,12 @@ static void events(void)
 
 	if (now < sched_next_event() || atomic_swap(&sched.ticking, 1))
 		return;
-	atomic_store_seq(&sched_event, UINT64_MAX);
+	begin_events(now);
 	sched_event_at(expire_timers(now));
 	if (sched.work.tick)
 		sched.work.tick(now);
-	atomic_store_release(&sched.ticking, 0);
-	/* Loading a VM takes a while: timers go on meanwhile, on the other CPUs. */
+	end_events();
+	/* Devices and the loading of VMs take a while: timers go on meanwhile, on other CPUs. */
 	if (sched.work.background && sched.work.background())
 		sched_event_at(plat_tsc() + plat_tsc_khz());
 }

@@ -61,6 +61,12 @@ void sched_event_at(u64 tsc);
 /* Wakes the vCPUs of @vm that wait for memory: hv/memory/waiters.h says when. */
 void sched_wake_no_memory(const struct vm *vm);
 
+/*
+ * The host has worked @ticks of TSC time for @vm outside of its vCPUs' runs: as if they had
+ * run for so long, together.  Any CPU.
+ */
+void sched_charge(const struct vm *vm, u64 ticks);
+
 /* A slice in TSC ticks. */
 u64 sched_slice_ticks(void);
 

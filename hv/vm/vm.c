@@ -9,7 +9,6 @@
 #include <hv/memory/waiters.h>
 #include <hv/load/load.h>
 #include <hv/vm/sched.h>
-#include <hv/control/status.h>
 #include <hv/vm/vm.h>
 
 #define LOW_END_GFN (LOAD_LOW_END >> PAGE_SHIFT)
@@ -27,7 +26,13 @@ static u32 in_background;
 static u32 ones; /* a frame that reads as an empty bus does */
 
 #define START_RETRY_MS 50
-#define REBOOT_PERIOD_MS 1000 /* the host's time for a start is not charged to the VM */
+/*
+ * A VM that reboots soon after its start waits from start to start for this long, twice as long
+ * at each further time in a row, and not any more once it has stayed up.
+ */
+#define REBOOT_PERIOD_MS 1000UL
+#define REBOOT_DOUBLINGS 6u
+#define REBOOT_SETTLED_MS 120000UL
 
 struct p2m *vm_p2m_of(u16 owner)
 {
@@ -53,9 +58,8 @@ static int create_ones(void)
 
 int vm_create(u16 id, struct vm_config *cfg)
 {
-	struct vm *vm = frame_alloc_pages(0);
+	struct vm *vm = frame_alloc_pages(frame_order(sizeof(*vm)));
 
-	_Static_assert(sizeof(*vm) <= PAGE_SIZE, "one page");
 	if (!vm || create_ones())
 		return HV_ENOMEM;
 	vm->id = id;
@@ -126,6 +130,14 @@ u64 vm_disk_frames(const struct vm *vm)
 	return state >= VM_STARTING && state < VM_ENDED ? bus_frames(vm) : 0;
 }
 
+static void say_ended(const struct vm *vm)
+{
+	log_line("vm %s: ended with status %d (%s)", vm->cfg->name, vm->exit_status,
+		 vm->exit_reason);
+	log_raw("@exit name=%s status=%d reason=%s", vm->cfg->name, vm->exit_status,
+		vm->exit_reason);
+}
+
 /* Undoes a start that failed half-way; the reaper takes the memory. */
 static int give_up(struct vm *vm, int err)
 {
@@ -177,9 +189,29 @@ static u64 overhead_frames(void)
 	return s.hv + s.table;
 }
 
+/* Its images are copied piece by piece, in its own time. */
+static void go_on_loading(struct vm *vm)
+{
+	u64 begin = plat_tsc();
+	int err = loader_step(vm);
+
+	sched_charge(vm, plat_tsc() - begin);
+	if (err == HV_EBUSY)
+		return;
+	if (err) {
+		give_up(vm, err);
+		return;
+	}
+	log_line("vm %s: started, %lu KiB, %u vCPU%s, costs %lu KiB besides, %s", vm->cfg->name,
+		 vm->pages * 4, vm->nr_vcpus, vm->nr_vcpus > 1 ? "s" : "",
+		 (overhead_frames() - vm->overhead_before) * 4, vm->cfg->kernel);
+	vm->again = false;
+	vm->starts++;
+	atomic_cas(&vm->state, (u32)VM_STARTING, (u32)VM_BUILT); /* or it was ended meanwhile */
+}
+
 static int vm_start(struct vm *vm)
 {
-	u64 before = overhead_frames();
 	struct loaded image;
 	int err;
 
@@ -191,12 +223,14 @@ static int vm_start(struct vm *vm)
 		vm->exit_status = VM_STATUS_CRASHED;
 		str_copy(vm->exit_reason, "not admitted", sizeof(vm->exit_reason));
 		atomic_store_seq(&vm->state, VM_ENDED);
-		status_vm_ended(vm);
+		say_ended(vm);
 		return err;
 	}
+	vm->overhead_before = overhead_frames();
+	vm_counts_keep(vm);
 	vm->is_linux = loader_is_linux(vm);
 	vm->tsc_offset = 0 - plat_tsc();
-	vm->faults = vm->exec_splits = vm->active = vm->teardown_gfn = vm->pv_wall = 0;
+	vm->exec_splits = vm->active = vm->teardown_gfn = vm->pv_wall = 0;
 	vm->active_permille = 1000;
 	vm->waiting = 0;
 	vm->woken_until = 0;
@@ -214,12 +248,7 @@ static int vm_start(struct vm *vm)
 	if (err)
 		return give_up(vm, err);
 	enter_image(vm, &image);
-	log_line("vm %s: started, %lu KiB, %u vCPU%s, costs %lu KiB besides, %s", vm->cfg->name,
-		 vm->pages * 4, vm->nr_vcpus, vm->nr_vcpus > 1 ? "s" : "",
-		 (overhead_frames() - before) * 4, vm->cfg->kernel);
-	vm->again = false;
-	vm->starts++;
-	atomic_store_seq(&vm->state, VM_BUILT);
+	go_on_loading(vm);
 	return HV_OK;
 }
 
@@ -265,18 +294,22 @@ void vm_end(struct vm *vm, int status, const char *fmt, ...)
 	va_start(ap, fmt);
 	str_vformat(vm->exit_reason, sizeof(vm->exit_reason), fmt, ap);
 	va_end(ap);
-	status_vm_ended(vm);
+	say_ended(vm);
 	hurry_end(vm);
 }
 
 void vm_reboot(struct vm *vm)
 {
-	u64 now = plat_tsc();
+	u64 now = plat_tsc(), started = 0 - vm->tsc_offset, pause;
 
 	if (!begin_end(vm))
 		return;
+	if (now - started > REBOOT_SETTLED_MS * plat_tsc_khz())
+		vm->quick_reboots = 0;
+	pause = REBOOT_PERIOD_MS * plat_tsc_khz() << vm->quick_reboots;
+	vm->quick_reboots = min(vm->quick_reboots + 1, REBOOT_DOUBLINGS);
 	vm->again = true; /* and so it keeps what it was promised */
-	vm->next_try = max(now, REBOOT_PERIOD_MS * plat_tsc_khz() - vm->tsc_offset);
+	vm->next_try = max(now, started + pause);
 	vm->give_up_at = vm->next_try + VM_START_PATIENCE_MS * plat_tsc_khz();
 	console_flush(vm);
 	log_line("vm %s: reboots", vm->cfg->name);
@@ -308,6 +341,8 @@ int vm_resume(struct vm *vm)
 	if (!atomic_cas(&vm->state, VM_PAUSED, VM_RUNNING))
 		return HV_ESTATE;
 	log_line("vm %s: resumed", vm->cfg->name);
+	if (vm->bus)
+		sched_event_at(plat_tsc()); /* its devices may be due */
 	sched_vm_resumed(vm);
 	return HV_OK;
 }
@@ -327,7 +362,7 @@ static bool reap_step(struct vm *vm)
 		err = p2m_teardown(&vm->p2m, &vm->teardown_gfn, &b);
 		p2m_commit(&vm->p2m, &b);
 		if (!err)
-			p2m_destroy(&vm->p2m);
+			p2m_destroy(&vm->p2m); /* from here on no min can be set */
 		spin_unlock(&vm->p2m.lock);
 		if (err)
 			return false;
@@ -347,7 +382,9 @@ static bool reap_step(struct vm *vm)
 static void release_built(void)
 {
 	for (u32 i = 0; i < nr_vms; i++)
-		if (atomic_load(&vms[i]->state) == VM_QUEUED && !vms[i]->again)
+		if ((atomic_load(&vms[i]->state) == VM_QUEUED ||
+		     atomic_load(&vms[i]->state) == VM_STARTING) &&
+		    !vms[i]->again)
 			return;
 	for (u32 i = 0; i < nr_vms; i++)
 		if (atomic_cas(&vms[i]->state, (u32)VM_BUILT, (u32)VM_RUNNING))
@@ -367,6 +404,9 @@ static bool work_on(struct vm *vm)
 			return false;
 		}
 		vm_start(vm);
+		return true;
+	case VM_STARTING:
+		go_on_loading(vm);
 		return true;
 	default:
 		return false;

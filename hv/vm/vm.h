@@ -13,7 +13,9 @@
 #include <hv/apic/ioapic.h>
 #include <hv/dev/rtc.h>
 #include <hv/dev/uart.h>
+#include <hv/load/load.h>
 #include <hv/memory/explain.h>
+#include <hv/vm/counts.h>
 #include <hv/vm/vcpu.h>
 #include <mm/audit.h>
 #include <mm/sample.h>
@@ -67,7 +69,11 @@ struct vm {
 	u64 give_up_at;	 /* TSC */
 	bool again;	 /* (b) it is off only to be started again, and stays admitted */
 	u64 teardown_gfn;
-	u32 starts; /* that came about */
+	struct load_queue loading; /* while it is STARTING */
+	u64 overhead_before;	   /* frames that were not guest memory when it began to start */
+	u32 quick_reboots;	   /* in a row */
+	u32 starts;		   /* that came about */
+	struct vm_counts past;	   /* of the runs before the present one */
 	int exit_status;
 	char exit_reason[96];
 };

@@ -13,9 +13,15 @@ static const u32 kernel[16] = {
 };
 
 /* As boot/main.c has it. */
+static bool background_work(void)
+{
+	bus_work(false);
+	return vm_background();
+}
+
 static bool idle_work(void)
 {
-	return vm_background() || memory_idle_work();
+	return vm_background() || bus_work(true) || memory_idle_work();
 }
 
 void guest_machine(u64 bytes, u32 nr_cpus)
@@ -31,7 +37,8 @@ void guest_machine(u64 bytes, u32 nr_cpus)
 	sched_init();
 	host_config = &host;
 	governor_init();
-	sched_set_work((struct sched_work){ .background = vm_background, .idle = idle_work });
+	bus_init();
+	sched_set_work((struct sched_work){ .background = background_work, .idle = idle_work });
 	for (u32 i = 0; i < nr_cpus; i++) {
 		fake.cpu = i;
 		assert_int_equal(balloon_cpu_init(), HV_OK);
@@ -146,6 +153,10 @@ int guest_load(struct vm *vm, struct image *img, const void *file, size_t size, 
 	img->size = size;
 	fake_log_clear();
 	err = loader_load(vm, out);
+	if (!err)
+		do
+			err = loader_step(vm);
+		while (err == HV_EBUSY);
 	free(copy);
 	return err;
 }

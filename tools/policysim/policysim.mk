@@ -27,7 +27,7 @@ policy-figures: $(POLICYSIM) ## Draw docs/policy/*.svg again
 	$(Q)tools/deps policy
 	$(Q)tools/policysim/run --sim $(POLICYSIM) figures
 
-# Some eight minutes; TESTS="tax steps" chooses.
+# About eight minutes; TESTS="tax steps" chooses.
 policy-experiments: ## The policy with real Debian guests in QEMU; draws docs/policy/real-*.svg
 	$(Q)tools/deps build run module policy
 	$(Q)$(MAKE) --no-print-directory all $(MODULE)

@@ -3,7 +3,8 @@
 #ifndef ARCH_CPU_CONSOLE_H
 #define ARCH_CPU_CONSOLE_H
 
-#include <hv/control/screen.h>
+#include <hv/base/log.h>
+#include <hv/base/screen_face.h>
 
 /* A 16550 and the like. */
 struct serial_port {
@@ -25,13 +26,20 @@ bool serial_open(const struct serial_port *port, const char *from);
 /* The first of COM1 to COM4 that answers. */
 bool serial_open_com(void);
 
-/*
- * From now on the port is read, too: by interrupt where it has that of a PC's COM port,
- * else by polling.  Boot CPU, once its APIC works.
- */
-void serial_listen(void);
+/* Writes bytes as they are, or drops them if there is no port. Under log_lock(). */
+void serial_write(const char *bytes, size_t n);
 
-/* Takes what has been typed, at most @max bytes. From the scheduler's tick, which it asks for. */
+/* What log_add_sink() got: it writes to the port, with a CR before each LF; NULL: no port is open. */
+struct log_sink *serial_sink(void);
+
+/*
+ * From now on the port is read, too: by interrupt if it is a PC's COM port, else by
+ * polling.  @read_at asks for a serial_read() at that TSC, from any CPU.  Boot CPU, once
+ * its APIC works.
+ */
+void serial_listen(void (*read_at)(u64 tsc));
+
+/* Takes the bytes that were typed, at most @max, and asks for the next call. */
 u32 serial_read(char *bytes, u32 max);
 
 /* Line @irq of the 8259 has interrupted this CPU. */

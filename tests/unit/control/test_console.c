@@ -3,6 +3,8 @@
 #include <tests/fake/guest.h>
 
 #include <hv/control/manage.h>
+#include <hv/control/operator.h>
+#include <hv/control/terminal.h>
 #include <hv/vm/sched.h>
 
 #define MS FAKE_KHZ
@@ -40,6 +42,12 @@ static void clear(void)
 	fake_log_clear();
 }
 
+static void tick(u64 now)
+{
+	console_tick(now);
+	operator_tick(now);
+}
+
 /* Lets @ms pass as the scheduler would: a tick whenever one was asked for. */
 static void pass(u64 ms)
 {
@@ -48,7 +56,7 @@ static void pass(u64 ms)
 	while (fake.tsc < end) {
 		fake.tsc = max(fake.tsc + 1, min(sched_event, end));
 		sched_event = UINT64_MAX;
-		console_tick(fake.tsc);
+		tick(fake.tsc);
 	}
 }
 
@@ -64,7 +72,7 @@ static int setup(void **state)
 	}
 	if (!once) {
 		log_add_sink(&sink);
-		console_open(wire_send, &sink);
+		terminal_open(wire_send, &sink);
 	}
 	once = true;
 	sched_event = UINT64_MAX;
@@ -74,13 +82,13 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	console_stop();
+	operator_stop();
 	return fake_teardown(state);
 }
 
 static void type_n(const char *s, size_t n)
 {
-	console_typed(s, n);
+	operator_typed(s, n);
 }
 
 static void type(const char *s)
@@ -140,13 +148,76 @@ static void a_prompt_is_shown_once(void **state)
 	(void)state;
 	says(0, "login: ");
 	pass(1100);
-	assert_string_equal(wire, "one| login: \r\n");
+	assert_string_equal(wire, "one|+login: \r\n");
 	pass(3000);
 	says(0, "root");
 	pass(1100);
 	says(0, "\r\n# ");
 	pass(1100);
-	assert_string_equal(wire, "one| login: \r\none| root\r\none| \r\none| # \r\n");
+	assert_string_equal(wire, "one|+login: \r\none|+root\r\none| \r\none|+# \r\n");
+}
+
+/* The bytes of a VM, from its lines on the wire: pieces that go on are put together. */
+static const char *said_by_one(void)
+{
+	static char text[4096];
+	size_t n = 0;
+
+	for (char *p = wire, *end; (end = strstr(p, "\r\n")); p = end + 2) {
+		assert_memory_equal(p, "one|", 4);
+		assert_true(p[4] == ' ' || p[4] == '+');
+		memcpy(text + n, p + 5, (size_t)(end - p - 5));
+		n += (size_t)(end - p - 5);
+		if (p[4] == ' ')
+			text[n++] = '\n';
+	}
+	text[n] = '\0';
+	return text;
+}
+
+/* Wherever a guest pauses, and however long its lines are, its bytes come out of the log. */
+static void pauses_and_long_lines_change_no_byte(void **state)
+{
+	char said[2048];
+	u64 seed = 3;
+	u32 n = 0;
+
+	(void)state;
+	for (u32 i = 0; i < sizeof(said) - 2; i++)
+		said[i] = fake_random(&seed) % (i < 700 ? 10 : 500) ? (char)('a' + i % 26) : '\n';
+	said[sizeof(said) - 2] = '\n';
+	said[sizeof(said) - 1] = '\0';
+	while (said[n]) {
+		u32 m = min(1 + (u32)(fake_random(&seed) % 100), (u32)strlen(said + n));
+
+		console_output(vms[0], said + n, m);
+		n += m;
+		pass(fake_random(&seed) % 2 ? 1100 : 10);
+	}
+	assert_string_equal(said_by_one(), said);
+	assert_true(on_wire("one|+"));
+}
+
+/* A VM that ends in a line ends it, whether it was shown or not; what comes next is another line. */
+static void the_end_ends_a_line(void **state)
+{
+	(void)state;
+	says(0, "panic: no");
+	pass(1100);
+	console_flush(vms[0]);
+	says(0, "booting");
+	console_flush(vms[0]);
+	console_flush(vms[0]);
+	assert_string_equal(wire, "one|+panic: no\r\none| \r\none| booting\r\n");
+	clear();
+	for (u32 i = 0; i < CONSOLE_LINE_MAX + 1; i++)
+		says(0, "x");
+	says(0, "\n");
+	for (u32 i = 0; i < CONSOLE_LINE_MAX; i++)
+		says(0, "y");
+	console_flush(vms[0]);
+	assert_int_equal(count("one|+"), 1);
+	assert_true(on_wire("xx\r\none| x\r\none| yyy"));
 }
 
 /* --- focus ------------------------------------------------------------------------------- */
@@ -160,9 +231,9 @@ static void has_the_terminal(void **state)
 	pass(1100);
 	clear();
 	type(A "1");
-	assert_true(console_lent());
+	assert_true((terminal_borrower() != NULL));
 	assert_string_equal(wire, "@console one: Ctrl-a 0 goes back to the hypervisor, Ctrl-a ? "
-				  "shows all keys\r\n# ");
+				  "shows all keys [2]\r\n# ");
 	clear();
 	console_output(vms[0], odd, 12);
 	assert_int_equal(wire_len, 12);
@@ -178,7 +249,7 @@ static void has_the_terminal(void **state)
 	assert_memory_equal(wire + 12, "ab", 3);
 	clear();
 	type(A "0");
-	assert_false(console_lent());
+	assert_false((terminal_borrower() != NULL));
 	pass(20);
 	assert_int_equal(wire[0], RS);
 	assert_true(on_wire("\033[0m\r\ntwo| noise\r\n"));
@@ -201,7 +272,7 @@ static void prompt_comes_again(void **state)
 	type(A "2");
 	assert_string_equal(strchr(wire, '@'),
 			    "@console two: Ctrl-a 0 goes back to the hypervisor, "
-			    "Ctrl-a ? shows all keys\r\n$ ");
+			    "Ctrl-a ? shows all keys [2]\r\n$ ");
 	clear();
 	pass(3000); /* it does not become a line, too */
 	says(0, "half");
@@ -225,7 +296,7 @@ static void keys_split_in_any_way(void **state)
 			n = min(1 + fake_random(&seed) % (round % 40 + 1), sizeof(typed) - 1 - at);
 			type_n(typed + at, n);
 		}
-		assert_false(console_lent());
+		assert_false((terminal_borrower() != NULL));
 		assert_string_equal(heard(0), "abq\xffs");
 		assert_string_equal(heard(1), "cd\001cd\001x\033[A\rr");
 		assert_string_equal(heard(2), "");
@@ -242,7 +313,7 @@ static void who_can_be_chosen(void **state)
 		vm_background();
 	clear();
 	type(A "2");
-	assert_false(console_lent());
+	assert_false((terminal_borrower() != NULL));
 	assert_true(on_wire("two does not run"));
 	type(A "4" A "9");
 	assert_true(on_wire("there is no VM 4"));
@@ -269,6 +340,35 @@ static void who_can_be_chosen(void **state)
 	assert_string_equal(wire, ""); /* without Ctrl-a they are nothing to us */
 }
 
+/* What the operator is told comes between two turns of the VM: none of it is the VM's. */
+static void words_for_the_operator(void **state)
+{
+	static const char *const typed[] = { A "?", A "x", A "k", A "9" };
+	static const char *const told[] = { "Ctrl-a and then\r\n", "x again within 5 seconds",
+					    "end VM one: k again within", "there is no VM 9\r\n" };
+
+	(void)state;
+	says(0, "# ");
+	type(A "1");
+	for (u32 i = 0; i < ARRAY_SIZE(typed); i++) {
+		char *words, *turn;
+
+		clear();
+		type(typed[i]);
+		words = strstr(wire, told[i]);
+		turn = strstr(wire, "@console one: ");
+		assert_int_equal(wire[0], RS);
+		assert_non_null(words);
+		assert_true(turn > words);
+		assert_string_equal(strstr(turn, " [2]\r\n"), " [2]\r\n# ");
+		type("n"); /* no */
+		clear();
+		says(0, "?");
+		assert_string_equal(wire, "?");
+		says(0, "\n# ");
+	}
+}
+
 static void a_vm_ends(void **state)
 {
 	(void)state;
@@ -280,7 +380,7 @@ static void a_vm_ends(void **state)
 		vm_background();
 	clear();
 	pass(10);
-	assert_false(console_lent());
+	assert_false((terminal_borrower() != NULL));
 	assert_true(on_wire("vm one: ended with status 3 (test)\r\n@exit name=one status=3"));
 	assert_true(on_wire("console: one has ended; the keyboard is the hypervisor's"));
 	assert_false(on_wire("last words")); /* seen */
@@ -299,7 +399,7 @@ static void a_vm_reboots(void **state)
 		pass(50);
 	}
 	assert_int_equal(vms[0]->starts, 2);
-	assert_true(console_lent());
+	assert_true((terminal_borrower() != NULL));
 	type("new");
 	assert_string_equal(heard(0), "new");
 	clear();
@@ -313,7 +413,7 @@ static void first_at_boot(void **state)
 	vm_end(vms[2], 0, "test");
 	while (vms[2]->state != VM_ENDED)
 		vm_background();
-	console_begin(vms[2]);
+	operator_begin(vms[2]);
 	pass(100);
 	assert_false(on_wire("@console")); /* not before it runs */
 	assert_int_equal(vm_queue_start(vms[2]), HV_OK);
@@ -322,7 +422,7 @@ static void first_at_boot(void **state)
 	assert_true(on_wire("@console three:"));
 	type(A "0");
 	pass(100);
-	assert_false(console_lent()); /* once */
+	assert_false((terminal_borrower() != NULL)); /* once */
 }
 
 static char other[64];
@@ -348,6 +448,9 @@ static void another_device(void **state)
 	assert_string_equal(heard(0), "");
 	assert_string_equal(other, "other");
 	console_reset(vms[0]);
+	type("lost"); /* there is no device yet */
+	assert_string_equal(heard(0), "");
+	uart_reset(vms[0]);
 	type("fresh");
 	assert_string_equal(heard(0), "fresh");
 }
@@ -355,34 +458,34 @@ static void another_device(void **state)
 /* Pasted text waits in the port; but a guest that never reads does not lock anybody in. */
 static void a_guest_is_not_ready(void **state)
 {
-	char paste[CONSOLE_TYPED_MAX];
+	char paste[OPERATOR_TYPED_MAX];
 	u32 taken = 0;
 
 	(void)state;
 	memset(paste, 'p', sizeof(paste));
-	assert_true(console_ready(fake.tsc)); /* the hypervisor always is */
+	assert_true(operator_ready(fake.tsc)); /* the hypervisor always is */
 	type(A "1");
-	while (console_ready(++fake.tsc)) {
+	while (operator_ready(++fake.tsc)) {
 		type_n(paste, sizeof(paste));
 		taken += (u32)sizeof(paste);
 	}
 	assert_int_equal(taken, UART_INPUT_MAX);
 	sched_event = UINT64_MAX;
 	fake.tsc += 500 * MS;
-	assert_false(console_ready(fake.tsc));
+	assert_false(operator_ready(fake.tsc));
 	assert_int_equal(sched_event, fake.tsc + MS); /* looked at again */
 	assert_int_equal(strlen(heard(0)), UART_INPUT_MAX);
 	assert_false(uart_in(vms[0], UART_PORT + 5) & 2); /* no overrun */
-	assert_true(console_ready(fake.tsc));
+	assert_true(operator_ready(fake.tsc));
 	for (u32 i = 0; i < UART_INPUT_MAX - 10; i++)
 		type_n("q", 1);
-	assert_false(console_ready(++fake.tsc));
+	assert_false(operator_ready(++fake.tsc));
 	fake.tsc += 1001 * MS;
-	assert_true(console_ready(fake.tsc));
+	assert_true(operator_ready(fake.tsc));
 	fake.tsc += 1001 * MS;
-	assert_true(console_ready(fake.tsc)); /* and so it stays */
+	assert_true(operator_ready(fake.tsc)); /* and so it stays */
 	type(A "0");
-	assert_false(console_lent());
+	assert_false((terminal_borrower() != NULL));
 }
 
 /* --- what was missed ----------------------------------------------------------------------- */
@@ -411,8 +514,8 @@ static void missed_lines_in_pieces(void **state)
 	for (u32 i = 0; i < 100; i++)
 		log_raw("line %u of many", i);
 	clear();
-	console_typed(A "0", 2);
-	console_tick(fake.tsc);
+	operator_typed(A "0", 2);
+	tick(fake.tsc);
 	before = wire_len;
 	assert_in_range(lines_from(0), 1, 20); /* a slow port must not hold the host */
 	log_raw("line 100 of many");
@@ -455,9 +558,9 @@ static void the_ring_overtakes(void **state)
 	clear();
 	for (u32 i = 0; i < 10; i++)
 		log_raw("line %u of many", next++);
-	console_typed(A "0", 2);
+	operator_typed(A "0", 2);
 	for (u32 round = 0; round < 3; round++) {
-		console_tick(fake.tsc);
+		tick(fake.tsc);
 		for (u32 i = 0; i < 1500; i++)
 			log_raw("line %u of many", next++);
 	}
@@ -478,7 +581,7 @@ static void the_host_ends(void **state)
 	for (u32 i = 0; i < 200; i++)
 		log_raw("line %u of many", i);
 	clear();
-	console_stop();
+	operator_stop();
 	assert_int_equal(lines_from(0), 200);
 	log_raw("@halt status=0");
 	assert_string_equal(wire + wire_len - 16, "@halt status=0\r\n");
@@ -507,7 +610,7 @@ static void anything(void **state)
 			type_n(round % 16 ? A "0" : A "1", 2);
 		assert_true(vms[vm]->console.length <= CONSOLE_LINE_MAX);
 		assert_int_equal(vms[vm]->console.lock.held, 0);
-		if (round % 8 && !console_lent())
+		if (round % 8 && !(terminal_borrower() != NULL))
 			pass(1);
 		for (char *p = fake.log; *p; p++)
 			assert_true((*p >= ' ' && *p < 0x7f) || *p == '\n' || *p == '\t');
@@ -594,10 +697,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(lines_without_escapes),
 		T(a_prompt_is_shown_once),
+		T(pauses_and_long_lines_change_no_byte),
+		T(the_end_ends_a_line),
 		T(has_the_terminal),
 		T(prompt_comes_again),
 		T(keys_split_in_any_way),
 		T(who_can_be_chosen),
+		T(words_for_the_operator),
 		T(a_vm_ends),
 		T(a_vm_reboots),
 		T(first_at_boot),

@@ -103,6 +103,7 @@ static void host_and_vm_info(void **state)
 	assert_int_equal(guest_read(&boss->p2m, GPA(BUF), &h, sizeof(h)), HV_OK);
 	assert_int_equal(h.nr_vms, 2);
 	assert_int_equal(h.total, frames_stats().total);
+	assert_int_equal(h.version, 0x100020003); /* tests/unit/unit.mk */
 	balloon_set_target(web, 99);
 	web->starts = 7;
 	assert_int_equal(guest_call(b, AERO_CALL_VM_INFO, 0, BUF + 4090, 0),
