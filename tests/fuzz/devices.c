@@ -10,6 +10,8 @@
 #include <hv/apic/pvclock.h>
 #include <hv/apic/pvcpu.h>
 #include <hv/control/console.h>
+#include <hv/control/operator.h>
+#include <hv/control/terminal.h>
 #include <hv/base/log.h>
 #include <hv/emulate/mmio.h>
 #include <hv/exit/cpuid.h>
@@ -117,15 +119,16 @@ static void op_raise(void)
 
 static void op_console(void)
 {
-	char bytes[CONSOLE_TYPED_MAX];
+	char bytes[OPERATOR_TYPED_MAX];
 	size_t n = in_8(in) % sizeof(bytes);
 	const u8 *from = in_take(in, &n);
 
 	memcpy(bytes, from, n);
 	if (in_8(in) & 1)
-		console_typed(bytes, n);
+		operator_typed(bytes, n);
 	else
 		console_output(vm, bytes, n);
+	operator_tick(fake.tsc);
 	console_tick(fake.tsc);
 }
 
@@ -193,12 +196,12 @@ void fuzz_one(struct input *input)
 	guest_machine(MIB(8), 1);
 	fuzz_watch_log();
 	make_cpu(in_8(in));
-	console_open(show, &terminal);
+	terminal_open(show, &terminal);
 	cfg = guest_config("vm");
 	cfg.memory = cfg.max = MIB(4);
 	vm = guest_start_smp(&cfg, VCPUS);
 	fake.wall_us = 1700000000000000;
-	console_begin(vm);
+	operator_begin(vm);
 	while (in_left(in) && vm->state == VM_RUNNING) {
 		ops[in_8(in) % ARRAY_SIZE(ops)]();
 		epoch_quiescent(0, epoch_now());

@@ -5,6 +5,8 @@
 
 #include <hv/load/images.h>
 
+#define PIECES_MAX 10000 /* the largest file here takes some ten */
+
 static struct vm_config cfg;
 
 void fuzz_setup(void)
@@ -35,7 +37,8 @@ void fuzz_one(struct input *in)
 	kernel = in_left(in);
 	image_add("file", in_copy(in, kernel), kernel);
 	fuzz_assert(!vm_create(0, &cfg) && !vm_queue_start(vms[0]), "there is memory for that");
-	vm_background();
+	for (u32 pieces = 0; vm_background() && vms[0]->state == VM_STARTING; pieces++)
+		fuzz_assert(pieces < PIECES_MAX, "it is never loaded");
 	fuzz_assert(vms[0]->state == VM_RUNNING || vms[0]->state == VM_ENDING, "%u", vms[0]->state);
 	fuzz_assert(vms[0]->state != VM_ENDING || vms[0]->again || vms[0]->exit_reason[0],
 		    "it did not start, and nobody says why");

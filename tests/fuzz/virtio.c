@@ -9,6 +9,7 @@
 
 #include <hv/apic/lapic_regs.h>
 #include <hv/control/console.h>
+#include <hv/control/operator.h>
 #include <hv/dev/bus.h>
 #include <hv/emulate/mmio.h>
 #include <hv/load/images.h>
@@ -229,17 +230,18 @@ static void op_tick(void)
 		virtio_work_due(&vm->bus->slot[i], fake.tsc);
 		accesses = 0;
 	}
+	operator_tick(fake.tsc);
 	console_tick(fake.tsc);
 }
 
 static void op_type(void)
 {
-	char bytes[CONSOLE_TYPED_MAX];
-	u32 n = in_8(in) % CONSOLE_TYPED_MAX;
+	char bytes[OPERATOR_TYPED_MAX];
+	u32 n = in_8(in) % OPERATOR_TYPED_MAX;
 
 	memset(bytes, 'x', sizeof(bytes));
 	bytes[0] = (char)in_8(in);
-	console_typed(bytes, n);
+	operator_typed(bytes, n);
 }
 
 /* The balloon's target moves; frames are taken away from the host and come back. */
@@ -295,7 +297,7 @@ static void make_vm(u8 form)
 	fake.no_random = form & 2;
 	vm = guest_start(&cfg);
 	if (form & 4)
-		console_begin(vm);
+		operator_begin(vm);
 	lapic_mmio_write(vm->vcpus[0], R_SVR, SVR_ENABLE | 0xff);
 }
 

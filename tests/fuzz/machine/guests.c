@@ -4,6 +4,7 @@
 #include <hv/apic/lapic_regs.h>
 #include <hv/control/console.h>
 #include <hv/control/manage.h>
+#include <hv/control/operator.h>
 #include <hv/dev/bus.h>
 #include <hv/emulate/mmio.h>
 #include <hv/exit/io.h>
@@ -370,7 +371,7 @@ static bool op_host(struct vcpu *v, struct vmexit *e)
 		manage_max(vm, in_16(in));
 		break;
 	case 9:
-		console_typed((const char *)"\001ab\001?x", in_8(in) % 7);
+		operator_typed((const char *)"\001ab\001?x", in_8(in) % 7);
 		break;
 	case 10:
 		oracle_check();

@@ -3,6 +3,7 @@
 
 #include <hv/control/console.h>
 #include <hv/control/manage.h>
+#include <hv/control/operator.h>
 #include <hv/dev/bus.h>
 #include <hv/load/images.h>
 #include <hv/memory/governor.h>
@@ -43,20 +44,21 @@ static void make_linux(void)
 /* As boot/main.c has it, for the parts that there are. */
 static void tick(u64 now)
 {
-	bus_tick(now);
 	governor_tick(now);
+	operator_tick(now);
 	console_tick(now);
 	manage_tick();
 }
 
 static bool background(void)
 {
+	bus_work(false);
 	return guests_worked(vm_background());
 }
 
 static bool idle_work(void)
 {
-	return background() || memory_idle_work();
+	return guests_worked(vm_background() || bus_work(true)) || memory_idle_work();
 }
 
 static void configure(struct input *in, u32 i)
@@ -76,7 +78,9 @@ static void configure(struct input *in, u32 i)
 	if (more & 16)
 		snprintf(c->kernel, sizeof(c->kernel), "linux");
 	if (more & 32)
-		c->disk[c->nr_disks++] = (struct disk_config){ .blank = true, .writable = KIB(64) };
+		c->disk[c->nr_disks++] =
+			(struct disk_config){ .blank = true,
+					      .writable = size & 8 ? MIB(1) : KIB(64) };
 	if (more & 64) {
 		c->disk[c->nr_disks] = (struct disk_config){ .writable = KIB(8),
 							     .latency_us = more & 128 ? 50 : 0 };

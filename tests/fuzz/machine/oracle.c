@@ -112,6 +112,7 @@ int __wrap_guest_write(struct p2m *p, gpa_t gpa, const void *buf, size_t len)
 {
 	const struct vm *vm = owner_of(p);
 
+	fake.tsc += FAKE_KHZ / 2000; /* devices work by the clock */
 	for (u64 gfn = gpa.v >> PAGE_SHIFT; gfn < GFNS_MAX && gfn << PAGE_SHIFT < gpa.v + len;
 	     gfn++)
 		if (gpa.v + len > (gfn << PAGE_SHIFT) + WORD_AT)
@@ -263,7 +264,8 @@ void oracle_check_end(void)
 
 	oracle_check();
 	for (u32 i = 0; i < nr_vms; i++) {
-		kept += 1 + vms[i]->nr_vcpus; /* records live as long as the host */
+		/* Records live as long as the host. */
+		kept += (1UL << frame_order(sizeof(struct vm))) + vms[i]->nr_vcpus;
 		if (vms[i]->bus)
 			kept += 1UL << frame_order(sizeof(struct bus));
 	}
