@@ -30,6 +30,7 @@ enum {
 };
 #define SVR_ENABLE 0x100
 #define LVT_MASKED 0x10000
+#define LVT_STATUS 0x7000 /* read-only bits, and LINT0's and LINT1's polarity */
 #define LVT_NMI 0x400
 #define LVT_EXTINT 0x700
 #define TIMER_TSC_DEADLINE 0x40000
@@ -98,18 +99,30 @@ int apic_init(void)
 	return HV_OK;
 }
 
+static void lvt_write(u32 reg, u32 v)
+{
+	u32 now;
+
+	apic_write(reg, v);
+	now = apic_read(reg) & ~(u32)LVT_STATUS;
+	if (now != v)
+		log_line("cpu %u: the APIC's register %x is %x, not %x; interrupts there get lost",
+			 plat_cpu(), reg, now, v);
+}
+
 void apic_enable(void)
 {
 	if (apic.x2)
 		wrmsr(MSR_IA32_APIC_BASE,
 		      rdmsr(MSR_IA32_APIC_BASE) | APIC_BASE_EN | APIC_BASE_EXTD);
-	apic_write(APIC_TPR, 0);
-	apic_write(APIC_LVT_LINT0, LVT_MASKED);
-	apic_write(APIC_LVT_LINT1, LVT_NMI);
-	apic_write(APIC_LVT_ERROR, LVT_MASKED);
-	apic_write(APIC_TIMER_DIVIDE, 0xb); /* by 1 */
-	apic_write(APIC_LVT_TIMER, VECTOR_TIMER | (apic.deadline_mode ? TIMER_TSC_DEADLINE : 0));
+	/* SDM: "Local APIC State After It Has Been Software Disabled": until here masks stay set. */
 	apic_write(APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
+	apic_write(APIC_TPR, 0);
+	apic_write(APIC_TIMER_DIVIDE, 0xb); /* by 1 */
+	lvt_write(APIC_LVT_LINT0, LVT_MASKED);
+	lvt_write(APIC_LVT_LINT1, LVT_NMI);
+	lvt_write(APIC_LVT_ERROR, LVT_MASKED);
+	lvt_write(APIC_LVT_TIMER, VECTOR_TIMER | (apic.deadline_mode ? TIMER_TSC_DEADLINE : 0));
 }
 
 u32 apic_id(void)
