@@ -54,6 +54,7 @@ static const struct sdt *table_at(u64 pa)
 
 static void add_cpu(struct acpi_info *info, u32 id)
 {
+	info->highest_apic_id = max(info->highest_apic_id, id);
 	for (u32 i = 0; i < info->nr_cpus; i++)
 		if (info->apic_ids[i] == id)
 			return; /* firmware may list one as both kinds */
@@ -194,6 +195,10 @@ static void parse_fadt(const struct sdt *t, struct acpi_info *info)
 	find_s5(table_at(fadt_value(t, FADT_DSDT, 4)), power); /* does nothing if that did */
 }
 
+/* VT-d: "DMA Remapping Reporting Structure" */
+#define DMAR_FLAGS 37
+#define DMAR_X2APIC_OPT_OUT BIT(1)
+
 static void parse_table(u64 pa, struct acpi_info *info)
 {
 	const struct sdt *t = table_at(pa);
@@ -208,6 +213,8 @@ static void parse_table(u64 pa, struct acpi_info *info)
 		acpi_parse_spcr((const u8 *)t, t->length, &info->uart);
 	else if (!memcmp(t->signature, "DBG2", 4))
 		acpi_parse_dbg2((const u8 *)t, t->length, &info->dbg2);
+	else if (!memcmp(t->signature, "DMAR", 4) && t->length > DMAR_FLAGS)
+		info->no_x2apic = ((const u8 *)t)[DMAR_FLAGS] & DMAR_X2APIC_OPT_OUT;
 	else if (!memcmp(t->signature, "SSDT", 4))
 		find_s5(t, &info->power);
 }

@@ -11,6 +11,8 @@
 struct acpi_info {
 	u32 nr_cpus;
 	u32 apic_ids[MAX_CPUS];
+	u32 highest_apic_id;	 /* of those that are enabled, more than MAX_CPUS or not */
+	bool no_x2apic;		 /* the DMAR table asks for none */
 	u32 cpus_left_out;	 /* beyond MAX_CPUS */
 	u32 cpus_disabled;	 /* there, or could be plugged in, but not to be started */
 	struct serial_port uart; /* of SPCR or else DBG2; base 0: none */

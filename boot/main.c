@@ -372,7 +372,7 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	if (!acpi.no_cmos)
 		cmos_init(acpi.century);
 	pic_mask();
-	if (apic_init())
+	if (apic_init(acpi.highest_apic_id, acpi.no_x2apic))
 		refuse("no local APIC");
 	apic_enable();
 	apic_timer_calibrate();

@@ -301,6 +301,7 @@ static void madt(void **state)
 	assert_int_equal(info.apic_ids[3], 8);
 	assert_int_equal(info.cpus_disabled, 3);
 	assert_int_equal(info.cpus_left_out, 0);
+	assert_int_equal(info.highest_apic_id, 300);
 }
 
 static void madt_with_many(void **state)
@@ -317,6 +318,24 @@ static void madt_with_many(void **state)
 	assert_int_equal(info.nr_cpus, MAX_CPUS);
 	assert_int_equal(info.apic_ids[MAX_CPUS - 1], (MAX_CPUS - 1) * 2);
 	assert_true(info.cpus_left_out >= 200 - MAX_CPUS);
+	assert_int_equal(info.highest_apic_id, 398);
+}
+
+static void dmar(void **state)
+{
+	struct acpi_info info;
+
+	(void)state;
+	for (u32 flags = 0; flags < 4; flags++) {
+		begin("DMAR", 1);
+		add8(38);
+		add8(flags);
+		add(0, 10);
+		parse(&info);
+		assert_int_equal(info.no_x2apic, flags >> 1);
+	}
+	parse_cut(37, &info); /* ends before its flags */
+	assert_false(info.no_x2apic);
 }
 
 static void entries_that_lie(void **state)
@@ -515,7 +534,7 @@ static void noise_dsdt(u64 *seed)
 
 static void noise(void **state)
 {
-	static const char *const names[] = { "APIC", "SPCR", "DBG2", "FACP" };
+	static const char *const names[] = { "APIC", "SPCR", "DBG2", "FACP", "DMAR" };
 	struct acpi_info info;
 	u64 seed = 5;
 
@@ -678,6 +697,7 @@ int main(void)
 		cmocka_unit_test(random_maps),
 		cmocka_unit_test(madt),
 		cmocka_unit_test(madt_with_many),
+		cmocka_unit_test(dmar),
 		cmocka_unit_test(entries_that_lie),
 		cmocka_unit_test(spcr),
 		cmocka_unit_test(dbg2),
