@@ -280,8 +280,10 @@ static void play_firmware(void)
 		wrmsr_safe(MSR_IA32_APIC_BASE, rdmsr(MSR_IA32_APIC_BASE) | APIC_BASE_EXTD);
 	else if (option_is(what, "vtx-off")) /* if nobody has locked it yet */
 		wrmsr_safe(MSR_IA32_FEATURE_CONTROL, FEATURE_CONTROL_LOCKED);
+	else if (option_is(what, "apic-ids"))
+		smp_lift_ids = 16;
 	else
-		refuse("firmware= on the command line must be x2apic or vtx-off");
+		refuse("firmware= on the command line must be x2apic, vtx-off or apic-ids");
 }
 
 /* spare=0 on the command line: no guests on the boot CPU. docs/debugging.md tells who needs it. */

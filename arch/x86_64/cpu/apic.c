@@ -162,6 +162,11 @@ void apic_startup_others(u8 page)
 	icr_write(0, ICR_STARTUP | ICR_ASSERT | ICR_ALL_BUT_SELF | page);
 }
 
+bool apic_is_x2(void)
+{
+	return apic.x2;
+}
+
 u32 apic_id_max(void)
 {
 	return apic.x2 ? UINT32_MAX - 1 : 254;

@@ -21,6 +21,8 @@ void apic_init_others(void);
 void apic_startup_others(u8 page);
 void apic_nmi_others(void);
 
+bool apic_is_x2(void);
+
 /* The largest id that an IPI reaches. */
 u32 apic_id_max(void);
 

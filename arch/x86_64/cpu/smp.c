@@ -23,16 +23,19 @@ struct trampoline_args {
 	u64 cr3;
 	u64 entry;
 	u64 cpus;
-	u64 taken; /* bit per slot: by the CPU, or by us, for it has come too late */
+	u64 taken;  /* bit per slot: by the CPU, or by us, for it has come too late */
+	u64 x2apic; /* the mode that the APICs are to be in */
+	u64 lift;   /* what a CPU adds to its APIC's register before it looks, for tests */
 	u32 ids[MAX_CPUS];
 };
-_Static_assert(sizeof(struct trampoline_args) == 288, "trampoline.S");
+_Static_assert(sizeof(struct trampoline_args) == 304, "trampoline.S");
 _Static_assert(offsetof(struct cpu, stack_top) == 32, "trampoline.S");
 
 /* Slots with a record; a CPU that never comes up counts as idle for good. */
 static u32 nr_cpus = 1;
 static void (*ap_entry)(void);
 static hpa_t trampoline;
+u32 smp_lift_ids;
 
 static struct {
 	enum { SMP_INIT, SMP_SIPI, SMP_WAIT, SMP_DONE } stage;
@@ -76,6 +79,7 @@ static void make_slots(const u32 *apic_ids, u32 count)
 
 		if (id == self)
 			continue;
+		id += smp_lift_ids;
 		if (id > apic_id_max()) {
 			log_line("smp: the CPU with APIC id %u is out of reach without x2APIC", id);
 		} else if (nr_cpus == MAX_CPUS) {
@@ -103,6 +107,8 @@ void smp_start(const u32 *apic_ids, u32 count, hpa_t page, void (*entry)(void))
 		.cr3 = paging_root().v,
 		.entry = (u64)ap_main,
 		.cpus = (u64)cpus,
+		.x2apic = apic_is_x2(),
+		.lift = smp_lift_ids << 24,
 	};
 	memset(args()->ids, 0xff, sizeof(args()->ids)); /* nobody's */
 	make_slots(apic_ids, count);

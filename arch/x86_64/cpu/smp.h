@@ -13,6 +13,9 @@
  */
 void smp_start(const u32 *apic_ids, u32 count, hpa_t page, void (*entry)(void));
 
+/* For tests: the other CPUs have these ids more in their xAPICs than CPUID says of them. */
+extern u32 smp_lift_ids;
+
 /*
  * What is next, if it is time; returns when (TSC) to call again, UINT64_MAX
  * when all are up or given up, which the log says.  One CPU at a time.
