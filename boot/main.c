@@ -16,6 +16,7 @@
 #include <arch/x86_64/cpu/smp.h>
 #include <arch/x86_64/cpu/trap.h>
 #include <arch/x86_64/cpu/tsc.h>
+#include <arch/x86_64/cpu/tsc_sync.h>
 #include <arch/x86_64/svm/backend.h>
 #include <arch/x86_64/vmx/backend.h>
 #include <boot/acpi.h>
@@ -269,6 +270,8 @@ static bool option_is(const char *value, const char *word)
 	return !strncmp(value, word, n) && (!value[n] || value[n] == ' ');
 }
 
+#define TSC_SKEW 100000000 /* ticks: 2 s in Bochs */
+
 /* firmware=WHAT on the command line: leaves this CPU as some firmware does, for tests. */
 static void play_firmware(void)
 {
@@ -282,8 +285,12 @@ static void play_firmware(void)
 		wrmsr_safe(MSR_IA32_FEATURE_CONTROL, FEATURE_CONTROL_LOCKED);
 	else if (option_is(what, "apic-ids"))
 		smp_lift_ids = 16;
-	else
-		refuse("firmware= on the command line must be x2apic, vtx-off or apic-ids");
+	else if (option_is(what, "tsc-skew")) {
+		tsc_sync_skew = TSC_SKEW;
+		wrmsr(MSR_IA32_TSC, rdtsc() + TSC_SKEW);
+		boot_tsc += TSC_SKEW;
+	} else
+		refuse("firmware= on the command line must be x2apic, vtx-off, apic-ids or tsc-skew");
 }
 
 /* spare=0 on the command line: no guests on the boot CPU. docs/debugging.md tells who needs it. */
@@ -298,10 +305,10 @@ static void spare_cpu(void)
 	sched_spare(0);
 }
 
-static void ap_main(void)
+static void ap_main(bool in_step)
 {
 	guestregs_cpu_init();
-	if (mitigate_cpu_init() == HV_OK && backend->cpu_enable() == HV_OK &&
+	if (in_step && mitigate_cpu_init() == HV_OK && backend->cpu_enable() == HV_OK &&
 	    balloon_cpu_init() == HV_OK)
 		sched_loop();
 	epoch_idle_enter(plat_cpu()); /* nobody waits for this CPU */
@@ -370,6 +377,7 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	memory_give_back_boot_room(); /* off its stack */
 	print_cpu();
 	play_firmware();
+	boot_tsc -= (u64)tsc_sync_boot();
 	tsc_init(acpi.pm_timer_port);
 	if (!acpi.no_cmos)
 		cmos_init(acpi.century);

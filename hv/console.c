@@ -407,7 +407,7 @@ bool console_ready(u64 now)
 {
 	if (to_guest(NULL, 0) >= CONSOLE_TYPED_MAX)
 		term.ready_at = now;
-	if (term.ready_at == now || now - term.ready_at >= STALL_MS * plat_tsc_khz())
+	if (term.ready_at == now || tsc_since(term.ready_at, now) >= STALL_MS * plat_tsc_khz())
 		return true;
 	sched_event_at(now + plat_tsc_khz());
 	return false;

@@ -84,7 +84,8 @@ void fault_wait(struct vcpu *v, int err)
 		v->slice_end = 0;
 		return;
 	}
-	if (!vm->wait_logged || plat_tsc() - vm->wait_logged > WAIT_LOG_MS * plat_tsc_khz()) {
+	if (!vm->wait_logged ||
+	    tsc_since(vm->wait_logged, plat_tsc()) > WAIT_LOG_MS * plat_tsc_khz()) {
 		vm->wait_logged = plat_tsc();
 		log_line("vm %s: paused until memory comes back: the host has none left",
 			 vm->cfg->name);

@@ -35,6 +35,7 @@ struct cpu {
 	u64 gdt[5];
 	void *backend;		  /* what the VMX or SVM back end keeps per CPU */
 	const struct vm *last_vm; /* that ran here; may have ended */
+	u32 tsc_sync;		  /* (a) tsc_sync.h */
 };
 
 extern struct cpu *cpus[MAX_CPUS];

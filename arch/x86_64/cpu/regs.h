@@ -12,6 +12,7 @@
 #define FEATURE_CONTROL_LOCKED (1 << 0)
 #define FEATURE_CONTROL_VMX_SMX (1 << 1) /* only inside SMX */
 #define FEATURE_CONTROL_VMX (1 << 2)	 /* outside SMX */
+#define MSR_IA32_TSC_ADJUST 0x3b
 #define MSR_IA32_SPEC_CTRL 0x48
 #define MSR_IA32_PRED_CMD 0x49
 #define MSR_IA32_BIOS_SIGN_ID 0x8b

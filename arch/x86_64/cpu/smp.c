@@ -6,6 +6,7 @@
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/cpu/smp.h>
+#include <arch/x86_64/cpu/tsc_sync.h>
 #include <hv/base/atomic.h>
 #include <hv/base/log.h>
 #include <hv/base/string.h>
@@ -33,12 +34,12 @@ _Static_assert(offsetof(struct cpu, stack_top) == 32, "trampoline.S");
 
 /* Slots with a record; a CPU that never comes up counts as idle for good. */
 static u32 nr_cpus = 1;
-static void (*ap_entry)(void);
+static void (*ap_entry)(bool in_step);
 static hpa_t trampoline;
 u32 smp_lift_ids;
 
 static struct {
-	enum { SMP_INIT, SMP_SIPI, SMP_WAIT, SMP_DONE } stage;
+	enum { SMP_INIT, SMP_SIPI, SMP_WAIT, SMP_LATE, SMP_DONE } stage;
 	u64 next; /* when the stage ends */
 } smp = { .stage = SMP_DONE };
 
@@ -59,13 +60,16 @@ static u64 us(u64 n)
 
 static void ap_main(struct cpu *c)
 {
+	bool in_step;
+
 	paging_activate();
 	percpu_load(c);
 	apic_enable();
 	c->apic_id = apic_id(); /* what IPIs go by */
+	in_step = tsc_sync_join(c);
 	epoch_cpu_online(c->id);
 	atomic_store_seq(&c->online, 1);
-	ap_entry();
+	ap_entry(in_step);
 }
 
 /* A record and a slot for each CPU that we can have. */
@@ -94,7 +98,7 @@ static void make_slots(const u32 *apic_ids, u32 count)
 	}
 }
 
-void smp_start(const u32 *apic_ids, u32 count, hpa_t page, void (*entry)(void))
+void smp_start(const u32 *apic_ids, u32 count, hpa_t page, void (*entry)(bool in_step))
 {
 	if (!page.v) {
 		log_line("smp: no free page below 640 KiB, where other CPUs start: one CPU only");
@@ -158,10 +162,28 @@ static u64 finish(bool unmap)
 	return UINT64_MAX;
 }
 
+/* The TSCs of those that are there now, one after the other. */
+static void measure_tscs(void)
+{
+	for (u32 i = 1; i < nr_cpus; i++)
+		if (atomic_load_acquire(&cpus[i]->tsc_sync) == TSC_SYNC_WAITS &&
+		    !tsc_sync_measure(cpus[i]))
+			return;
+}
+
+/* Nobody measures any more. */
+static void leave_behind(void)
+{
+	for (u32 i = 1; i < nr_cpus; i++)
+		if (!atomic_load_acquire(&cpus[i]->online))
+			tsc_sync_give_up(cpus[i]);
+}
+
 u64 smp_poll(u64 now)
 {
 	if (smp.stage == SMP_DONE)
 		return UINT64_MAX;
+	measure_tscs();
 	if (count_online() == nr_cpus)
 		return finish(true);
 	/* "All but self" must not be said by any other than the boot CPU. */
@@ -178,8 +200,15 @@ u64 smp_poll(u64 now)
 		smp.stage = SMP_WAIT;
 		smp.next = now + us(GIVE_UP_US);
 		break;
+	case SMP_WAIT:
+		if (give_up())
+			return finish(true);
+		smp.stage = SMP_LATE; /* some are on their way */
+		smp.next = now + us(GIVE_UP_US);
+		break;
 	default:
-		return finish(give_up());
+		leave_behind();
+		return finish(false);
 	}
 	return min(smp.next, now + us(POLL_US));
 }

@@ -104,7 +104,7 @@ u64 plat_tsc_khz(void)
 
 u64 plat_time_us(void)
 {
-	u64 t = rdtsc() - start;
+	u64 t = tsc_since(start, rdtsc());
 
 	return khz ? t / khz * 1000 + t % khz * 1000 / khz : 0;
 }
