@@ -24,21 +24,18 @@ THUNKS := $(if $(findstring clang,$(CC)),-mretpoline-external-thunk, \
 HV_CFLAGS := -std=gnu17 -O2 -g -I. $(WARNINGS) $(FREESTANDING) -mcmodel=kernel \
 	$(THUNKS) -fdata-sections -DVERSION='"$(VERSION)"' $(if $(BREAK),-DBREAK_$(BREAK)) \
 	$(if $(COUNT),-DCOUNT_EXITS)
-HV_SRCS := $(wildcard boot/*.c hv/*.c hv/base/*.c hv/dev/*.c hv/load/*.c mm/*.c arch/x86_64/*/*.c) \
+HV_ROOMS := vm exit emulate memory control config block dev apic load base
+HV_SRCS := $(wildcard boot/*.c $(HV_ROOMS:%=hv/%/*.c) mm/*.c arch/x86_64/*/*.c) \
 	$(if $(COUNT),tests/count.c)
 HV_ASM := $(wildcard arch/x86_64/*/*.S)
 HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASM:%.S=$(BUILD)/%.o) $(BUILD)/font.o
 HV := $(BUILD)/aerostat.elf
 
-# What runs seldom is built small: the image has a bar, and the caches are the guests'.
-HV_SELDOM := boot/% hv/alu.o hv/config.o hv/console.o hv/disk_parse.o hv/emulate.o hv/explain.o hv/governor.o hv/gwalk.o hv/images.o \
-	hv/insn.o hv/keys.o hv/load/% hv/manage.o hv/mmio.o hv/pages.o hv/policy.o hv/pvclock.o hv/pvcpu.o \
-	hv/screen.o hv/dev/% hv/status.o hv/timed.o hv/timed_parse.o hv/vm.o hv/base/% mm/audit.o mm/estimate.o \
-	arch/x86_64/cpu/% arch/x86_64/vmx/caps.o arch/x86_64/svm/caps.o \
-	arch/x86_64/vmx/cr.o arch/x86_64/vmx/vmcs.o arch/x86_64/svm/check.o arch/x86_64/svm/cr.o
-HV_OFTEN := arch/x86_64/cpu/guestregs.o arch/x86_64/cpu/platform.o arch/x86_64/cpu/apic.o \
-	hv/base/string.o hv/dev/lapic.o
-$(filter-out $(HV_OFTEN:%=$(BUILD)/%),$(filter $(HV_SELDOM:%=$(BUILD)/%),$(HV_OBJS))): HV_CFLAGS += -Os
+# Rooms that run seldom are built small: the image has a bar, and the caches are the guests'.
+# A room has one flag.
+HV_SMALL := boot/% $(addprefix hv/,emulate/% control/% config/% block/% dev/% load/% base/%) \
+	arch/x86_64/pc/% arch/x86_64/quirks/% arch/x86_64/time/%
+$(filter $(HV_SMALL:%=$(BUILD)/%),$(HV_OBJS)): HV_CFLAGS += -Os
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -317,7 +314,7 @@ help: ## This list
 
 # --- checks ------------------------------------------------------------------------
 
-HEADERS := $(wildcard $(addsuffix /*.h,boot hv hv/base hv/dev hv/load mm arch/x86_64/* \
+HEADERS := $(wildcard $(addsuffix /*.h,boot hv hv/* mm arch/x86_64/* \
 	guest-driver guest-driver/bare))
 ALONE := $(HEADERS:%=alone/%)
 TOOL_SRCS := $(wildcard tools/aeroctl/*.c tools/policysim/*.c)

@@ -3,8 +3,8 @@
 #ifndef BOOT_ACPI_H
 #define BOOT_ACPI_H
 
-#include <arch/x86_64/cpu/console.h>
-#include <arch/x86_64/cpu/power.h>
+#include <arch/x86_64/pc/console.h>
+#include <arch/x86_64/pc/power.h>
 #include <boot/boot_info.h>
 #include <hv/base/platform.h>
 

@@ -5,7 +5,7 @@
  * ABSENT.  A map with holes, however wide, costs nothing.
  */
 #include <arch/x86_64/cpu/asm.h>
-#include <arch/x86_64/cpu/mtrr.h>
+#include <arch/x86_64/quirks/mtrr.h>
 #include <arch/x86_64/cpu/paging.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <boot/memory.h>

@@ -7,8 +7,8 @@
  */
 #include <hv/base/log.h>
 #include <hv/base/string.h>
-#include <hv/exit.h>
-#include <hv/vm.h>
+#include <hv/exit/exit.h>
+#include <hv/vm/vm.h>
 
 #define PORT_COUNT 0xf6
 #define ROWS 512 /* a power of two */

@@ -8,7 +8,7 @@
 #include <boot/efi/elf.h>
 #include <boot/efi/loader.h>
 #include <hv/base/string.h>
-#include <hv/config.h>
+#include <hv/config/config.h>
 
 #ifndef VERSION
 #define VERSION "development"

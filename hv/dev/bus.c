@@ -5,8 +5,8 @@
 #include <hv/dev/bus.h>
 #include <hv/dev/virtio_rng.h>
 #include <hv/load/load.h>
-#include <hv/sched.h>
-#include <hv/vm.h>
+#include <hv/vm/sched.h>
+#include <hv/vm/vm.h>
 
 static bool is_linux(const struct vm *vm)
 {

@@ -6,7 +6,7 @@
 #ifndef HV_DEV_BUS_H
 #define HV_DEV_BUS_H
 
-#include <hv/config.h>
+#include <hv/config/config.h>
 #include <hv/dev/virtio_balloon.h>
 #include <hv/dev/virtio_blk.h>
 #include <hv/dev/virtio_console.h>

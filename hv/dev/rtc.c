@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/date.h>
 #include <hv/base/platform.h>
-#include <hv/vm.h>
+#include <hv/vm/vm.h>
 
 enum { REG_A = 10, REG_B, REG_C, REG_D };
 #define A_UPDATING BIT(7)

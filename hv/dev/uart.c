@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <hv/console.h>
-#include <hv/vm.h>
+#include <hv/control/console.h>
+#include <hv/vm/vm.h>
 
 enum { DATA, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCRATCH };
 

@@ -5,9 +5,9 @@
 #include <hv/base/string.h>
 #include <hv/dev/bus.h>
 #include <hv/dev/virtio.h>
-#include <hv/governor.h>
-#include <hv/sched.h>
-#include <hv/vm.h>
+#include <hv/memory/governor.h>
+#include <hv/vm/sched.h>
+#include <hv/vm/vm.h>
 
 /* "MMIO Device Register Layout" */
 enum {

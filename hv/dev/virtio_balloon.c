@@ -2,7 +2,7 @@
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
 #include <hv/dev/virtio_balloon.h>
-#include <hv/vm.h>
+#include <hv/vm/vm.h>
 
 #define F_MUST_TELL_HOST BIT(0)
 #define F_STATS_VQ BIT(1)

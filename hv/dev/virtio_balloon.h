@@ -2,7 +2,7 @@
 /*
  * The balloon for guests that have no driver of ours. "Virtual I/O Device
  * (VIRTIO) Version 1.2": "Traditional Memory Balloon Device".  A front end: the
- * balloon itself is hv/balloon.h's.  Its driver does not poll; what it says of
+ * balloon itself is hv/memory/balloon.h's.  Its driver does not poll; what it says of
  * its statistics, once a second, shows that it lives.
  */
 #ifndef HV_DEV_VIRTIO_BALLOON_H

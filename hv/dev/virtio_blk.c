@@ -3,7 +3,7 @@
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
 #include <hv/dev/virtio_blk.h>
-#include <hv/vm.h>
+#include <hv/vm/vm.h>
 
 #define F_SEG_MAX BIT(2)
 #define F_RO BIT(5)

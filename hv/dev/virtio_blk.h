@@ -7,7 +7,7 @@
 #ifndef HV_DEV_VIRTIO_BLK_H
 #define HV_DEV_VIRTIO_BLK_H
 
-#include <hv/dev/disk.h>
+#include <hv/block/disk.h>
 #include <hv/dev/virtio.h>
 
 #define BLK_SEGMENTS (VIRTQ_SIZE - 2)

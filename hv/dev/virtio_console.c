@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/platform.h>
 #include <hv/dev/virtio_console.h>
-#include <hv/vm.h>
+#include <hv/vm/vm.h>
 
 enum { QUEUE_RX, QUEUE_TX };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/platform.h>
 #include <hv/dev/virtio_rng.h>
-#include <hv/vm.h>
+#include <hv/vm/vm.h>
 
 #define REQUEST_MAX 64 /* bytes; a driver that wants more asks again */
 

@@ -2,7 +2,7 @@
 /* "Split Virtqueues": the guest's rings, of which nothing is believed. */
 #include <hv/base/string.h>
 #include <hv/dev/virtio.h>
-#include <hv/vm.h>
+#include <hv/vm/vm.h>
 #include <mm/guestmem.h>
 
 struct descriptor {

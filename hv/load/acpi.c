@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/string.h>
-#include <hv/io.h>
+#include <hv/exit/io.h>
 #include <hv/load/acpi.h>
 #include <hv/load/load.h>
-#include <hv/vm.h>
+#include <hv/vm/vm.h>
 
 struct header {
 	char signature[4];

@@ -7,7 +7,7 @@
 #include <hv/base/string.h>
 #include <hv/load/acpi.h>
 #include <hv/load/load.h>
-#include <hv/vm.h>
+#include <hv/vm/vm.h>
 #include <mm/guestmem.h>
 
 /* What we put below 640 KiB, and the kernel copies or is told to leave alone. */

@@ -2,7 +2,7 @@
 #include <hv/base/log.h>
 #include <hv/base/string.h>
 #include <hv/load/load.h>
-#include <hv/vm.h>
+#include <hv/vm/vm.h>
 #include <mm/guestmem.h>
 
 int load_bad(const struct vm *vm, int err, const char *what)

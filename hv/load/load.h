@@ -6,8 +6,8 @@
 #ifndef HV_LOAD_LOAD_H
 #define HV_LOAD_LOAD_H
 
-#include <hv/backend.h>
-#include <hv/images.h>
+#include <hv/vm/backend.h>
+#include <hv/load/images.h>
 
 struct vm;
 

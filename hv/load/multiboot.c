@@ -6,9 +6,9 @@
  */
 #include <hv/base/log.h>
 #include <hv/base/string.h>
-#include <hv/images.h>
+#include <hv/load/images.h>
 #include <hv/load/load.h>
-#include <hv/vm.h>
+#include <hv/vm/vm.h>
 #include <mm/guestmem.h>
 
 #define MULTIBOOT_MAGIC 0x2badb002u

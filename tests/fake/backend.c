@@ -2,7 +2,7 @@
 /* A third struct cpu_backend: exits come from a script, everything asked of it is recorded. */
 #include <tests/fake/fake.h>
 
-#include <hv/vcpu.h>
+#include <hv/vm/vcpu.h>
 
 struct fake_backend_state fake_cpu;
 const struct cpu_backend *backend;

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#include <hv/backend.h>
+#include <hv/vm/backend.h>
 #include <hv/base/platform.h>
 #include <mm/p2m.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <tests/fake/guest.h>
 
-#include <hv/dev/lapic_regs.h>
-#include <hv/governor.h>
-#include <hv/images.h>
-#include <hv/sched.h>
+#include <hv/apic/lapic_regs.h>
+#include <hv/memory/governor.h>
+#include <hv/load/images.h>
+#include <hv/vm/sched.h>
 
 /* Multiboot header with addresses, and an entry point. */
 static const u32 kernel[16] = {

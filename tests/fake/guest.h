@@ -5,9 +5,9 @@
 
 #include <tests/fake/tables.h>
 
-#include <hv/exit.h>
+#include <hv/exit/exit.h>
 #include <hv/load/load.h>
-#include <hv/vm.h>
+#include <hv/vm/vm.h>
 
 /* A fake machine with this much RAM and no VM. */
 void guest_machine(u64 bytes, u32 nr_cpus);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <tests/fake/virtio.h>
 
-#include <hv/mmio.h>
+#include <hv/emulate/mmio.h>
 #include <mm/guestmem.h>
 
 struct descriptor {

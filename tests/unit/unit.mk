@@ -8,10 +8,10 @@ UNIT_CFLAGS := -std=gnu17 -O1 -g -I. $(WARNINGS) -fno-strict-aliasing -fno-omit-
 
 # --- what tests link ---
 BASE := hv/base/err.c hv/base/format.c hv/base/log.c
-FRAMES := $(BASE) mm/buddy.c mm/epoch.c mm/frame.c
-P2M := $(FRAMES) mm/p2m.c mm/guestmem.c mm/sample.c mm/estimate.c mm/audit.c \
+FRAMES := $(BASE) mm/buddy.c mm/epoch.c mm/frame.c mm/quarantine.c mm/reserve.c
+P2M := $(FRAMES) mm/p2m.c mm/p2m_balloon.c mm/guestmem.c mm/sample.c mm/estimate.c mm/audit.c \
 	arch/x86_64/vmx/ept.c arch/x86_64/svm/npt.c
-CORE := $(P2M) hv/base/date.c $(wildcard hv/*.c hv/dev/*.c hv/load/*.c)
+CORE := $(P2M) hv/base/date.c $(filter-out hv/base/%,$(wildcard hv/*/*.c))
 FAKE := tests/fake/fake.c
 WRAP := -Wl,--wrap=frame_alloc_table,--wrap=frame_alloc_guest,--wrap=quarantine_commit,--wrap=buddy_free
 
@@ -32,13 +32,13 @@ test_balloon_SRCS := $(GUEST)
 test_hypercall_SRCS := $(GUEST)
 test_guestmem_SRCS := $(test_p2m_SRCS)
 test_sample_SRCS := $(test_p2m_SRCS)
-test_policy_SRCS := hv/policy.c
-test_config_SRCS := hv/config.c hv/disk_parse.c hv/timed_parse.c hv/base/format.c
+test_policy_SRCS := hv/memory/policy.c
+test_config_SRCS := hv/config/config.c hv/config/disk_parse.c hv/config/timed_parse.c hv/base/format.c
 test_lapic_SRCS := $(GUEST)
-test_insn_SRCS := $(FAKE) $(FRAMES) hv/insn.c
-test_insn_zydis_SRCS := $(FAKE) $(FRAMES) hv/insn.c
+test_insn_SRCS := $(FAKE) $(FRAMES) hv/emulate/insn.c
+test_insn_zydis_SRCS := $(FAKE) $(FRAMES) hv/emulate/insn.c
 test_insn_zydis_LIBS := -lZydis
-test_insn_cpu_SRCS := $(filter-out hv/mmio.c,$(GUEST))
+test_insn_cpu_SRCS := $(filter-out hv/emulate/mmio.c,$(GUEST))
 test_emulate_SRCS := $(GUEST) tests/fake/record.c
 test_emulate_LDFLAGS := $(WRAP)
 test_gwalk_SRCS := $(GUEST)
@@ -49,14 +49,14 @@ test_rtc_SRCS := $(GUEST)
 test_devices_SRCS := $(GUEST)
 test_caps_SRCS := arch/x86_64/vmx/caps.c
 test_svm_SRCS := arch/x86_64/svm/caps.c arch/x86_64/svm/check.c arch/x86_64/svm/decode.c
-test_errata_SRCS := arch/x86_64/cpu/errata.c
-test_tsc_SRCS := arch/x86_64/cpu/tsc_span.c
-test_vulns_SRCS := arch/x86_64/cpu/vulns.c
-test_mtrr_SRCS := $(FAKE) $(FRAMES) arch/x86_64/cpu/mtrr.c
+test_errata_SRCS := arch/x86_64/quirks/errata.c
+test_tsc_SRCS := arch/x86_64/time/tsc_span.c
+test_vulns_SRCS := arch/x86_64/quirks/vulns.c
+test_mtrr_SRCS := $(FAKE) $(FRAMES) arch/x86_64/quirks/mtrr.c
 test_boot_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_uart.c boot/boot_info.c boot/multiboot.c \
 	boot/consoles.c
-test_pci_SRCS := $(FAKE) $(FRAMES) arch/x86_64/cpu/pci.c
-test_serial_SRCS := $(FAKE) $(FRAMES) arch/x86_64/cpu/serial.c
+test_pci_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/pci.c
+test_serial_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/serial.c
 test_loader_SRCS := $(GUEST)
 test_pvclock_SRCS := $(GUEST)
 test_pvcpu_SRCS := $(GUEST)
@@ -74,7 +74,7 @@ test_virtio_console_SRCS := $(test_virtio_SRCS)
 test_virtio_balloon_SRCS := $(test_virtio_SRCS)
 test_shootdown_SRCS := $(GUEST)
 test_exit_SRCS := $(GUEST)
-test_fb_SRCS := arch/x86_64/cpu/fb.c
+test_fb_SRCS := arch/x86_64/pc/fb.c
 test_fb_OBJS := $(BUILD)/font.o
 test_screen_SRCS := $(GUEST)
 test_timed_SRCS := $(GUEST)
@@ -85,7 +85,7 @@ $(UNIT)/obj/tools/aeroctl/%.o: UNIT_CFLAGS += -D_DEFAULT_SOURCE
 test_driver_SRCS := guest-driver/balloon_core.c $(FAKE) $(FRAMES)
 test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave.c boot/multiboot.c \
 	boot/boot_info.c boot/acpi.c boot/acpi_uart.c
-$(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
+$(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/boot/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem sample balloon hypercall policy config \
 	exit lapic ioapic console uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm errata tsc vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk virtio_console virtio_balloon \
@@ -95,7 +95,7 @@ UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem sample balloon 
 $(foreach t,$(UNIT_TESTS),$(if $(findstring hv/load/acpi.c,$(test_$(t)_SRCS)),$(eval test_$(t)_OBJS += $(DSDT))))
 
 # --- how ---
-unit_objs = $(patsubst %.c,$(UNIT)/obj/%.o,tests/unit/test_$(1).c $(test_$(1)_SRCS)) $(test_$(1)_OBJS)
+unit_objs = $(patsubst %.c,$(UNIT)/obj/%.o,$(wildcard tests/unit/*/test_$(1).c) $(test_$(1)_SRCS)) $(test_$(1)_OBJS)
 
 $(UNIT)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -123,8 +123,8 @@ unit: unit-deps $(UNIT_TESTS:%=$(UNIT)/test_%) ## Unit tests on the host, with s
 	@tests/unit/run $(UNIT_TESTS:%=$(UNIT)/test_%)
 	@$(MAKE) --no-print-directory policy-test
 
-coverage: unit-deps ## Lines and branches of hv/policy.c that its unit test takes; T=sched: of hv/sched.c
+coverage: unit-deps ## Lines and branches of hv/memory/policy.c that its unit test takes; T=sched: of hv/vm/sched.c
 	$(eval T ?= policy)
 	@$(MAKE) --no-print-directory UNIT=$(BUILD)/coverage COVERAGE="--coverage -O0 -fno-sanitize=all" $(BUILD)/coverage/test_$(T)
 	@$(BUILD)/coverage/test_$(T) >/dev/null 2>&1
-	@gcov -n -b $(BUILD)/coverage/obj/hv/$(T).gcda 2>/dev/null | grep -A4 "'hv/$(T).c'"
+	@gcov -n -b $(wildcard $(BUILD)/coverage/obj/hv/*/$(T).gcda) 2>/dev/null | grep -A4 "'hv/.*/$(T).c'"

@@ -25,6 +25,6 @@ install-aeroctl: $(AEROCTL)
 
 # The same with canned answers instead of a hypervisor: build/aeroctl-demo top
 $(BUILD)/aeroctl-demo: $(filter-out %/main.c %/device.c,$(AEROCTL_SRCS)) tests/fake/aeroctl.c \
-		tests/unit/aeroctl_demo.c tools/aeroctl/aeroctl.h tests/fake/aeroctl.h
+		tests/unit/tools/aeroctl_demo.c tools/aeroctl/aeroctl.h tests/fake/aeroctl.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(AEROCTL_CFLAGS) -I. $(filter %.c,$^) -lncurses -ltinfo -o $@

@@ -8,7 +8,7 @@
 
 #include <tools/policysim/sim.h>
 
-/* As in hv/governor.c and hv/balloon.c. */
+/* As in hv/memory/governor.c and hv/memory/balloon.c. */
 #define SILENT_MS 3000
 #define STUCK_MS 10000
 #define HOLD_MS 2000

@@ -4,11 +4,11 @@
 # whose addresses are signed 32-bit numbers, can live.
 
 POLICYSIM := $(BUILD)/policysim
-POLICYSIM_PURE := $(BUILD)/hv/policy.o $(BUILD)/mm/estimate.o
+POLICYSIM_PURE := $(BUILD)/hv/memory/policy.o $(BUILD)/mm/estimate.o
 POLICYSIM_SRCS := $(wildcard tools/policysim/*.c)
 POLICY_TRACES := $(wildcard tools/policysim/traces/*.trace)
 
-$(POLICYSIM): $(POLICYSIM_SRCS) $(wildcard tools/policysim/*.h) hv/policy.h mm/estimate.h $(POLICYSIM_PURE)
+$(POLICYSIM): $(POLICYSIM_SRCS) $(wildcard tools/policysim/*.h) hv/memory/policy.h mm/estimate.h $(POLICYSIM_PURE)
 	$(Q)$(CC) -std=gnu17 -O2 -g -I. $(WARNINGS) -no-pie -static $(POLICYSIM_SRCS) $(POLICYSIM_PURE) -o $@
 
 .PHONY: policysim policy-test policy-cost policy-figures policy-experiments

@@ -7,7 +7,7 @@
 #ifndef TOOLS_POLICYSIM_SIM_H
 #define TOOLS_POLICYSIM_SIM_H
 
-#include <hv/policy.h>
+#include <hv/memory/policy.h>
 #include <mm/estimate.h>
 
 #define SIM_MAX_VMS 4096

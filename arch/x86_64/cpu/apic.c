@@ -5,8 +5,8 @@
  */
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
-#include <arch/x86_64/cpu/errata.h>
-#include <arch/x86_64/cpu/identify.h>
+#include <arch/x86_64/quirks/errata.h>
+#include <arch/x86_64/quirks/identify.h>
 #include <arch/x86_64/cpu/paging.h>
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/guestregs.h>
-#include <arch/x86_64/cpu/mitigate.h>
+#include <arch/x86_64/quirks/mitigate.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <hv/base/err.h>
 #include <hv/base/log.h>

@@ -2,8 +2,8 @@
 /* hv/base/platform.h on hardware. */
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
-#include <arch/x86_64/cpu/console.h>
-#include <arch/x86_64/cpu/mitigate.h>
+#include <arch/x86_64/pc/console.h>
+#include <arch/x86_64/quirks/mitigate.h>
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/cpu/trap.h>

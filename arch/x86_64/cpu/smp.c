@@ -6,7 +6,7 @@
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/cpu/smp.h>
-#include <arch/x86_64/cpu/tsc_sync.h>
+#include <arch/x86_64/time/tsc_sync.h>
 #include <hv/base/atomic.h>
 #include <hv/base/log.h>
 #include <hv/base/string.h>

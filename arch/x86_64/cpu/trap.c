@@ -4,9 +4,9 @@
 
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
-#include <arch/x86_64/cpu/mce.h>
+#include <arch/x86_64/quirks/mce.h>
 #include <arch/x86_64/cpu/percpu.h>
-#include <arch/x86_64/cpu/power.h>
+#include <arch/x86_64/pc/power.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/cpu/trap.h>
 #include <hv/base/atomic.h>

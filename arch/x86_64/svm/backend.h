@@ -3,7 +3,7 @@
 #ifndef ARCH_SVM_BACKEND_H
 #define ARCH_SVM_BACKEND_H
 
-#include <hv/backend.h>
+#include <hv/vm/backend.h>
 
 extern const struct cpu_backend svm_backend;
 

@@ -9,9 +9,9 @@
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/svm/svm.h>
 #include <hv/base/string.h>
-#include <hv/cpuid.h>
-#include <hv/gwalk.h>
-#include <hv/insn.h>
+#include <hv/exit/cpuid.h>
+#include <hv/emulate/gwalk.h>
+#include <hv/emulate/insn.h>
 
 #define CR0_DEFINED                                                                                \
 	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \

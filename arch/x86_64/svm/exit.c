@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* After #VMEXIT: what decoding (decode.c) leaves to do. */
-#include <arch/x86_64/cpu/mce.h>
+#include <arch/x86_64/quirks/mce.h>
 #include <arch/x86_64/svm/svm.h>
 #include <hv/base/log.h>
-#include <hv/vm.h>
+#include <hv/vm/vm.h>
 
 /* The CPU says only "invalid": say why. */
 static void explain(struct vcpu *v, struct vmexit *e)

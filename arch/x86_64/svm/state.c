@@ -198,7 +198,7 @@ void svm_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
 
 /*
  * A virtual interrupt that is never delivered: as soon as it could be, its
- * intercept ends the guest's run.  The TPR is not asked; hv/dev/lapic.c has.
+ * intercept ends the guest's run.  The TPR is not asked; hv/apic/lapic.c has.
  */
 void svm_request_virq(struct vcpu *v, bool on)
 {

@@ -13,13 +13,13 @@
  */
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
-#include <arch/x86_64/cpu/mitigate.h>
+#include <arch/x86_64/quirks/mitigate.h>
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/svm/backend.h>
 #include <arch/x86_64/svm/svm.h>
 #include <hv/base/log.h>
-#include <hv/vm.h>
+#include <hv/vm/vm.h>
 
 struct svm_caps svm_caps;
 

@@ -5,7 +5,7 @@
 
 #include <arch/x86_64/cpu/guestregs.h>
 #include <arch/x86_64/svm/vmcb.h>
-#include <hv/vcpu.h>
+#include <hv/vm/vcpu.h>
 
 /* Raw values that describe the CPU; reading them is svm_probe's, judging is pure. */
 struct svm_cpuid {

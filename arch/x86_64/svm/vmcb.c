@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a fresh VMCB holds, and the two permission maps that all VMs share. */
-#include <arch/x86_64/cpu/mitigate.h>
+#include <arch/x86_64/quirks/mitigate.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/svm/svm.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
-#include <hv/vm.h>
+#include <hv/vm/vm.h>
 
 /* Ports: every access exits. MSRs: two bits each, read and write. APM: "MSR Intercepts" */
 static u8 *io_map, *msr_map;

@@ -3,7 +3,7 @@
 #ifndef ARCH_VMX_BACKEND_H
 #define ARCH_VMX_BACKEND_H
 
-#include <hv/backend.h>
+#include <hv/vm/backend.h>
 
 extern const struct cpu_backend vmx_backend;
 

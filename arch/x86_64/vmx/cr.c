@@ -7,8 +7,8 @@
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/vmx/vmx.h>
-#include <hv/cpuid.h>
-#include <hv/vm.h>
+#include <hv/exit/cpuid.h>
+#include <hv/vm/vm.h>
 #include <mm/guestmem.h>
 
 #define CR0_OURS (CR0_PG | CR0_PE | CR0_NE | CR0_CD | CR0_NW)

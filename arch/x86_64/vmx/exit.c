@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* From exit reason to struct vmexit, by table. SDM: "VM-Exit Information Fields". */
 #include <arch/x86_64/cpu/asm.h>
-#include <arch/x86_64/cpu/mce.h>
+#include <arch/x86_64/quirks/mce.h>
 #include <arch/x86_64/cpu/trap.h>
 #include <arch/x86_64/vmx/vmx.h>
 #include <hv/base/log.h>
-#include <hv/vm.h>
+#include <hv/vm/vm.h>
 
 typedef void (*decode_fn)(struct vcpu *v, struct vmexit *e, u64 qualification);
 

@@ -5,7 +5,7 @@
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/vmx/vmx.h>
 #include <hv/base/string.h>
-#include <hv/vm.h>
+#include <hv/vm/vm.h>
 
 #define PLE_GAP 128	/* TSC ticks between two PAUSEs that belong to the same loop */
 #define PLE_WINDOW 4096 /* and how long the loop may last before an exit */

@@ -5,13 +5,13 @@
  * so no CPU ever has to clear another's.
  */
 #include <arch/x86_64/cpu/asm.h>
-#include <arch/x86_64/cpu/mitigate.h>
+#include <arch/x86_64/quirks/mitigate.h>
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/vmx/backend.h>
 #include <arch/x86_64/vmx/vmx.h>
 #include <hv/base/log.h>
-#include <hv/vm.h>
+#include <hv/vm/vm.h>
 
 struct vmx_caps vmx_caps;
 

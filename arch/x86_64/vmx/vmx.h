@@ -5,7 +5,7 @@
 
 #include <arch/x86_64/cpu/guestregs.h>
 #include <arch/x86_64/vmx/vmcs.h>
-#include <hv/vcpu.h>
+#include <hv/vm/vcpu.h>
 
 /* What the CPU can do, as the controls that we will use. */
 struct vmx_caps {

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ARCH_CPU_FB_H
+#define ARCH_CPU_FB_H
+
+#include <hv/control/screen.h>
+
+/* A colour's place in a pixel: its lowest bit, and how many. */
+struct fb_field {
+	u8 at, bits;
+};
+
+struct fb_mode {
+	u64 address;			  /* host-physical */
+	u32 pitch;			  /* bytes from one row to the next */
+	u32 width, height;		  /* pixels */
+	u8 bpp;				  /* bits a pixel */
+	struct fb_field red, green, blue; /* all without bits: as is usual for bpp */
+};
+
+/*
+ * Maps the pixels and gives the face that draws there; NULL, with the reason
+ * logged, for a mode that it cannot use.  Once.
+ */
+const struct screen_face *fb_init(struct fb_mode m);
+
+#endif

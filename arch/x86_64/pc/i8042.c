@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The keyboard through an i8042, polled: its interrupts stay off, so that a key
+ * that is stuck costs no more than a look each tick.  Every wait has an end: on
+ * many machines firmware only pretends that there is a controller.
+ */
+#include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/pc/console.h>
+#include <hv/base/log.h>
+
+#define DATA 0x60
+#define STATUS 0x64	     /* reading */
+#define COMMAND 0x64	     /* writing */
+#define STATUS_OUTPUT BIT(0) /* a byte for us */
+#define STATUS_INPUT BIT(1)  /* it has not taken ours yet */
+#define STATUS_MOUSE BIT(5)  /* the byte is the mouse's */
+#define READ_CONFIG 0x20
+#define WRITE_CONFIG 0x60
+#define CONFIG_INTERRUPTS 0x03
+#define CONFIG_KEYBOARD_OFF BIT(4)
+#define CONFIG_TRANSLATE BIT(6) /* any keyboard speaks set 1 then */
+#define KEYBOARD_SCAN 0xf4
+#define TRIES 20000 /* about as many microseconds: a port takes one */
+#define LEFTOVERS 32
+
+static bool present;
+
+static bool wait_taken(void)
+{
+	for (int i = 0; i < TRIES; i++)
+		if (!(inb(STATUS) & STATUS_INPUT))
+			return true;
+	return false;
+}
+
+/* A byte for us within the time, or -1. */
+static int wait_byte(void)
+{
+	for (int i = 0; i < TRIES; i++)
+		if (inb(STATUS) & STATUS_OUTPUT)
+			return inb(DATA);
+	return -1;
+}
+
+static bool send(u16 port, u8 value)
+{
+	if (!wait_taken())
+		return false;
+	outb(port, value);
+	return true;
+}
+
+/* false: it does not answer. */
+static bool set_up(void)
+{
+	int config;
+
+	for (int i = 0; i < LEFTOVERS && inb(STATUS) & STATUS_OUTPUT; i++)
+		inb(DATA);
+	if (!send(COMMAND, READ_CONFIG))
+		return false;
+	config = wait_byte();
+	if (config < 0)
+		return false;
+	config = (config & ~(CONFIG_INTERRUPTS | (int)CONFIG_KEYBOARD_OFF)) | (int)CONFIG_TRANSLATE;
+	if (!send(COMMAND, WRITE_CONFIG) || !send(DATA, (u8)config))
+		return false;
+	/* One may be plugged in later: no answer (0xfa) is no failure. */
+	if (send(DATA, KEYBOARD_SCAN))
+		wait_byte();
+	return true;
+}
+
+void i8042_init(bool absent)
+{
+	if (absent)
+		log_line("keyboard: none, says the firmware");
+	else if (inb(STATUS) == 0xff)
+		log_line("keyboard: no controller");
+	else if (!set_up())
+		log_line("keyboard: the controller does not answer");
+	else
+		present = true;
+}
+
+bool i8042_present(void)
+{
+	return present;
+}
+
+int i8042_read(void)
+{
+	u8 status = present ? inb(STATUS) : 0;
+
+	if (status == 0xff) { /* gone, or never there */
+		present = false;
+		return -1;
+	}
+	if (!(status & STATUS_OUTPUT))
+		return -1;
+	return status & STATUS_MOUSE ? (inb(DATA), 0x80) : inb(DATA);
+}

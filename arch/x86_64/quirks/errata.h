@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Flaws of CPUs and firmware that cost interrupts and time, and what is done
+ * about each.  Pure: what was read in, decisions out.
+ */
+#ifndef ARCH_QUIRKS_ERRATA_H
+#define ARCH_QUIRKS_ERRATA_H
+
+#include <arch/x86_64/quirks/vulns.h>
+
+struct apic_facts {
+	const struct cpu_id *cpu;
+	u32 leaf1_ecx;
+	u64 base;	/* IA32_APIC_BASE */
+	u32 highest_id; /* of all CPUs */
+	bool opted_out; /* the DMAR table asks for no x2APIC */
+};
+
+struct apic_choice {
+	bool x2;
+	const char *why; /* in words */
+	bool deadline;	 /* TSC deadlines, else one-shot */
+	u32 microcode;	 /* the revision that TSC deadlines need and that is not there; 0: none */
+};
+
+struct apic_choice errata_choose_apic(const struct apic_facts *f);
+
+#endif

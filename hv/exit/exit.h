@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Exit dispatch: a row per kind. */
+#ifndef HV_EXIT_H
+#define HV_EXIT_H
+
+#include <hv/vm/vcpu.h>
+
+/* Handles @e for @v; afterwards @v is entered again, blocked, or its VM has ended. */
+void exit_dispatch(struct vcpu *v, struct vmexit *e);
+
+/* tests/count.c, only in a build with COUNT=1: counts @e by what it is for. */
+void exit_count(struct vcpu *v, const struct vmexit *e);
+
+/* cpuid.c */
+void exit_cpuid(struct vcpu *v, struct vmexit *e);
+/* msr.c */
+void exit_rdmsr(struct vcpu *v, struct vmexit *e);
+void exit_wrmsr(struct vcpu *v, struct vmexit *e);
+/* io.c */
+void exit_io(struct vcpu *v, struct vmexit *e);
+/* fault.c */
+void exit_p2m_fault(struct vcpu *v, struct vmexit *e);
+/*
+ * The host has no frame for what @v does (@err: HV_ENOMEM or HV_EAGAIN): it does it
+ * again once there may be one.  RIP must still be there.
+ */
+void fault_wait(struct vcpu *v, int err);
+/* hypercall.c */
+void exit_hypercall(struct vcpu *v, struct vmexit *e);
+
+#endif

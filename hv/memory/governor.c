@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/log.h>
+#include <hv/base/platform.h>
+#include <hv/control/console.h>
+#include <hv/memory/governor.h>
+#include <hv/vm/sched.h>
+#include <hv/control/status.h>
+#include <hv/vm/vm.h>
+
+#define SILENT_SECONDS 3      /* a driver that has not called for so long is inactive */
+#define STANDSTILL_SECONDS 10 /* of all VMs waiting for memory before it is said */
+#define STUCK_SECONDS 10      /* a balloon that should grow and did not for so long is stuck */
+
+/* One, from governor_init() on. */
+static struct governor {
+	struct host_config cfg;
+	u64 next_decision, next_sample, next_status, hurry_after;
+	u32 hurry; /* (a) */
+	struct policy_in in;
+	struct policy_out out;
+	struct policy_vm vm[MAX_VMS];
+	struct policy_vm_out vm_out[MAX_VMS];
+	struct policy_scratch scratch[MAX_VMS];
+	u64 last_resident[MAX_VMS];
+	u32 culprit; /* last named: a VM's id, or POLICY_NOBODY */
+	struct {
+		u64 since, resident; /* TSC; of all VMs, in frames */
+		bool named;
+	} standstill;
+	struct policy_vm_out last[MAX_VMS];
+	struct {
+		u32 calls; /* when last looked at */
+		u64 at;	   /* TSC of the last change seen */
+		bool silent;
+		u64 ballooned, grew; /* TSC when it last did, or did not have to */
+		bool stuck;
+	} driver[MAX_VMS];
+} * gov;
+
+static u64 ms_to_ticks(u64 ms)
+{
+	return ms * plat_tsc_khz();
+}
+
+int governor_init(const struct host_config *cfg)
+{
+	gov = frame_alloc_pages(frame_order(sizeof(*gov)));
+	if (!gov)
+		return HV_ENOMEM;
+	gov->cfg = *cfg;
+	gov->out.state = POLICY_HIGH;
+	gov->out.hint = POLICY_HINT_MAX;
+	gov->out.vm = gov->vm_out;
+	gov->out.scratch = gov->scratch;
+	gov->in.vm = gov->vm;
+	gov->culprit = POLICY_NOBODY;
+	gov->next_decision = plat_tsc();
+	gov->next_status = plat_tsc() + ms_to_ticks(cfg->status_ms);
+	return HV_OK;
+}
+
+enum policy_state governor_state(void)
+{
+	return gov ? gov->out.state : POLICY_HIGH;
+}
+
+const struct host_config *governor_config(void)
+{
+	static const struct host_config before = { .sample_pages = SAMPLE_PAGES,
+						   .balloon_max = 95 };
+
+	return gov ? &gov->cfg : &before;
+}
+
+const char *governor_why(const struct vm *vm)
+{
+	return policy_reason_text(gov->last[vm->id].reason);
+}
+
+struct policy_vm_out governor_last(const struct vm *vm)
+{
+	return gov ? gov->last[vm->id] : (struct policy_vm_out){ 0 };
+}
+
+u64 governor_active(void)
+{
+	return gov ? gov->out.active : 0;
+}
+
+void governor_hurry(void)
+{
+	if (!gov)
+		return;
+	atomic_store_seq(&gov->hurry, 1u);
+	sched_event_at(gov->hurry_after);
+}
+
+/* Asked to grow a moment ago.  The last resort spares nobody. */
+static bool held_off(const struct vm *vm, u64 now)
+{
+	return now < atomic_load(&vm->balloon.hold_until) && gov->out.state != POLICY_LOW;
+}
+
+static bool responsive(struct vm *vm, u64 now)
+{
+	u32 calls = atomic_load(&vm->balloon.calls);
+	__typeof__(gov->driver[0]) *d = &gov->driver[vm->id];
+	bool silent;
+
+	if (!vm->balloon.started)
+		return false;
+	/* One that we keep waiting for memory cannot answer, and is not to blame. */
+	if (calls != d->calls || (!d->silent && sched_wants_memory(vm, now)))
+		d->at = now;
+	d->calls = calls;
+	silent = tsc_since(d->at, now) >= ms_to_ticks(SILENT_SECONDS * 1000);
+	if (silent != d->silent)
+		log_line(
+			silent ?
+				"vm %s: its balloon driver has been silent for %u s: inactive until it calls again" :
+				"vm %s: its balloon driver answers again",
+			vm->cfg->name, SILENT_SECONDS);
+	d->silent = silent;
+	return !silent;
+}
+
+/*
+ * Its driver answers, and yet gives nothing: the guest has nothing left to
+ * give, or the driver lies.  Until the balloon grows again, others serve.
+ */
+static bool stuck(struct vm *vm, u64 now)
+{
+	/* GROW in a loop lowers the one, and cannot take back the other. */
+	u64 target = max(atomic_load(&vm->balloon.target), gov->last[vm->id].target);
+	u64 ballooned = vm->p2m.ballooned;
+	__typeof__(gov->driver[0]) *d = &gov->driver[vm->id];
+	bool late, near = ballooned + vm->pages / 64 >= target;
+
+	/* A hold-off asks for nothing, and excuses nothing. */
+	if (ballooned > d->ballooned ||
+	    (!held_off(vm, now) && (near || (!d->stuck && sched_wants_memory(vm, now)))))
+		d->grew = now;
+	d->ballooned = ballooned;
+	late = tsc_since(d->grew, now) >= ms_to_ticks(STUCK_SECONDS * 1000);
+	if (late != d->stuck)
+		log_line(late ? "vm %s: its balloon has stood at %lu of %lu MiB for %u s: stuck" :
+				"vm %s: its balloon moves again, %lu of %lu MiB",
+			 vm->cfg->name, ballooned >> 8, target >> 8, STUCK_SECONDS);
+	d->stuck = late;
+	return late;
+}
+
+/* A step of @vm's sample.  A period is one of the VM's time: while it stands still, so does this. */
+static void sample(struct vm *vm)
+{
+	if (atomic_load(&vm->state) != VM_RUNNING || atomic_load(&vm->waiting))
+		return;
+	if (!spin_trylock(&vm->p2m.lock))
+		return; /* busy inflating: next time */
+	if (vm_alive(vm) && vm->p2m.root.v)
+		sampler_step(&vm->sampler, &vm->p2m);
+	spin_unlock(&vm->p2m.lock);
+	vm->active_permille = estimate_active(&vm->sampler.estimate);
+	vm->active = vm->p2m.acct.resident * vm->active_permille / 1000;
+}
+
+/* Between two steps, in milliseconds: whole samples take cfg.sample_ms. */
+static u64 sample_step_ms(void)
+{
+	return max(gov->cfg.sample_ms * (u64)SAMPLE_STEP / max(gov->cfg.sample_pages, 1u), 1UL);
+}
+
+/*
+ * It waits although it is below its target: it has used up its reserve, and can
+ * no longer give what everybody waits for.
+ */
+static bool exhausted(const struct vm *vm, u64 now)
+{
+	return sched_wants_memory(vm, now) && balloon_below_target(vm) &&
+	       vm->p2m.acct.reserve <= P2M_POOL;
+}
+
+/* A target that was set by hand gives way to GROW, and comes back afterwards. */
+static void restore_manual(struct vm *vm, u64 now)
+{
+	u64 target = atomic_load(&vm->balloon.target); /* first: a GROW after this is seen by it */
+	u64 manual = atomic_load(&vm->balloon.manual);
+
+	if (manual != BALLOON_BY_POLICY && !held_off(vm, now))
+		balloon_move_target(vm, target, manual);
+}
+
+static void fill(struct vm *vm, struct policy_vm *p, u64 now)
+{
+	u64 resident = vm->p2m.acct.resident, last = gov->last_resident[vm->id];
+
+	*p = (struct policy_vm){
+		.size = vm->pages,
+		.min = vm->cfg->min >> PAGE_SHIFT,
+		.max = vm->cfg->max >> PAGE_SHIFT,
+		.shares = vm->cfg->shares,
+		.resident = resident,
+		.balloon = vm->p2m.ballooned,
+		.target = atomic_load(&vm->balloon.target),
+		.active_permille = vm->active_permille,
+		.faulted = resident > last ? resident - last : 0,
+		.grow = atomic_swap(&vm->balloon.grow_pages, 0UL),
+		.waiting = sched_wants_memory(vm, now),
+		.responsive = responsive(vm, now),
+		/* No fault of its driver, but nobody's to share out: two would wait for each other. */
+		.stuck = stuck(vm, now) || exhausted(vm, now),
+		.hold = held_off(vm, now),
+		.manual = atomic_load(&vm->balloon.manual) != BALLOON_BY_POLICY,
+		.paging = now < atomic_load(&vm->balloon.paging_until),
+	};
+	gov->last_resident[vm->id] = resident;
+}
+
+static void apply(struct vm *vm, const struct policy_vm *in, const struct policy_vm_out *out)
+{
+	u64 moved;
+
+	atomic_store(&vm->balloon.hint, gov->out.hint);
+	atomic_store(&vm->entitlement, out->entitlement);
+	gov->last[vm->id] = *out;
+	explain_note(&vm->explain, plat_time_us(), gov->out.state, in, out);
+	if (out->target == in->target)
+		return;
+	balloon_move_target(vm, in->target, out->target);
+	/* The first and the last step, and large ones; not the many between. */
+	moved = max(in->target, out->target) - min(in->target, out->target);
+	if (moved > in->size / 16 || (moved > 256 && (!in->target || !out->target)))
+		log_line(
+			"why: %s: balloon %lu -> %lu MiB: %s (entitled to %lu MiB, %s, rho %lu, f %u.%u %%%s, memory %s)",
+			vm->cfg->name, in->target >> 8, out->target >> 8,
+			policy_reason_text(out->reason), out->entitlement >> 8,
+			policy_rule_text(out->rule), out->rho, in->active_permille / 10,
+			in->active_permille % 10, in->paging ? ", it pages" : "",
+			policy_state_name(gov->out.state));
+}
+
+/*
+ * The reserves of those that are asked for nothing lie idle: one that has none left
+ * gets half of the largest.  Nobody lends more than half of his own: he may be the
+ * next who is to give, and the only one who has something.
+ */
+static void lend_reserve(struct vm *vm, u64 now)
+{
+	struct vm *lender = vm;
+
+	if (!exhausted(vm, now))
+		return;
+	for (u32 i = 0; i < nr_vms; i++)
+		if (vm_alive(vms[i]) && !balloon_below_target(vms[i]) &&
+		    vms[i]->p2m.acct.reserve > vms[i]->p2m.acct.reserve_max / 2 &&
+		    vms[i]->p2m.acct.reserve > lender->p2m.acct.reserve)
+			lender = vms[i];
+	if (lender != vm && frame_reserve_lend(&lender->p2m.acct, &vm->p2m.acct))
+		sched_wake_memory_waiters();
+}
+
+/* More is in use at once than there is: no balloon helps, and somebody is to know. */
+static void report_active(struct vm *const of[])
+{
+	u32 c = gov->out.culprit == POLICY_NOBODY ? POLICY_NOBODY : of[gov->out.culprit]->id;
+
+	if (c != POLICY_NOBODY && gov->culprit == POLICY_NOBODY)
+		log_line(
+			"memory: %lu MiB are active, more than there is; vm %s most beyond its entitlement",
+			gov->out.active >> 8, vms[c]->cfg->name);
+	gov->culprit = c;
+}
+
+/* Every VM waits, and so nobody can give: only somebody from outside can end that. */
+static void report_standstill(u64 now)
+{
+	u64 resident = 0;
+	bool waiting = false, going = false;
+
+	for (u32 i = 0; i < nr_vms; i++) {
+		resident += vms[i]->p2m.acct.resident;
+		if (atomic_load(&vms[i]->state) == VM_RUNNING)
+			*(sched_stands_still(vms[i]) ? &waiting : &going) = true;
+	}
+	if (!waiting || going || resident != gov->standstill.resident) {
+		gov->standstill.since = now;
+		gov->standstill.resident = resident;
+		gov->standstill.named = false;
+	} else if (!gov->standstill.named && tsc_since(gov->standstill.since, now) >=
+						     ms_to_ticks(STANDSTILL_SECONDS * 1000)) {
+		log_line(
+			"memory: all VMs have waited for it for %u s and none can give any: end one "
+			"(Ctrl-a, its number, Ctrl-a k k)",
+			STANDSTILL_SECONDS);
+		gov->standstill.named = true;
+	}
+}
+
+static void decide(u64 now)
+{
+	struct frame_stats s = frames_stats();
+	struct vm *of[MAX_VMS];
+	enum policy_state before = gov->out.state;
+
+	gov->in.total = s.total - min(s.total, s.hv);
+	/* What is promised to somebody is not free for the others. */
+	gov->in.free = s.free_dirty + s.free_clean + s.quarantine;
+	gov->in.free -= min(gov->in.free, s.reserved);
+	gov->in.tax = gov->cfg.tax;
+	gov->in.balloon_max = gov->cfg.balloon_max;
+	gov->in.state = gov->out.state;
+	gov->in.cap_yields = gov->out.cap_yields;
+	gov->in.nr_vms = 0;
+	for (u32 i = 0; i < nr_vms; i++) {
+		if (vms[i]->again) /* what it starts with is to be found for it */
+			gov->in.free -=
+				min(gov->in.free,
+				    (vms[i]->cfg->min + vms[i]->cfg->reserve) >> PAGE_SHIFT);
+		if (!vm_alive(vms[i]))
+			continue;
+		frame_reserve_fill(&vms[i]->p2m.acct);
+		restore_manual(vms[i], now);
+		of[gov->in.nr_vms] = vms[i];
+		fill(vms[i], &gov->vm[gov->in.nr_vms++], now);
+	}
+	policy_decide(&gov->in, &gov->out);
+	if (gov->out.state != before)
+		log_line("memory: %s, %lu of %lu KiB free", policy_state_name(gov->out.state),
+			 gov->in.free * 4, gov->in.total * 4);
+	report_active(of);
+	report_standstill(now);
+	for (u32 i = 0; i < gov->in.nr_vms; i++)
+		apply(of[i], &gov->in.vm[i], &gov->out.vm[i]);
+	for (u32 i = 0; i < gov->in.nr_vms; i++)
+		lend_reserve(of[i], now);
+}
+
+void governor_tick(u64 now)
+{
+	/* All waiters: one may have a promise although nothing is free for others. */
+	quarantine_drain(256);
+	sched_wake_memory_waiters();
+	if (now >= gov->next_sample) {
+		for (u32 i = 0; i < nr_vms; i++)
+			sample(vms[i]);
+		gov->next_sample = now + ms_to_ticks(sample_step_ms());
+	}
+	if (now >= gov->next_decision ||
+	    (now >= gov->hurry_after && atomic_swap(&gov->hurry, 0u))) {
+		decide(now);
+		gov->next_decision = now + ms_to_ticks(gov->cfg.policy_ms);
+		/* A guest can ask for hurry as often as it likes. */
+		gov->hurry_after = now + ms_to_ticks(gov->cfg.policy_ms) / 4;
+	}
+	if (gov->cfg.status_ms && now >= gov->next_status) {
+		if (!console_lent())
+			status_print();
+		gov->next_status = now + ms_to_ticks(gov->cfg.status_ms);
+	}
+	sched_event_at(min(gov->next_decision, gov->next_sample));
+	if (gov->cfg.status_ms)
+		sched_event_at(gov->next_status);
+}

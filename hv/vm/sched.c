@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/platform.h>
+#include <hv/apic/pvclock.h>
+#include <hv/apic/pvcpu.h>
+#include <hv/vm/sched.h>
+#include <hv/vm/vm.h>
+#include <mm/epoch.h>
+
+static struct {
+	struct spinlock lock;
+	struct list ready;
+	u64 clock;  /* least virtual time that anybody ran at */
+	u64 idle;   /* bit per idle CPU that runs vCPUs */
+	u64 spared; /* bit per CPU that runs none */
+	u32 ticking;
+	sched_tick_fn tick;
+	struct vcpu *running[MAX_CPUS];
+	u32 wake[MAX_CPUS]; /* (a) for plat_idle() */
+} sched;
+
+u64 sched_event __aligned(64);
+u64 sched_first_run;
+
+#define MEMORY_TURN 4 /* in 1/256 of an entitlement */
+#define STOOD_MS 1000 /* a guest whose CPU stood still for so long is told */
+
+static u64 slice_ticks(void)
+{
+	return plat_tsc_khz() * SCHED_SLICE_US / 1000;
+}
+
+void sched_init(void)
+{
+	list_init(&sched.ready);
+	sched_event = UINT64_MAX;
+}
+
+void sched_spare(u32 cpu)
+{
+	sched.spared |= BIT(cpu);
+}
+
+void sched_set_tick(sched_tick_fn fn)
+{
+	sched.tick = fn;
+}
+
+void sched_event_at(u64 tsc)
+{
+	u64 old = atomic_load(&sched_event);
+
+	while (tsc < old && !atomic_cas(&sched_event, old, tsc))
+		old = atomic_load(&sched_event);
+}
+
+/* A VM's shares are divided among its vCPUs. */
+static u64 weight(const struct vcpu *v)
+{
+	return max(v->vm->cfg->shares / v->vm->nr_vcpus, 1u);
+}
+
+static bool runnable(const struct vcpu *v)
+{
+	return atomic_load(&v->vm->state) == VM_RUNNING;
+}
+
+/* With sched.lock held. */
+static void make_ready(struct vcpu *v)
+{
+	u64 floor = sched.clock > slice_ticks() ? sched.clock - slice_ticks() : 0;
+
+	v->state = VCPU_READY;
+	v->ready_since = plat_tsc();
+	/* Sleeping earns at most one slice of credit. */
+	v->vruntime = max(v->vruntime, floor);
+	list_add_tail(&sched.ready, &v->ready);
+}
+
+/* Virtual time of a running vCPU, up to now. */
+static u64 vruntime_now(const struct vcpu *v)
+{
+	return v->vruntime + tsc_since(v->started, plat_tsc()) * 1000 / weight(v);
+}
+
+/* No CPU is idle: the one whose vCPU is furthest ahead of @v makes room. */
+static void preempt_for(const struct vcpu *v)
+{
+	u32 victim = VCPU_NO_CPU;
+	u64 most = v->vruntime;
+
+	for (u32 i = 0; i < plat_nr_cpus(); i++)
+		if (sched.running[i] && vruntime_now(sched.running[i]) > most) {
+			most = vruntime_now(sched.running[i]);
+			victim = i;
+		}
+	if (victim != VCPU_NO_CPU && victim != plat_cpu())
+		plat_kick(victim);
+}
+
+/* Wakes an idle CPU for @v on the ready list, the one where it last ran if it can. */
+static void find_cpu_for(const struct vcpu *v)
+{
+	u64 idle = sched.idle;
+	u32 prefer = v->last_cpu, cpu;
+
+	if (!idle) {
+		preempt_for(v);
+		return;
+	}
+	cpu = prefer < MAX_CPUS && idle & BIT(prefer) ? prefer : (u32)__builtin_ctzl(idle);
+	sched.idle &= ~BIT(cpu);
+	atomic_store_seq(&sched.wake[cpu], 1);
+	if (cpu != plat_cpu())
+		plat_kick(cpu);
+}
+
+/* What @v waits for has come. With sched.lock held, after the pending bit was set. */
+static bool may_wake(const struct vcpu *v, enum vcpu_state state)
+{
+	u32 pending = atomic_load_seq(&v->pending);
+
+	if (state == VCPU_OFF) /* an interrupt does not start a CPU */
+		return pending & (PENDING_INIT | PENDING_SIPI);
+	return state == VCPU_HALTED || state == VCPU_NO_MEMORY;
+}
+
+static void wake_locked(struct vcpu *v)
+{
+	if (may_wake(v, v->state)) {
+		if (v->state == VCPU_NO_MEMORY)
+			atomic_sub(&v->vm->waiting, 1);
+		make_ready(v);
+		find_cpu_for(v);
+	}
+}
+
+void sched_start(struct vcpu *v)
+{
+	spin_lock(&sched.lock);
+	make_ready(v);
+	find_cpu_for(v);
+	spin_unlock(&sched.lock);
+}
+
+void sched_wake(struct vcpu *v)
+{
+	spin_lock(&sched.lock);
+	wake_locked(v);
+	spin_unlock(&sched.lock);
+}
+
+void sched_kick(struct vcpu *v)
+{
+	u32 cpu = VCPU_NO_CPU;
+
+	spin_lock(&sched.lock);
+	if (v->state == VCPU_RUNNING)
+		cpu = v->cpu;
+	spin_unlock(&sched.lock);
+	if (cpu != VCPU_NO_CPU && cpu != plat_cpu())
+		plat_kick(cpu);
+}
+
+/*
+ * Until sched_put() the vCPU stays RUNNING: another CPU must not take it while this
+ * one still has its registers.
+ */
+void sched_block(struct vcpu *v, enum vcpu_state why)
+{
+	v->next = why;
+	v->slice_end = 0;
+}
+
+/* What came while it was leaving keeps it ready. With sched.lock held. */
+static enum vcpu_state settle(struct vcpu *v)
+{
+	enum vcpu_state why = v->next;
+
+	v->next = VCPU_READY;
+	if (why == VCPU_OFF && may_wake(v, why))
+		return VCPU_READY;
+	if (why == VCPU_HALTED && (atomic_load_seq(&v->pending) || v->lapic.deadline <= plat_tsc()))
+		return VCPU_READY;
+	if (why == VCPU_HALTED)
+		sched_event_at(v->lapic.deadline);
+	if (why == VCPU_NO_MEMORY)
+		atomic_add(&v->vm->waiting, 1);
+	return why;
+}
+
+/*
+ * What a VM has of what it is entitled to, in 1/256: large and small ones suffer alike
+ * by the same part.  One that no decision has seen yet has nothing.
+ */
+static u64 memory_rank(const struct vm *vm)
+{
+	u64 e = atomic_load(&vm->entitlement);
+
+	return e ? vm->p2m.acct.resident * 256 / e : 0;
+}
+
+bool sched_wants_memory(const struct vm *vm, u64 now)
+{
+	return atomic_load(&vm->waiting) || now < atomic_load(&vm->woken_until);
+}
+
+bool sched_stands_still(const struct vm *vm)
+{
+	for (u32 i = 0; i < vm->nr_vcpus; i++)
+		if (atomic_load(&vm->vcpus[i]->stood_since) > STOOD_BY_PAUSE)
+			return true;
+	return false;
+}
+
+/*
+ * The last rank whose turn it is.  The width of a turn keeps two that are equal from handing
+ * the CPU to each other page by page.  A VM that cannot run does not hold up others.
+ */
+static u64 turn_ends(void)
+{
+	u64 least = UINT64_MAX - MEMORY_TURN, now = plat_tsc();
+
+	for (u32 i = 0; i < nr_vms; i++)
+		if (sched_wants_memory(vms[i], now) && atomic_load(&vms[i]->state) == VM_RUNNING)
+			least = min(least, memory_rank(vms[i]));
+	return least + MEMORY_TURN;
+}
+
+bool sched_memory_turn(const struct vm *vm)
+{
+	return memory_rank(vm) <= turn_ends();
+}
+
+/* What is free for nobody else is no reason to wait for others. */
+static bool has_promise(const struct vm *vm)
+{
+	return vm->p2m.acct.min_promised || (vm->p2m.acct.reserve && balloon_below_target(vm));
+}
+
+void sched_wake_memory_waiters(void)
+{
+	u64 turn = turn_ends();
+
+	for (u32 i = 0; i < nr_vms; i++) {
+		struct vm *vm = vms[i];
+
+		if (!atomic_load(&vm->waiting) || (memory_rank(vm) > turn && !has_promise(vm)))
+			continue;
+		atomic_store(&vm->woken_until, plat_tsc() + 2 * slice_ticks());
+		for (u32 j = 0; j < vm->nr_vcpus; j++)
+			if (vm->vcpus[j]->state == VCPU_NO_MEMORY)
+				sched_wake(vm->vcpus[j]);
+	}
+}
+
+bool sched_should_yield(const struct vcpu *v)
+{
+	u64 mine = vruntime_now(v);
+	struct vcpu *o;
+	bool yield = false;
+
+	if (list_empty(&sched.ready))
+		return false;
+	spin_lock(&sched.lock);
+	list_for_each(o, &sched.ready, ready)
+		yield |= runnable(o) && o->vruntime < mine;
+	spin_unlock(&sched.lock);
+	return yield;
+}
+
+void sched_give_way(struct vcpu *v)
+{
+	if (list_empty(&sched.ready))
+		return;
+	v->yields = true;
+	v->slice_end = 0;
+}
+
+bool sched_retire(struct vcpu *v)
+{
+	bool gone;
+
+	spin_lock(&sched.lock);
+	if (v->state == VCPU_READY)
+		list_del(&v->ready);
+	gone = v->state != VCPU_RUNNING;
+	if (gone) {
+		if (v->state == VCPU_NO_MEMORY)
+			atomic_sub(&v->vm->waiting, 1);
+		v->state = VCPU_DEAD;
+	}
+	spin_unlock(&sched.lock);
+	return gone;
+}
+
+/* No CPU sleeps while a vCPU is ready: one that was left on the list wakes another. */
+static void pass_on(void)
+{
+	struct vcpu *v;
+
+	if (!sched.idle)
+		return;
+	list_for_each(v, &sched.ready, ready)
+		if (runnable(v)) {
+			find_cpu_for(v);
+			return;
+		}
+}
+
+static bool goes_before(const struct vcpu *v, const struct vcpu *best, u32 cpu)
+{
+	if (!best || v->yields != best->yields)
+		return !best || best->yields;
+	return v->vruntime < best->vruntime ||
+	       (v->vruntime == best->vruntime && v->last_cpu == cpu);
+}
+
+/* The ready vCPU with the least virtual time; ties go to one that ran here last. */
+static struct vcpu *pick(u32 cpu)
+{
+	struct vcpu *v, *best = NULL;
+	bool spared = sched.spared & BIT(cpu);
+
+	spin_lock(&sched.lock);
+	list_for_each(v, &sched.ready, ready)
+		if (!spared && runnable(v) && goes_before(v, best, cpu))
+			best = v;
+	if (best) {
+		list_for_each(v, &sched.ready, ready)
+			v->yields = false;
+		list_del(&best->ready);
+		best->state = VCPU_RUNNING;
+		best->cpu = cpu;
+		best->started = plat_tsc();
+		best->waited += tsc_since(best->ready_since, best->started);
+		sched.idle &= ~BIT(cpu);
+		sched.running[cpu] = best;
+		sched.clock = max(sched.clock, best->vruntime);
+		pass_on();
+	} else {
+		if (!spared)
+			sched.idle |= BIT(cpu);
+		atomic_store_seq(&sched.wake[cpu], 0);
+	}
+	spin_unlock(&sched.lock);
+	return best;
+}
+
+/*
+ * Since when it waits for memory, tries again, and waits.  Between two tries it may leave a CPU
+ * for another reason: it goes on when its fault has been served (fault.c), or it halts.
+ */
+static void note_standing(struct vcpu *v)
+{
+	if (v->state == VCPU_NO_MEMORY && !atomic_load(&v->stood_since))
+		atomic_store(&v->stood_since, plat_tsc());
+	else if (v->state != VCPU_NO_MEMORY && v->state != VCPU_READY)
+		atomic_store(&v->stood_since, 0UL);
+}
+
+void sched_put(struct vcpu *v)
+{
+	spin_lock(&sched.lock);
+	v->vruntime = vruntime_now(v);
+	v->ran += tsc_since(v->started, plat_tsc());
+	sched.running[v->cpu] = NULL;
+	v->state = settle(v);
+	note_standing(v);
+	if (v->state == VCPU_READY)
+		make_ready(v);
+	spin_unlock(&sched.lock);
+}
+
+void sched_vm_resumed(const struct vm *vm)
+{
+	spin_lock(&sched.lock);
+	for (u32 i = 0; i < vm->nr_vcpus; i++) {
+		atomic_store(&vm->vcpus[i]->stood_since, STOOD_BY_PAUSE);
+		if (vm->vcpus[i]->state == VCPU_READY) {
+			vm->vcpus[i]->ready_since = plat_tsc(); /* nobody stole its pause */
+			find_cpu_for(vm->vcpus[i]);
+		}
+	}
+	spin_unlock(&sched.lock);
+}
+
+/* Longer than a guest's watchdogs take for an accident. */
+static bool stood_long(const struct vcpu *v)
+{
+	u64 since = atomic_load(&v->stood_since);
+
+	return since && tsc_since(since, v->started) > STOOD_MS * plat_tsc_khz();
+}
+
+static void run(struct vcpu *v)
+{
+	v->slice_end = v->started + slice_ticks();
+	if (unlikely(!atomic_load(&sched_first_run)))
+		atomic_store(&sched_first_run, plat_tsc());
+	if (unlikely(stood_long(v))) {
+		pvclock_stopped(v);
+		atomic_cas(&v->stood_since, STOOD_BY_PAUSE, 0UL); /* that is over */
+	}
+	if (v->pv_steal)
+		pvcpu_steal_begin(v);
+	vcpu_execute(v);
+	if (v->pv_steal && v->next == VCPU_READY)
+		pvcpu_steal_preempted(v);
+	sched_put(v);
+}
+
+/* Timers of halted vCPUs: wakes those that are due, and finds the next. */
+static u64 expire_timers(u64 now)
+{
+	u64 next = UINT64_MAX;
+
+	for (u32 i = 0; i < nr_vms; i++)
+		for (u32 j = 0; j < vms[i]->nr_vcpus; j++) {
+			struct vcpu *v = vms[i]->vcpus[j];
+
+			if (v->state != VCPU_HALTED)
+				continue;
+			if (v->lapic.deadline <= now)
+				sched_wake(v);
+			else
+				next = min(next, v->lapic.deadline);
+		}
+	return next;
+}
+
+/* What is due for the host as a whole; one CPU at a time, others go on. */
+static void events(void)
+{
+	u64 now = plat_tsc();
+
+	if (now < sched_next_event() || atomic_swap(&sched.ticking, 1))
+		return;
+	atomic_store_seq(&sched_event, UINT64_MAX);
+	sched_event_at(expire_timers(now));
+	if (sched.tick)
+		sched.tick(now);
+	atomic_store_release(&sched.ticking, 0);
+	/* Loading a VM takes a while: timers go on meanwhile, on the other CPUs. */
+	if (vm_background())
+		sched_event_at(plat_tsc() + plat_tsc_khz());
+}
+
+/* Work for a CPU that has nothing to run; false if there is none. */
+static bool background(void)
+{
+	if (vm_background())
+		return true;
+	if (quarantine_drain(64)) {
+		sched_wake_memory_waiters();
+		return true;
+	}
+	return frame_scrub_one();
+}
+
+static void go_idle(u32 cpu)
+{
+	if (background()) {
+		epoch_quiescent(cpu, epoch_now());
+		return;
+	}
+	epoch_idle_enter(cpu);
+	plat_idle(sched_next_event(), &sched.wake[cpu]);
+	epoch_idle_leave(cpu);
+}
+
+void sched_loop(void)
+{
+	u32 cpu = plat_cpu();
+
+	for (;;) {
+		struct vcpu *v;
+
+		events();
+		v = pick(cpu);
+		if (v)
+			run(v);
+		else
+			go_idle(cpu);
+	}
+}

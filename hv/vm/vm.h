@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A virtual machine.  VM records live as long as the host; a slot's VM may
+ * end and be started again.  Fields marked (l) are under p2m.lock.
+ */
+#ifndef HV_VM_H
+#define HV_VM_H
+
+#include <hv/memory/balloon.h>
+#include <hv/config/config.h>
+#include <hv/control/console.h>
+#include <hv/dev/bus.h>
+#include <hv/apic/ioapic.h>
+#include <hv/dev/rtc.h>
+#include <hv/dev/uart.h>
+#include <hv/memory/explain.h>
+#include <hv/vm/vcpu.h>
+#include <mm/audit.h>
+#include <mm/sample.h>
+
+enum vm_state {
+	VM_NONE,     /* never started */
+	VM_QUEUED,   /* to be started by vm_background() */
+	VM_STARTING, /* being built */
+	VM_BUILT,    /* runs as soon as those queued with it are built too */
+	VM_RUNNING,
+	VM_PAUSED, /* by management */
+	VM_ENDING, /* over; its memory is being taken back */
+	VM_ENDED,
+};
+
+#define VM_STATUS_CRASHED 255
+#define VM_START_PATIENCE_MS 10000
+#define VM_POWER_PIN 9 /* of the I/O APIC: GED in dsdt.asl */
+
+struct vm {
+	u16 id;
+	u32 state;	       /* (a) enum vm_state */
+	struct vm_config *cfg; /* min, max and shares may change: hv/control/manage.h */
+	struct p2m p2m;
+	struct balloon balloon;
+	struct sampler sampler;
+	struct ioapic ioapic;
+	struct console console;
+	struct uart uart;
+	struct rtc rtc;
+	struct bus *bus; /* NULL: it has no virtio devices */
+	struct explain explain;
+	struct audit audit; /* of this VM's management calls, under audit_lock */
+	struct spinlock audit_lock;
+	u32 nr_vcpus;
+	struct vcpu *vcpus[MAX_VCPUS];
+	u64 pages; /* of memory, in 4 KiB */
+	u64 tsc_offset;
+	u64 pv_wall;	 /* MSR_PV_WALL_CLOCK */
+	u64 faults;	 /* demand-zero faults served */
+	u64 exec_splits; /* (l) large pages split because code ran in them */
+	u64 active;	 /* estimate, in pages */
+	u32 active_permille;
+	u64 entitlement; /* (a) frames, of the last decision; 0: there was none yet */
+	u32 waiting;	 /* (a) vCPUs that wait for memory */
+	u64 woken_until; /* (a) TSC up to which one that was woken counts as waiting */
+	u64 wait_logged; /* TSC of the last line about it */
+	u64 next_try;	 /* TSC; a start that lacks memory is tried again */
+	u64 give_up_at;	 /* TSC */
+	bool again;	 /* (b) it is off only to be started again, and stays admitted */
+	u64 teardown_gfn;
+	u32 starts; /* that came about */
+	int exit_status;
+	char exit_reason[96];
+};
+
+/* All VMs of the configuration, in its order; the id is the index. */
+extern struct vm *vms[MAX_VMS];
+extern u32 nr_vms;
+
+struct p2m *vm_p2m_of(u16 owner);
+
+/* Makes the record of a configured VM. HV_ENOMEM. */
+int vm_create(u16 id, struct vm_config *cfg);
+
+/* Do @min frames and the overhead of @vm fit beside what is promised to others? */
+bool vm_can_promise(const struct vm *vm, u64 min);
+
+/*
+ * Asks for a start, from anywhere: vm_background() loads the images and lets
+ * it run.  HV_ESTATE: it is not off.
+ */
+int vm_queue_start(struct vm *vm);
+
+/* In frames: what the disks of @vm hold now. */
+u64 vm_disk_frames(const struct vm *vm);
+
+/* Ends @vm with @status, from any CPU; its memory is reclaimed in the background. */
+void vm_end(struct vm *vm, int status, const char *fmt, ...) __printf(3, 4);
+
+/*
+ * Ends @vm and starts it again from its images, a second after its last start or
+ * later; nothing if it ends already.  By the CPU that runs one of its vCPUs, so that
+ * the VM cannot be taken apart before it is known to come back.
+ */
+void vm_reboot(struct vm *vm);
+
+/*
+ * Presses the power button, which asks the guest to shut down; whether it listens, nobody
+ * knows.  HV_ESTATE: it is off.  Any CPU; takes ioapic.lock.
+ */
+int vm_press_power(struct vm *vm);
+
+int vm_pause(struct vm *vm);
+int vm_resume(struct vm *vm);
+
+/* A bounded piece of background work: teardown of ended VMs, queued starts. True if any. */
+bool vm_background(void);
+
+/* True once every VM that was started has ended and been reclaimed. */
+bool vm_all_ended(void);
+
+/* First gfn above its memory, the memory hole included. */
+u64 vm_top_gfn(const struct vm *vm);
+
+static inline bool vm_alive(const struct vm *vm)
+{
+	u32 s = atomic_load(&vm->state);
+
+	return s == VM_RUNNING || s == VM_PAUSED;
+}
+
+#endif
