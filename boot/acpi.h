@@ -4,6 +4,7 @@
 #define BOOT_ACPI_H
 
 #include <arch/x86_64/pc/console.h>
+#include <arch/x86_64/pc/ioapic.h>
 #include <arch/x86_64/pc/power.h>
 #include <boot/boot_info.h>
 #include <hv/base/platform.h>
@@ -17,8 +18,11 @@ struct acpi_info {
 	u32 cpus_disabled;	 /* there, or could be plugged in, but not to be started */
 	struct serial_port uart; /* of SPCR or else DBG2; base 0: none */
 	struct serial_port dbg2;
-	u16 pm_timer_port; /* 0: none */
-	u8 century;	   /* its index in the CMOS; 0: none */
+	u32 nr_ioapics;
+	u32 ioapic[IOAPICS_MAX]; /* where they are */
+	u64 hpet;		 /* where it is; 0: none */
+	u16 pm_timer_port;	 /* 0: none */
+	u8 century;		 /* its index in the CMOS; 0: none */
 	bool no_cmos;
 	struct power_info power;
 };

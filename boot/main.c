@@ -15,6 +15,7 @@
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/cpu/smp.h>
 #include <arch/x86_64/cpu/trap.h>
+#include <arch/x86_64/time/hpet.h>
 #include <arch/x86_64/time/tsc.h>
 #include <arch/x86_64/time/tsc_sync.h>
 #include <arch/x86_64/svm/backend.h>
@@ -113,16 +114,26 @@ static void start_vms(void)
 			vm_queue_start(vms[i]);
 }
 
-/* The first, and then only when there are twice as many, or at the end. */
-static void report_nmis(bool all)
+/* Is @seen worth a line?  At the first, and then only when there are twice as many, or at the end. */
+static bool more_strays(u32 seen, u32 *reported, bool all)
 {
-	static u32 reported;
+	if (seen == *reported || (!all && seen < 2 * *reported))
+		return false;
+	*reported = seen;
+	return true;
+}
+
+static void report_strays(bool all)
+{
+	static u32 nmis, interrupts;
 	u32 seen = atomic_load(&nmi_count);
 
-	if (seen == reported || (!all && seen < 2 * reported))
-		return;
-	log_line("cpu: %u NMI%s that nobody asked for, ignored", seen, seen > 1 ? "s" : "");
-	reported = seen;
+	if (more_strays(seen, &nmis, all))
+		log_line("cpu: %u NMI%s that nobody asked for, ignored", seen, seen > 1 ? "s" : "");
+	seen = atomic_load(&stray_count);
+	if (more_strays(seen, &interrupts, all))
+		log_line("cpu: %u interrupt%s that nobody asked for, the last with vector %x", seen,
+			 seen > 1 ? "s" : "", atomic_load(&stray_vector));
 }
 
 /* Once; tools/bench reads this line. The APIC timer's calibration counts as ours. */
@@ -159,7 +170,7 @@ static void poll_terminal(u64 now)
 static void __attribute__((noreturn)) end_host(void)
 {
 	console_stop();
-	report_nmis(true);
+	report_strays(true);
 	screen_stop();
 	status_print();
 	status_summary();
@@ -173,7 +184,7 @@ static void tick(u64 now)
 	u64 cpus_due = smp_poll(now);
 
 	report_boot();
-	report_nmis(false);
+	report_strays(false);
 	sched_event_at(cpus_due);
 	bus_tick(now);
 	if (memory_more()) { /* first things first, but guests run meanwhile */
@@ -289,8 +300,10 @@ static void play_firmware(void)
 		tsc_sync_skew = TSC_SKEW;
 		wrmsr(MSR_IA32_TSC, rdtsc() + TSC_SKEW);
 		boot_tsc += TSC_SKEW;
-	} else
-		refuse("firmware= on the command line must be x2apic, vtx-off, apic-ids or tsc-skew");
+	} else if (option_is(what, "interrupts") && acpi.nr_ioapics)
+		ioapic_play_firmware(acpi.ioapic[0], cpuid(1, 0).b >> 24);
+	else
+		refuse("firmware= on the command line must be x2apic, vtx-off, apic-ids, tsc-skew or interrupts");
 }
 
 /* spare=0 on the command line: no guests on the boot CPU. docs/debugging.md tells who needs it. */
@@ -378,10 +391,12 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	print_cpu();
 	play_firmware();
 	boot_tsc -= (u64)tsc_sync_boot();
+	pic_mask();
+	ioapic_quiet(acpi.ioapic, acpi.nr_ioapics);
+	hpet_init(acpi.hpet);
 	tsc_init(acpi.pm_timer_port);
 	if (!acpi.no_cmos)
 		cmos_init(acpi.century);
-	pic_mask();
 	if (apic_init(acpi.highest_apic_id, acpi.no_x2apic))
 		refuse("no local APIC");
 	apic_enable();

@@ -50,6 +50,7 @@ test_devices_SRCS := $(GUEST)
 test_caps_SRCS := arch/x86_64/vmx/caps.c
 test_svm_SRCS := arch/x86_64/svm/caps.c arch/x86_64/svm/check.c arch/x86_64/svm/decode.c
 test_errata_SRCS := arch/x86_64/quirks/errata.c
+test_leftovers_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/ioapic.c arch/x86_64/time/hpet.c
 test_tsc_SRCS := arch/x86_64/time/tsc_span.c
 test_vulns_SRCS := arch/x86_64/quirks/vulns.c
 test_mtrr_SRCS := $(FAKE) $(FRAMES) arch/x86_64/quirks/mtrr.c
@@ -88,7 +89,7 @@ test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave
 $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/boot/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem sample balloon hypercall policy config \
-	exit lapic ioapic console uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm errata tsc vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk virtio_console virtio_balloon \
+	exit lapic ioapic console uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm errata leftovers tsc vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk virtio_console virtio_balloon \
 	sched waiters shootdown driver efi mtrr boot pci serial fb screen timed power aeroctl
 
 # What links all of hv/ links the guests' DSDT too.

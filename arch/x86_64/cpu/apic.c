@@ -18,6 +18,7 @@ enum {
 	APIC_TPR = 0x80,
 	APIC_EOI = 0xb0,
 	APIC_SVR = 0xf0,
+	APIC_ISR = 0x100, /* eight words */
 	APIC_ICR = 0x300,
 	APIC_ICR_HI = 0x310,
 	APIC_LVT_TIMER = 0x320,
@@ -122,6 +123,20 @@ static void lvt_write(u32 reg, u32 v)
 			 plat_cpu(), reg, now, v);
 }
 
+/* What the firmware took and never ended holds back all interrupts of lower priority. */
+static void end_left_overs(void)
+{
+	for (u32 i = 0; i < 256; i++) {
+		u32 in_service = 0;
+
+		for (u32 reg = APIC_ISR; reg < APIC_ISR + 0x80; reg += 0x10)
+			in_service |= apic_read(reg);
+		if (!in_service)
+			break;
+		apic_eoi();
+	}
+}
+
 void apic_enable(void)
 {
 	if (apic.x2)
@@ -130,6 +145,7 @@ void apic_enable(void)
 	/* SDM: "Local APIC State After It Has Been Software Disabled": until here masks stay set. */
 	apic_write(APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
 	apic_write(APIC_TPR, 0);
+	end_left_overs();
 	apic_write(APIC_TIMER_DIVIDE, 0xb); /* by 1 */
 	lvt_write(APIC_LVT_LINT0, LVT_MASKED);
 	lvt_write(APIC_LVT_LINT1, LVT_NMI);

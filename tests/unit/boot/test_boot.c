@@ -288,8 +288,16 @@ static void madt(void **state)
 	x2apic(300, 1);
 	x2apic(301, 0);
 	x2apic(0xffffffff, 1);
-	add(0x0c01, 2); /* an I/O APIC, and kinds that are not ours */
-	add(0, 10);
+	add(0x0c01, 2); /* I/O APICs */
+	add(9, 2);
+	add(0xfec00000, 4);
+	add(0, 4);
+	add(0x0c01, 2);
+	add(10, 2);
+	add(0xfec01000, 4);
+	add(24, 4);
+	add(0x0801, 2); /* too short, and kinds that are not ours */
+	add(0xfec02000, 6);
 	add(0x067f, 2);
 	add(0, 4);
 	lapic(5, 8, 3);
@@ -302,6 +310,9 @@ static void madt(void **state)
 	assert_int_equal(info.cpus_disabled, 3);
 	assert_int_equal(info.cpus_left_out, 0);
 	assert_int_equal(info.highest_apic_id, 300);
+	assert_int_equal(info.nr_ioapics, 2);
+	assert_int_equal(info.ioapic[0], 0xfec00000);
+	assert_int_equal(info.ioapic[1], 0xfec01000);
 }
 
 static void madt_with_many(void **state)
@@ -319,6 +330,46 @@ static void madt_with_many(void **state)
 	assert_int_equal(info.apic_ids[MAX_CPUS - 1], (MAX_CPUS - 1) * 2);
 	assert_true(info.cpus_left_out >= 200 - MAX_CPUS);
 	assert_int_equal(info.highest_apic_id, 398);
+}
+
+static void hpet_table(u32 space, u64 at)
+{
+	begin("HPET", 1);
+	add(0x80862201, 4);
+	add8(space);
+	add8(64);
+	add(0, 2);
+	add(at, 8);
+	add(0, 4);
+}
+
+static void hpet(void **state)
+{
+	struct acpi_info info;
+
+	(void)state;
+	hpet_table(0, 0xfed00000);
+	parse(&info);
+	assert_int_equal(info.hpet, 0xfed00000);
+	parse_cut(55, &info);
+	assert_int_equal(info.hpet, 0);
+	hpet_table(1, 0x4000); /* by ports: there is no such */
+	parse(&info);
+	assert_int_equal(info.hpet, 0);
+}
+
+static void ioapics(void **state)
+{
+	struct acpi_info info;
+
+	(void)state;
+	begin_madt();
+	for (u32 i = 0; i < 2 * IOAPICS_MAX; i++) {
+		add(0x0c01, 2);
+		add(0, 10);
+	}
+	parse(&info);
+	assert_int_equal(info.nr_ioapics, IOAPICS_MAX);
 }
 
 static void dmar(void **state)
@@ -534,17 +585,17 @@ static void noise_dsdt(u64 *seed)
 
 static void noise(void **state)
 {
-	static const char *const names[] = { "APIC", "SPCR", "DBG2", "FACP", "DMAR" };
+	static const char *const names[] = { "APIC", "SPCR", "DBG2", "FACP", "DMAR", "HPET" };
 	struct acpi_info info;
 	u64 seed = 5;
 
 	(void)state;
 	for (u32 i = 0; i < 20000; i++) {
-		begin(names[i & 3], i >> 2 & 7);
+		begin(names[i % ARRAY_SIZE(names)], i >> 2 & 7);
 		while (table_len < 60 + i % 200)
 			add8(fake_random(&seed) & 3 ? (u32)fake_random(&seed) & 15 :
 						      (u32)fake_random(&seed));
-		if (i % 4 == 3) /* its DSDT, with an _S5_ at the very end */
+		if (i % ARRAY_SIZE(names) == 3) /* its DSDT, with an _S5_ at the very end */
 			noise_dsdt(&seed);
 		parse(&info);
 		assert_true(info.power.s5_type_a < 8 && info.power.s5_type_b < 8);
@@ -697,6 +748,8 @@ int main(void)
 		cmocka_unit_test(random_maps),
 		cmocka_unit_test(madt),
 		cmocka_unit_test(madt_with_many),
+		cmocka_unit_test(ioapics),
+		cmocka_unit_test(hpet),
 		cmocka_unit_test(dmar),
 		cmocka_unit_test(entries_that_lie),
 		cmocka_unit_test(spcr),
