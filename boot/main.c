@@ -185,7 +185,7 @@ static void tick(u64 now)
 
 	report_boot();
 	report_strays(false);
-	sched_event_at(cpus_due);
+	sched_event_at(min(cpus_due, tsc_tick(now)));
 	bus_tick(now);
 	if (memory_more()) { /* first things first, but guests run meanwhile */
 		sched_event_at(now + plat_tsc_khz());
@@ -424,6 +424,7 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 		refuse("too little memory");
 	log_line("memory: %lu MiB for guests", (frames_available() + memory_to_come()) >> 8);
 	crash_if_asked();
+	tsc_refine();
 	start_vms();
 	timed_init(config);
 	if (config->host.console[0])

@@ -280,6 +280,7 @@ static int vm_start(struct vm *vm)
 		return err;
 	}
 	vm->tsc_offset = 0 - plat_tsc();
+	vm->tsc_khz = plat_tsc_khz();
 	vm->faults = vm->exec_splits = vm->active = vm->teardown_gfn = vm->pv_wall = 0;
 	vm->active_permille = 1000;
 	vm->waiting = 0;
