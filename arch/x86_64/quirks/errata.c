@@ -82,3 +82,18 @@ struct apic_choice errata_choose_apic(const struct apic_facts *f)
 	c.deadline = f->leaf1_ecx & LEAF1_DEADLINE && !c.microcode;
 	return c;
 }
+
+/* Linux, vmx_preemption_cpu_tfms[]: Nehalem, Westmere, and one of Ivy Bridge. */
+static const u32 preemption_timers[] = {
+	0x206e6, 0x20652, 0x20655, 0x106e5, 0x106a0, 0x106a1, 0x106a4, 0x106a5, 0x306a8,
+};
+#define SIGNATURE_RESERVED 0xf000c000
+
+bool errata_preemption_timer(const struct cpu_id *c)
+{
+	/* An outer hypervisor has a timer of its own for us. */
+	for (size_t i = 0; i < ARRAY_SIZE(preemption_timers) && c->intel && !c->hypervisor; i++)
+		if ((c->signature & ~SIGNATURE_RESERVED) == preemption_timers[i])
+			return true;
+	return false;
+}

@@ -25,4 +25,7 @@ struct apic_choice {
 
 struct apic_choice errata_choose_apic(const struct apic_facts *f);
 
+/* The VMX-preemption timer of this CPU does not count as it should. */
+bool errata_preemption_timer(const struct cpu_id *c);
+
 #endif

@@ -79,11 +79,28 @@ static void deadline(void **state)
 	assert_true(errata_choose_apic(&f).deadline);
 }
 
+static void preemption_timer(void **state)
+{
+	struct cpu_id c = { .intel = true, .signature = 0x20652 };
+
+	(void)state;
+	assert_true(errata_preemption_timer(&c));
+	c.hypervisor = true; /* it has another */
+	assert_false(errata_preemption_timer(&c));
+	c = (struct cpu_id){ .intel = true, .signature = 0x306a8 | 0xc000 };
+	assert_true(errata_preemption_timer(&c));
+	c.signature = 0x306a9;
+	assert_false(errata_preemption_timer(&c));
+	c = (struct cpu_id){ .amd = true, .signature = 0x20652 };
+	assert_false(errata_preemption_timer(&c));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(x2apic),
 		cmocka_unit_test(deadline),
+		cmocka_unit_test(preemption_timer),
 	};
 
 	return cmocka_run_group_tests_name("errata", tests, NULL, NULL);
