@@ -219,6 +219,10 @@ static void parse_table(u64 pa, struct acpi_info *info)
 		acpi_parse_spcr((const u8 *)t, t->length, &info->uart);
 	else if (!memcmp(t->signature, "DBG2", 4))
 		acpi_parse_dbg2((const u8 *)t, t->length, &info->dbg2);
+	else if (!memcmp(t->signature, "WDAT", 4))
+		acpi_parse_wdat((const u8 *)t, t->length, &info->watchdog);
+	else if (!memcmp(t->signature, "WDRT", 4) && !info->watchdog.table)
+		info->watchdog.table = "WDRT";
 	else if (!memcmp(t->signature, "HPET", 4) && t->length >= HPET_LENGTH)
 		info->hpet =
 			((const u8 *)t)[HPET_SPACE] ? 0 : get64((const u8 *)t + HPET_SPACE + 4);

@@ -6,6 +6,7 @@
 #include <arch/x86_64/pc/console.h>
 #include <arch/x86_64/pc/ioapic.h>
 #include <arch/x86_64/pc/power.h>
+#include <arch/x86_64/pc/watchdog.h>
 #include <boot/boot_info.h>
 #include <hv/base/platform.h>
 
@@ -25,6 +26,7 @@ struct acpi_info {
 	u8 century;		 /* its index in the CMOS; 0: none */
 	bool no_cmos;
 	struct power_info power;
+	struct watchdog watchdog;
 };
 
 /* Works without tables too: then there is one CPU and no ACPI power off. */
@@ -33,5 +35,8 @@ void acpi_parse(const struct boot_info *bi, struct acpi_info *info);
 /* acpi_uart.c: from a table of @length bytes; leaves @port alone if it names none for us. */
 void acpi_parse_spcr(const u8 *t, u32 length, struct serial_port *port);
 void acpi_parse_dbg2(const u8 *t, u32 length, struct serial_port *port);
+
+/* acpi_watchdog.c: the same. */
+void acpi_parse_wdat(const u8 *t, u32 length, struct watchdog *w);
 
 #endif

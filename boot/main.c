@@ -394,6 +394,7 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	pic_mask();
 	ioapic_quiet(acpi.ioapic, acpi.nr_ioapics);
 	hpet_init(acpi.hpet);
+	watchdog_stop(&acpi.watchdog);
 	tsc_init(acpi.pm_timer_port);
 	if (!acpi.no_cmos)
 		cmos_init(acpi.century);

@@ -50,11 +50,12 @@ test_devices_SRCS := $(GUEST)
 test_caps_SRCS := arch/x86_64/vmx/caps.c
 test_svm_SRCS := arch/x86_64/svm/caps.c arch/x86_64/svm/check.c arch/x86_64/svm/decode.c
 test_errata_SRCS := arch/x86_64/quirks/errata.c
-test_leftovers_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/ioapic.c arch/x86_64/time/hpet.c
+test_leftovers_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/ioapic.c arch/x86_64/time/hpet.c \
+	arch/x86_64/pc/watchdog.c
 test_tsc_SRCS := arch/x86_64/time/tsc_span.c arch/x86_64/time/tsc_measure.c arch/x86_64/time/tsc_said.c
 test_vulns_SRCS := arch/x86_64/quirks/vulns.c
 test_mtrr_SRCS := $(FAKE) $(FRAMES) arch/x86_64/quirks/mtrr.c
-test_boot_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_uart.c boot/boot_info.c boot/multiboot.c \
+test_boot_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_watchdog.c boot/acpi_uart.c boot/boot_info.c boot/multiboot.c \
 	boot/consoles.c
 test_pci_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/pci.c
 test_serial_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/serial.c
@@ -79,13 +80,13 @@ test_fb_SRCS := arch/x86_64/pc/fb.c
 test_fb_OBJS := $(BUILD)/font.o
 test_screen_SRCS := $(GUEST)
 test_timed_SRCS := $(GUEST)
-test_power_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/boot_info.c boot/multiboot.c boot/acpi_uart.c
+test_power_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_watchdog.c boot/boot_info.c boot/multiboot.c boot/acpi_uart.c
 test_aeroctl_SRCS := tests/fake/aeroctl.c $(filter-out %/main.c %/device.c,$(wildcard tools/aeroctl/*.c))
 test_aeroctl_LIBS := -lncurses -ltinfo
 $(UNIT)/obj/tools/aeroctl/%.o: UNIT_CFLAGS += -D_DEFAULT_SOURCE
 test_driver_SRCS := guest-driver/balloon_core.c $(FAKE) $(FRAMES)
 test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave.c boot/multiboot.c \
-	boot/boot_info.c boot/acpi.c boot/acpi_uart.c
+	boot/boot_info.c boot/acpi.c boot/acpi_watchdog.c boot/acpi_uart.c
 $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/boot/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
 UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem sample balloon hypercall policy config \

@@ -4,6 +4,7 @@
 
 #include <arch/x86_64/cpu/paging.h>
 #include <arch/x86_64/pc/ioapic.h>
+#include <arch/x86_64/pc/watchdog.h>
 #include <arch/x86_64/time/hpet.h>
 
 void *paging_map_mmio(hpa_t pa, size_t bytes, unsigned int flags)
@@ -57,11 +58,42 @@ static void hpet(void **state)
 	assert_int_equal(hpet_quiet(regs), -1);
 }
 
+static void watchdog(void **state)
+{
+	u8 one = 0xff;
+	u16 two = 0x1234;
+	u32 four = 0x12345678;
+	struct watchdog w = {
+		.table = "WDAT",
+		.nr = 3,
+		.step = { { { .address = (u64)&one }, 1, false, 0x40, 0xc0 },
+			  { { .address = (u64)&two }, 2, true, 0x0800, 0x0800 },
+			  { { .address = (u64)&four }, 4, true, 0, 0x1000 } },
+	};
+
+	(void)state;
+	fake_machine(64, 1);
+	watchdog_stop(&w);
+	assert_int_equal(one, 0x40);
+	assert_int_equal(two, 0x1a34);
+	assert_int_equal(four, 0x12344678);
+	assert_true(fake_log_has("watchdog: stopped, as the firmware's WDAT table tells"));
+	fake_log_clear();
+	w = (struct watchdog){ .table = "WDRT" };
+	watchdog_stop(&w);
+	assert_true(fake_log_has("WDRT table names one that Aerostat cannot stop"));
+	fake_log_clear();
+	w = (struct watchdog){ 0 };
+	watchdog_stop(&w);
+	assert_false(fake_log_has("watchdog"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries),
 		cmocka_unit_test(hpet),
+		cmocka_unit_test_teardown(watchdog, fake_teardown),
 	};
 
 	return cmocka_run_group_tests_name("leftovers", tests, NULL, NULL);

@@ -332,6 +332,15 @@ static void madt_with_many(void **state)
 	assert_int_equal(info.highest_apic_id, 398);
 }
 
+static void gas(u32 space, u32 width, u32 access, u64 address)
+{
+	add8(space);
+	add8(width);
+	add8(0);
+	add8(access);
+	add(address, 8);
+}
+
 static void hpet_table(u32 space, u64 at)
 {
 	begin("HPET", 1);
@@ -356,6 +365,70 @@ static void hpet(void **state)
 	hpet_table(1, 0x4000); /* by ports: there is no such */
 	parse(&info);
 	assert_int_equal(info.hpet, 0);
+}
+
+static void wdat_entry(u32 action, u32 instruction, u32 space, u32 width, u64 address, u32 value,
+		       u32 mask)
+{
+	add8(action);
+	add8(instruction);
+	add(0, 2);
+	gas(space, width, 0, address);
+	add(value, 4);
+	add(mask, 4);
+}
+
+static void begin_wdat(u32 flags, u32 count)
+{
+	begin("WDAT", 1);
+	add(32, 4);
+	add(0xffffff, 8);
+	add(0, 12);
+	add(flags, 4);
+	add(count, 4);
+}
+
+static void wdat(void **state)
+{
+	struct acpi_info info;
+
+	(void)state;
+	begin_wdat(0x81, 4);
+	wdat_entry(1, 3, 1, 16, 0x660, 1, 1); /* what keeps it from biting */
+	wdat_entry(11, 0x82, 1, 16, 0x668, 0x800, 0x800);
+	wdat_entry(9, 0x82, 1, 16, 0x668, 0, 0x800);
+	wdat_entry(11, 2, 0, 32, 0xfed80000, 1, 3);
+	parse(&info);
+	assert_string_equal(info.watchdog.table, "WDAT");
+	assert_int_equal(info.watchdog.nr, 2);
+	assert_int_equal(info.watchdog.step[0].reg.space, POWER_PORT);
+	assert_int_equal(info.watchdog.step[0].reg.address, 0x668);
+	assert_int_equal(info.watchdog.step[0].bytes, 2);
+	assert_int_equal(info.watchdog.step[0].value, 0x800);
+	assert_true(info.watchdog.step[0].preserve);
+	assert_int_equal(info.watchdog.step[1].reg.space, POWER_MEMORY);
+	assert_int_equal(info.watchdog.step[1].bytes, 4);
+	assert_int_equal(info.watchdog.step[1].mask, 3);
+	assert_false(info.watchdog.step[1].preserve);
+	/* Cut short, it has what is there. */
+	parse_cut(table_len - 1, &info);
+	assert_int_equal(info.watchdog.nr, 1);
+	parse_cut(67, &info);
+	assert_null(info.watchdog.table);
+	/* One step that is not understood, and none is done. */
+	wdat_entry(11, 3, 1, 16, 0x668, 0x800, 0x800);
+	table[64] = 5;
+	parse(&info);
+	assert_non_null(info.watchdog.table);
+	assert_int_equal(info.watchdog.nr, 0);
+	begin_wdat(0, 1); /* not in use */
+	wdat_entry(11, 2, 1, 16, 0x668, 0x800, 0x800);
+	parse(&info);
+	assert_null(info.watchdog.table);
+	begin("WDRT", 1);
+	parse(&info);
+	assert_string_equal(info.watchdog.table, "WDRT");
+	assert_int_equal(info.watchdog.nr, 0);
 }
 
 static void ioapics(void **state)
@@ -412,15 +485,6 @@ static void entries_that_lie(void **state)
 	parse(&info);
 	assert_int_equal(info.nr_cpus, 2);
 	assert_int_equal(info.apic_ids[1], 3);
-}
-
-static void gas(u32 space, u32 width, u32 access, u64 address)
-{
-	add8(space);
-	add8(width);
-	add8(0);
-	add8(access);
-	add(address, 8);
 }
 
 static void spcr_table(u32 revision, u32 subtype, u32 space, u32 width, u32 access, u64 address,
@@ -585,7 +649,9 @@ static void noise_dsdt(u64 *seed)
 
 static void noise(void **state)
 {
-	static const char *const names[] = { "APIC", "SPCR", "DBG2", "FACP", "DMAR", "HPET" };
+	static const char *const names[] = {
+		"APIC", "SPCR", "DBG2", "FACP", "DMAR", "HPET", "WDAT"
+	};
 	struct acpi_info info;
 	u64 seed = 5;
 
@@ -749,6 +815,7 @@ int main(void)
 		cmocka_unit_test(madt),
 		cmocka_unit_test(madt_with_many),
 		cmocka_unit_test(ioapics),
+		cmocka_unit_test(wdat),
 		cmocka_unit_test(hpet),
 		cmocka_unit_test(dmar),
 		cmocka_unit_test(entries_that_lie),
