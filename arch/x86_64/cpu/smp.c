@@ -16,6 +16,7 @@
 #define SIPI_US 1000	   /* to the second, for those that are not up */
 #define GIVE_UP_US 1000000 /* emulated CPUs are threads, and on a busy machine some are slow */
 #define POLL_US 1000
+#define PATIENCE_US 5000 /* for one that shares its CPU with us */
 
 extern u8 trampoline_start[], trampoline_end[];
 
@@ -162,28 +163,40 @@ static u64 finish(bool unmap)
 	return UINT64_MAX;
 }
 
-/* The TSCs of those that are there now, one after the other. */
-static void measure_tscs(void)
+/* The TSCs of those that are there now, one after the other. False: one does not answer yet. */
+static bool measure_tscs(void)
 {
+	u32 busy = tsc_sync_busy();
+
+	if (busy && !tsc_sync_measure(cpus[busy]))
+		return false;
 	for (u32 i = 1; i < nr_cpus; i++)
 		if (atomic_load_acquire(&cpus[i]->tsc_sync) == TSC_SYNC_WAITS &&
 		    !tsc_sync_measure(cpus[i]))
-			return;
+			return false;
+	return true;
 }
 
-/* Nobody measures any more. */
-static void leave_behind(void)
+/* Those that are still in the trampoline will not be measured; false: others are nearly here. */
+static bool leave_behind(void)
 {
-	for (u32 i = 1; i < nr_cpus; i++)
-		if (!atomic_load_acquire(&cpus[i]->online))
-			tsc_sync_give_up(cpus[i]);
+	bool all = true;
+
+	for (u32 i = 1; i < nr_cpus; i++) {
+		u32 state = tsc_sync_close(cpus[i]);
+
+		if (state == TSC_SYNC_WAITS || state == TSC_SYNC_IN_STEP)
+			all &= atomic_load_acquire(&cpus[i]->online);
+	}
+	return all;
 }
 
 u64 smp_poll(u64 now)
 {
 	if (smp.stage == SMP_DONE)
 		return UINT64_MAX;
-	measure_tscs();
+	if (!measure_tscs()) /* guests go on meanwhile */
+		return rdtsc() + us(PATIENCE_US);
 	if (count_online() == nr_cpus)
 		return finish(true);
 	/* "All but self" must not be said by any other than the boot CPU. */
@@ -207,8 +220,9 @@ u64 smp_poll(u64 now)
 		smp.next = now + us(GIVE_UP_US);
 		break;
 	default:
-		leave_behind();
-		return finish(false);
+		if (leave_behind())
+			return finish(false);
+		smp.next = now + us(POLL_US);
 	}
 	return min(smp.next, now + us(POLL_US));
 }

@@ -12,7 +12,11 @@
 #include <hv/base/log.h>
 
 #define ROUNDS 32
-#define ANSWER_US 1000 /* an emulated CPU may be away for longer: it is asked again */
+#define ANSWER_US 1000 /* an emulated CPU may be away for longer: we look again later */
+/* Where both share one CPU of an outer hypervisor, few round trips must do. */
+#define SPINS 1000
+#define ROUNDS_SLOW 3
+#define SLOW_MS 100
 
 s64 tsc_sync_skew;
 
@@ -25,6 +29,8 @@ static struct {
 	/* Of the CPU that measures: */
 	struct tsc_span span;
 	u32 rounds;
+	u64 since; /* of this span, TSC */
+	u64 sent;  /* the round trip under way */
 	struct tsc_fix fix;
 } sync __aligned(64);
 
@@ -96,26 +102,34 @@ bool tsc_sync_join(struct cpu *c)
 /* One round trip; false if the answer does not come for now. */
 static bool round_trip(void)
 {
-	bool left_over = sync.asked != atomic_load_acquire(&sync.answered);
-	u64 sent = rdtsc_ordered(), now;
+	u64 end = rdtsc() + ANSWER_US * plat_tsc_khz() / 1000;
 
-	if (!left_over)
+	if (sync.asked == atomic_load_acquire(&sync.answered)) {
+		sync.sent = rdtsc_ordered();
 		atomic_store_release(&sync.asked, sync.asked + 1);
-	while (atomic_load_acquire(&sync.answered) != sync.asked)
-		if (rdtsc() - sent > ANSWER_US * plat_tsc_khz() / 1000)
+	}
+	for (u32 spins = 0; atomic_load_acquire(&sync.answered) != sync.asked; spins++) {
+		if (rdtsc() > end)
 			return false;
-	now = rdtsc_ordered();
-	if (left_over) /* when it was sent is forgotten */
-		return true;
-	tsc_span_add(&sync.span, sent, sync.theirs, now);
+		if (spins > SPINS) /* by this an outer hypervisor sees that we wait for the other */
+			cpu_pause();
+	}
+	tsc_span_add(&sync.span, sync.sent, sync.theirs, rdtsc_ordered());
 	sync.rounds++;
 	return true;
+}
+
+static bool enough(void)
+{
+	return sync.rounds >= ROUNDS || (sync.rounds >= ROUNDS_SLOW &&
+					 tsc_since(sync.since, rdtsc()) > SLOW_MS * plat_tsc_khz());
 }
 
 static void begin(void)
 {
 	sync.span = TSC_SPAN_ANY;
 	sync.rounds = 0;
+	sync.since = rdtsc();
 }
 
 static void settle(struct cpu *c, u32 state)
@@ -153,19 +167,20 @@ bool tsc_sync_measure(struct cpu *c)
 		atomic_store_release(&sync.cpu, c->id);
 	}
 	do {
-		while (sync.rounds < ROUNDS)
+		while (!enough())
 			if (!round_trip())
 				return false;
 	} while (!decide(c));
 	return true;
 }
 
-void tsc_sync_give_up(struct cpu *c)
+u32 tsc_sync_busy(void)
 {
-	bool waits = atomic_load(&c->tsc_sync) == TSC_SYNC_WAITS;
+	return sync.cpu;
+}
 
-	settle(c, TSC_SYNC_WARPS);
-	if (waits)
-		log_line("cpu %u: does not answer while its TSC is measured; no guests run there",
-			 c->id);
+u32 tsc_sync_close(struct cpu *c)
+{
+	atomic_cas(&c->tsc_sync, TSC_SYNC_ABSENT, TSC_SYNC_WARPS);
+	return atomic_load_acquire(&c->tsc_sync);
 }

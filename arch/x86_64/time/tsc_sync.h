@@ -20,8 +20,11 @@ bool tsc_sync_join(struct cpu *c);
 /* Measures @c, which waits, from a CPU that is in step; false: call again soon. */
 bool tsc_sync_measure(struct cpu *c);
 
-/* @c has taken too long; it will not be used. */
-void tsc_sync_give_up(struct cpu *c);
+/* The one that it has been called for and has not finished with; 0: none. It goes first. */
+u32 tsc_sync_busy(void);
+
+/* If @c comes after this it is not measured, and must not run guests. Returns where it is now. */
+u32 tsc_sync_close(struct cpu *c);
 
 /* For tests: the other CPUs come up with TSCs so far ahead and behind, in turns. Ticks. */
 extern s64 tsc_sync_skew;
