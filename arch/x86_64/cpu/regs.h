@@ -42,6 +42,7 @@
 #define MSR_GS_BASE 0xc0000101
 #define MSR_KERNEL_GS_BASE 0xc0000102
 #define MSR_TSC_AUX 0xc0000103
+#define MSR_AMD_INT_PENDING 0xc0010055
 #define MSR_VM_CR 0xc0010114
 #define VM_CR_LOCK (1 << 3)
 #define VM_CR_SVMDIS (1 << 4)

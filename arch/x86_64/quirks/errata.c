@@ -97,3 +97,13 @@ bool errata_preemption_timer(const struct cpu_id *c)
 			return true;
 	return false;
 }
+
+/* Revision Guide for AMD Family 10h Processors, erratum 400: C1eOnCmpHalt, SmiOnCmpHalt. */
+#define C1E_ACTIVE (BIT(28) | BIT(27))
+
+u64 errata_c1e(const struct cpu_id *c, u64 msr)
+{
+	bool concerned = c->amd && !c->hypervisor && (c->family == 0x10 || c->family == 0x11);
+
+	return concerned ? msr & ~C1E_ACTIVE : msr;
+}

@@ -25,6 +25,12 @@ struct apic_choice {
 
 struct apic_choice errata_choose_apic(const struct apic_facts *f);
 
+/*
+ * What the MSR of AMD's C1E state (C0010055) becomes: on family 10h it stops the APIC's timer,
+ * with nothing to wake an idle CPU.
+ */
+u64 errata_c1e(const struct cpu_id *c, u64 msr);
+
 /* The VMX-preemption timer of this CPU does not count as it should. */
 bool errata_preemption_timer(const struct cpu_id *c);
 

@@ -5,6 +5,7 @@
  * between VMs.  docs/cpus.md has the reasons.
  */
 #include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/quirks/errata.h>
 #include <arch/x86_64/quirks/identify.h>
 #include <arch/x86_64/quirks/mitigate.h>
 #include <arch/x86_64/quirks/patch.h>
@@ -110,6 +111,17 @@ int mitigate_init(enum mitigate_mode mode, const u32 *apic_ids, u32 nr)
 	return HV_OK;
 }
 
+static void stop_c1e(const struct cpu_id *c)
+{
+	u64 is, should;
+
+	if (!c->amd || !rdmsr_safe(MSR_AMD_INT_PENDING, &is))
+		return;
+	should = errata_c1e(c, is);
+	if (should != is && wrmsr_safe(MSR_AMD_INT_PENDING, should) && !plat_cpu())
+		log_line("cpu: C1E is switched off, since it stops the APIC's timer (erratum 400)");
+}
+
 int mitigate_cpu_init(void)
 {
 	struct cpu_id c;
@@ -122,6 +134,7 @@ int mitigate_cpu_init(void)
 		return log_error(HV_ENODEV,
 				 "cpu %u: lacks mitigations that the boot CPU has, and is not used",
 				 plat_cpu());
+	stop_c1e(&c);
 	if (mitigations.auto_ibrs)
 		wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_AUTO_IBRS);
 	if (mitigations.has_spec_ctrl)

@@ -95,12 +95,29 @@ static void preemption_timer(void **state)
 	assert_false(errata_preemption_timer(&c));
 }
 
+static void c1e(void **state)
+{
+	struct cpu_id c = { .amd = true, .family = 0x10 };
+
+	(void)state;
+	assert_int_equal(errata_c1e(&c, 0x18000814), 0x814);
+	assert_int_equal(errata_c1e(&c, 0x10000000), 0);
+	assert_int_equal(errata_c1e(&c, 0x814), 0x814);
+	c.hypervisor = true;
+	assert_int_equal(errata_c1e(&c, 0x18000814), 0x18000814);
+	c = (struct cpu_id){ .amd = true, .family = 0x15 };
+	assert_int_equal(errata_c1e(&c, 0x18000814), 0x18000814);
+	c = (struct cpu_id){ .intel = true, .family = 6, .model = 0x10 };
+	assert_int_equal(errata_c1e(&c, 0x18000814), 0x18000814);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(x2apic),
 		cmocka_unit_test(deadline),
 		cmocka_unit_test(preemption_timer),
+		cmocka_unit_test(c1e),
 	};
 
 	return cmocka_run_group_tests_name("errata", tests, NULL, NULL);
