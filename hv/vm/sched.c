@@ -12,7 +12,8 @@ static struct {
 	u64 clock;  /* least virtual time that anybody ran at */
 	u64 idle;   /* bit per idle CPU that runs vCPUs */
 	u64 spared; /* bit per CPU that runs none */
-	u32 ticking;
+	u32 ticker; /* (a) the CPU that does what is due for the host, plus 1; 0: none */
+	u64 due;    /* what that finds to be next */
 	sched_tick_fn tick;
 	struct vcpu *running[MAX_CPUS];
 	u32 wake[MAX_CPUS]; /* (a) for plat_idle() */
@@ -49,6 +50,11 @@ void sched_event_at(u64 tsc)
 {
 	u64 old = atomic_load(&sched_event);
 
+	/* It may be due before the tick is over, and would stop other CPUs that cannot help. */
+	if (atomic_load(&sched.ticker) == plat_cpu() + 1) {
+		sched.due = min(sched.due, tsc);
+		return;
+	}
 	while (tsc < old && !atomic_cas(&sched_event, old, tsc))
 		old = atomic_load(&sched_event);
 }
@@ -431,15 +437,17 @@ static u64 expire_timers(u64 now)
 /* What is due for the host as a whole; one CPU at a time, others go on. */
 static void events(void)
 {
-	u64 now = plat_tsc();
+	u64 now = plat_tsc(), due;
 
-	if (now < sched_next_event() || atomic_swap(&sched.ticking, 1))
+	if (now < sched_next_event() || !atomic_cas(&sched.ticker, 0u, plat_cpu() + 1))
 		return;
 	atomic_store_seq(&sched_event, UINT64_MAX);
-	sched_event_at(expire_timers(now));
+	sched.due = expire_timers(now);
 	if (sched.tick)
 		sched.tick(now);
-	atomic_store_release(&sched.ticking, 0);
+	due = sched.due;
+	atomic_store_release(&sched.ticker, 0u);
+	sched_event_at(due);
 	/* Loading a VM takes a while: timers go on meanwhile, on the other CPUs. */
 	if (vm_background())
 		sched_event_at(plat_tsc() + plat_tsc_khz());

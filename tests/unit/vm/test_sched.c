@@ -390,6 +390,38 @@ static void clocks_a_little_apart(void **state)
 	assert_true(v->waited < SLICE + MS);
 }
 
+static u32 ticks, disturbed;
+
+/* Takes long, and finds at once that more is due. */
+static void slow_tick(u64 now)
+{
+	if (++ticks > 5)
+		return;
+	sched_event_at(now + 1);
+	fake.tsc += MS / 10;
+	fake.cpu = 1;
+	disturbed += sched_next_event() <= fake.tsc + MS;
+	fake.cpu = 0;
+}
+
+/* What a tick finds is due after it: until then no other CPU leaves its guest for it. */
+static void a_tick_stops_nobody(void **state)
+{
+	(void)state;
+	start(0, 1000, 1);
+	ticks = disturbed = 0;
+	sched_set_tick(slow_tick);
+	sched_event_at(fake.tsc);
+	end = fake.tsc + MS;
+	fake_cpu.on_run = run;
+	fake.on_idle = idle;
+	if (!setjmp(fake.power_off))
+		sched_loop();
+	sched_set_tick(NULL);
+	assert_true(ticks >= 2);
+	assert_int_equal(disturbed, 0);
+}
+
 /* INIT and SIPI take a vCPU from OFF to real mode at the page that was named. */
 static void init_sipi_starts_a_vcpu(void **state)
 {
@@ -569,6 +601,7 @@ int main(void)
 		T(who_stood_still_is_told),
 		T(no_lost_wakeup),
 		T(clocks_a_little_apart),
+		T(a_tick_stops_nobody),
 		T(init_sipi_starts_a_vcpu),
 		T(interrupts_wait_for_the_window),
 		T(one_ends_the_other_goes_on),
