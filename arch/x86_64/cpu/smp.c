@@ -16,7 +16,6 @@
 #define SIPI_US 1000	   /* to the second, for those that are not up */
 #define GIVE_UP_US 1000000 /* emulated CPUs are threads, and on a busy machine some are slow */
 #define POLL_US 1000
-#define PATIENCE_US 5000 /* for one that shares its CPU with us */
 
 extern u8 trampoline_start[], trampoline_end[];
 
@@ -195,8 +194,8 @@ u64 smp_poll(u64 now)
 {
 	if (smp.stage == SMP_DONE)
 		return UINT64_MAX;
-	if (!measure_tscs()) /* guests go on meanwhile */
-		return rdtsc() + us(PATIENCE_US);
+	if (!measure_tscs())
+		return now + us(POLL_US);
 	if (count_online() == nr_cpus)
 		return finish(true);
 	/* "All but self" must not be said by any other than the boot CPU. */

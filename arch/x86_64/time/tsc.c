@@ -84,25 +84,27 @@ static u64 measure(void)
 	return 0;
 }
 
+/* Linux: struct pvclock_vcpu_time_info */
+struct kvmclock {
+	u32 version, pad;
+	u64 tsc, ns;
+	u32 mul;
+	s8 shift;
+	u8 flags[3];
+};
+_Static_assert(sizeof(struct kvmclock) == 32, "struct pvclock_vcpu_time_info");
+
 /* KVM writes there how its clock for us goes; Linux: Documentation/virt/kvm/x86/msr.rst. */
 static u64 from_kvmclock(void)
 {
-	struct {
-		u32 version, pad;
-		u64 tsc, ns;
-		u32 mul;
-		s8 shift;
-		u8 flags[3];
-	} volatile *t = frame_alloc_pages(0);
-	u64 said;
+	volatile struct kvmclock *t = frame_alloc_pages(0);
+	u64 said = 0;
 
-	_Static_assert(sizeof(*t) == 32, "struct pvclock_vcpu_time_info");
 	if (!t)
 		return 0;
 	t->mul = 0;
-	said = wrmsr_safe(MSR_KVM_SYSTEM_TIME_NEW, plat_pa((void *)t).v | 1) ?
-		       tsc_of_pvclock(t->mul, t->shift) :
-		       0;
+	if (wrmsr_safe(MSR_KVM_SYSTEM_TIME_NEW, plat_pa((void *)t).v | 1))
+		said = tsc_of_pvclock(t->mul, t->shift);
 	wrmsr_safe(MSR_KVM_SYSTEM_TIME_NEW, 0);
 	frame_free_pages((void *)t);
 	return said;

@@ -12,11 +12,7 @@
 #include <hv/base/log.h>
 
 #define ROUNDS 32
-#define ANSWER_US 1000 /* an emulated CPU may be away for longer: we look again later */
-/* Where both share one CPU of an outer hypervisor, few round trips must do. */
-#define SPINS 1000
-#define ROUNDS_SLOW 3
-#define SLOW_MS 100
+#define ANSWER_US 1000 /* an SMI may take longer: we look again later */
 
 s64 tsc_sync_skew;
 
@@ -29,8 +25,7 @@ static struct {
 	/* Of the CPU that measures: */
 	struct tsc_span span;
 	u32 rounds;
-	u64 since; /* of this span, TSC */
-	u64 sent;  /* the round trip under way */
+	u64 sent; /* the round trip under way */
 	struct tsc_fix fix;
 } sync __aligned(64);
 
@@ -89,6 +84,11 @@ bool tsc_sync_join(struct cpu *c)
 	if (tsc_sync_skew)
 		wrmsr(MSR_IA32_TSC, rdtsc() + (u64)(c->id & 1 ? tsc_sync_skew : -tsc_sync_skew));
 	clear_adjust();
+	/* An outer hypervisor keeps them in step, and may not run two of us at once. */
+	if (cpuid(1, 0).c & BIT(31)) {
+		atomic_store(&c->tsc_sync, TSC_SYNC_IN_STEP);
+		return true;
+	}
 	/* Else it has been given up. */
 	if (atomic_cas(&c->tsc_sync, TSC_SYNC_ABSENT, TSC_SYNC_WAITS))
 		while (atomic_load_acquire(&c->tsc_sync) == TSC_SYNC_WAITS) {
@@ -108,28 +108,18 @@ static bool round_trip(void)
 		sync.sent = rdtsc_ordered();
 		atomic_store_release(&sync.asked, sync.asked + 1);
 	}
-	for (u32 spins = 0; atomic_load_acquire(&sync.answered) != sync.asked; spins++) {
+	while (atomic_load_acquire(&sync.answered) != sync.asked)
 		if (rdtsc() > end)
 			return false;
-		if (spins > SPINS) /* by this an outer hypervisor sees that we wait for the other */
-			cpu_pause();
-	}
 	tsc_span_add(&sync.span, sync.sent, sync.theirs, rdtsc_ordered());
 	sync.rounds++;
 	return true;
-}
-
-static bool enough(void)
-{
-	return sync.rounds >= ROUNDS || (sync.rounds >= ROUNDS_SLOW &&
-					 tsc_since(sync.since, rdtsc()) > SLOW_MS * plat_tsc_khz());
 }
 
 static void begin(void)
 {
 	sync.span = TSC_SPAN_ANY;
 	sync.rounds = 0;
-	sync.since = rdtsc();
 }
 
 static void settle(struct cpu *c, u32 state)
@@ -167,7 +157,7 @@ bool tsc_sync_measure(struct cpu *c)
 		atomic_store_release(&sync.cpu, c->id);
 	}
 	do {
-		while (!enough())
+		while (sync.rounds < ROUNDS)
 			if (!round_trip())
 				return false;
 	} while (!decide(c));
