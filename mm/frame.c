@@ -7,6 +7,9 @@
 #include <hv/base/platform.h>
 #include <mm/frames.h>
 
+/* Idle CPUs scrub 8 KiB at a time, so that a woken vCPU does not wait for one. */
+#define SCRUB_ORDER 1
+
 struct frames frames;
 
 void frames_init(struct frame *table, u32 nr)
@@ -145,20 +148,23 @@ static void *frame_ptr(u32 frame)
 int frame_alloc_guest(struct frame_acct *acct, u64 gfn, unsigned int order, unsigned int flags,
 		      u32 *frame)
 {
-	u64 n = 1UL << order, reserve;
+	u64 n = 1UL << order, reserve, min_promised;
 	struct frame *f;
 	bool clean;
 	int err;
 
 	spin_lock(&frames.lock);
 	reserve = acct->reserve;
+	min_promised = acct->min_promised;
 	err = frames_charge(acct, n, flags);
 	if (!err) {
 		*frame = take(order, FRAME_FREE_CLEAN, !(flags & FRAME_CLEAN_ONLY), &clean);
 		if (*frame == FRAME_NONE) {
 			/* Fragmented: only order 0 never comes here. Nothing is charged. */
-			frames.stats.reserved += reserve - acct->reserve;
+			frames.stats.reserved +=
+				reserve - acct->reserve + min_promised - acct->min_promised;
 			acct->reserve = reserve;
+			acct->min_promised = min_promised;
 			err = HV_ENOMEM;
 		}
 	}
@@ -177,8 +183,7 @@ int frame_alloc_guest(struct frame_acct *acct, u64 gfn, unsigned int order, unsi
 		frames.stats.hv -= n;
 		frames.stats.guest += n;
 		acct->resident += n;
-		if (acct->min_promised)
-			frames_promise_min(acct);
+		frames_less_is_missing(acct);
 	}
 	spin_unlock(&frames.lock);
 	return err;
@@ -190,7 +195,7 @@ int frame_alloc_table(struct frame_acct *acct, unsigned int flags, u32 *frame)
 	int err;
 
 	spin_lock(&frames.lock);
-	err = frames_charge(acct, 1, flags);
+	err = frames_charge_table(acct, flags);
 	if (!err) {
 		struct frame *f;
 
@@ -364,7 +369,7 @@ bool frame_scrub_one(void)
 	if (!atomic_load(&frames.buddy.nonempty[0]))
 		return false;
 	spin_lock(&frames.lock);
-	frame = buddy_take_largest(&frames.buddy, ORDER_2M, FRAME_FREE_DIRTY, &order);
+	frame = buddy_take_largest(&frames.buddy, SCRUB_ORDER, FRAME_FREE_DIRTY, &order);
 	if (frame != FRAME_NONE) {
 		frames.buddy.table[frame].state = FRAME_HV;
 		frames.scrubbing += 1UL << order;

@@ -31,8 +31,22 @@ void frames_release_block(u32 frame, unsigned int order, enum frame_state state)
 /* May @n frames be taken, and on what promise to @acct?  Holds frames.lock. */
 int frames_charge(struct frame_acct *acct, u64 n, unsigned int flags);
 
-/* Brings the promise of @acct's min in line with what it has now. Holds frames.lock. */
-void frames_promise_min(struct frame_acct *acct);
+/* The same for one frame for a p2m table of @acct's VM. */
+int frames_charge_table(struct frame_acct *acct, unsigned int flags);
+
+/* @acct has taken frames: its min is promised no more than is missing. Holds frames.lock. */
+static inline void frames_less_is_missing(struct frame_acct *acct)
+{
+	u64 missing = acct->min - min(acct->min, acct->resident);
+
+	if (missing < acct->min_promised) {
+		frames.stats.reserved -= acct->min_promised - missing;
+		acct->min_promised = missing;
+	}
+}
+
+/* Brings the promises of @acct's min and tables in line with what it has now. Holds frames.lock. */
+void frames_promise_rest(struct frame_acct *acct);
 
 /* Up to @n frames more for @acct's reserve, as far as it may have one. Holds frames.lock. */
 void frames_refill_reserve(struct frame_acct *acct, u64 n);

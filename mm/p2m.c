@@ -32,7 +32,8 @@ int p2m_init(struct p2m *p, const struct pt_format *fmt, u16 owner, u64 nr_gfns)
 	/* The lock is not touched but taken: the audit may be waiting for it. */
 	spin_lock(&p->lock);
 	p->fmt = fmt;
-	p->acct = (struct frame_acct){ .owner = owner };
+	p->acct.owner = owner; /* promises of a VM that only reboots stay */
+	p->acct.resident = p->acct.tables = 0;
 	p->nr_gfns = nr_gfns;
 	p->ballooned = p->flushes = 0;
 	p->pool_count = 0;
@@ -182,6 +183,15 @@ int p2m_set_bus(struct p2m *p, u64 gfn, u64 n, u32 frame)
 	return HV_OK;
 }
 
+u64 p2m_tables_max(u64 pages, u64 nr_gfns)
+{
+	const u64 gib = 1UL << level_order(3), top = 1UL << level_order(4);
+
+	/* One more at level 1: memory is cut at 640 KiB and at the hole below 4 GiB. */
+	return (pages + PT_ENTRIES - 1) / PT_ENTRIES + 1 + (nr_gfns + gib - 1) / gib +
+	       (nr_gfns + top - 1) / top + 1 + P2M_POOL;
+}
+
 struct p2m_entry p2m_lookup(const struct p2m *p, u64 gfn)
 {
 	struct p2m_entry r = { .kind = P2M_HOLE, .frame = FRAME_NONE };
@@ -291,7 +301,6 @@ void p2m_destroy(struct p2m *p)
 		hv_assert(!frame_retire_table(&p->acct, p->pool[--p->pool_count], &b));
 	hv_assert(!frame_retire_table(&p->acct, p->root_frame, &b));
 	p->root = HPA(0);
-	frame_reserve_drop(&p->acct);
 	p2m_commit(p, &b);
 }
 

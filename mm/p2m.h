@@ -42,6 +42,8 @@ struct p2m {
 	u64 flush_gen; /* raised when a translation goes away; read without the lock */
 	u64 active;    /* bit per CPU that has a vCPU of ours loaded; atomic */
 	u64 flushes;   /* commits that needed one; statistics */
+	/* By which promises a frame may be taken now (enum frame_flags); NULL: none needed. */
+	unsigned int (*grant)(const struct p2m *p);
 	u32 pool[P2M_POOL];
 	unsigned int pool_count;
 };
@@ -104,7 +106,13 @@ int p2m_report(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b
 int p2m_reset_balloon(struct p2m *p, u64 *gfn, struct frame_batch *b);
 int p2m_teardown(struct p2m *p, u64 *gfn, struct frame_batch *b);
 
-/* Frees root and pool; after p2m_teardown() is done and committed. */
+/*
+ * Tables, the root and the pool included, that a p2m can need for @pages of memory of which
+ * the last is below @nr_gfns, with the ranges that hv/load/load.h has.
+ */
+u64 p2m_tables_max(u64 pages, u64 nr_gfns);
+
+/* Frees root and pool; after p2m_teardown() is done and committed. The promises stay. */
 void p2m_destroy(struct p2m *p);
 
 /* Maps 512 contiguous leaves as one large one. HV_ESTATE if they are not. */

@@ -71,7 +71,7 @@ void quarantine_commit(struct frame_acct *acct, struct frame_batch *batch, u64 e
 	frames.stats.quarantine += batch->frames;
 	frames.stats.table -= tables;
 	frames.stats.guest -= batch->frames - tables;
-	frames_promise_min(acct);
+	frames_promise_rest(acct);
 	frames_refill_reserve(acct, batch->frames);
 	spin_unlock(&frames.lock);
 	*batch = FRAME_BATCH_INIT;

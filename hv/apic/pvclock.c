@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/platform.h>
-#include <hv/exit/exit.h>
+#include <hv/memory/waiters.h>
 #include <hv/apic/pvclock.h>
 #include <hv/vm/vm.h>
 #include <mm/guestmem.h>
@@ -69,7 +69,7 @@ bool pvclock_give(struct vcpu *v, u64 gpa, const void *data, size_t bytes)
 	if (err != HV_ENOMEM && err != HV_EAGAIN)
 		return !err;
 	v->advance = 0;
-	fault_wait(v, err);
+	memory_wait(v, err);
 	return true;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What hv/ and mm/ ask of the machine they run on.  This short block is the
+ * The services of the machine that hv/ and mm/ use.  This short block is the
  * whole contract: arch/x86_64/cpu/ implements it for hardware, tests/fake for
  * the host.  (Virtualization itself is behind struct cpu_backend.)
  */
@@ -45,7 +45,7 @@ static inline void *plat_ptr(hpa_t pa)
 	return (void *)(plat_direct_base + pa.v);
 }
 
-/* And back, for pointers that plat_ptr() gave. */
+/* The reverse, for pointers from plat_ptr(). */
 static inline hpa_t plat_pa(const void *p)
 {
 	return HPA((uintptr_t)p - plat_direct_base);

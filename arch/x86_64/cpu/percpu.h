@@ -5,8 +5,6 @@
 
 #include <hv/base/platform.h>
 
-struct vm;
-
 struct tss {
 	u32 reserved0;
 	u64 rsp[3];
@@ -33,9 +31,9 @@ struct cpu {
 	void *stack_top;
 	struct tss tss;
 	u64 gdt[5];
-	void *backend;		  /* what the VMX or SVM back end keeps per CPU */
-	const struct vm *last_vm; /* that ran here; may have ended */
-	u32 tsc_sync;		  /* (a) tsc_sync.h */
+	void *backend;	     /* what the VMX or SVM back end keeps per CPU */
+	const void *last_vm; /* that ran here, to compare with; may have ended */
+	u32 tsc_sync;	     /* (a) time/tsc_sync.h */
 };
 
 extern struct cpu *cpus[MAX_CPUS];

@@ -11,16 +11,14 @@
 #include <arch/x86_64/quirks/patch.h>
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
+#include <hv/base/err.h>
 #include <hv/base/log.h>
 #include <hv/base/string.h>
-#include <hv/vm/vcpu.h>
+#include <mm/frame.h>
 
 #define DISPLACE_ORDER 4 /* 64 KiB: twice the largest L1D that needs it */
 #define PRED_CMD_IBPB BIT(0)
 #define FLUSH_CMD_L1D BIT(0)
-
-_Static_assert(offsetof(struct vcpu, gpr) == 0 && offsetof(struct vcpu, spec_ctrl) == 128,
-	       "VCPU_SPEC_CTRL in guest_exit.inc");
 
 struct mitigations mitigations;
 bool mitigate_entries;
@@ -173,14 +171,14 @@ u64 mitigate_guest_arch_caps(void)
 	return (boot_id.arch_caps & GUEST_ARCH_CAPS) | ARCH_CAP_PSCHANGE_MC_NO;
 }
 
-void mitigate_vcpu_load(const struct vcpu *v)
+void mitigate_vm_load(const void *vm, bool fresh)
 {
 	struct cpu *c = this_cpu();
 
-	/* A VM that has just been started is another one, though its record is not. */
-	if (c->last_vm == v->vm && v->last_cpu != VCPU_NO_CPU)
+	/* A VM that has just been started is another one, though its record is the same. */
+	if (c->last_vm == vm && !fresh)
 		return;
-	c->last_vm = v->vm;
+	c->last_vm = vm;
 	if (mitigations.has_ibpb)
 		wrmsr(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 }
@@ -198,14 +196,14 @@ static void displace_l1d(void)
 	asm volatile("lfence" ::: "memory");
 }
 
-void mitigate_entry(const struct vcpu *v)
+void mitigate_entry(u32 spec_ctrl)
 {
 	if (mitigations.l1d_flush)
 		wrmsr(MSR_IA32_FLUSH_CMD, FLUSH_CMD_L1D);
 	else if (mitigations.l1d_displace)
 		displace_l1d();
-	if (v->spec_ctrl != host_spec_ctrl)
-		wrmsr(MSR_IA32_SPEC_CTRL, v->spec_ctrl);
+	if (spec_ctrl != host_spec_ctrl)
+		wrmsr(MSR_IA32_SPEC_CTRL, spec_ctrl);
 }
 
 void mitigate_idle(void)

@@ -16,6 +16,9 @@
 #include <hv/base/log.h>
 #include <hv/vm/vm.h>
 
+_Static_assert(offsetof(struct vcpu, gpr) == 0 && offsetof(struct vcpu, spec_ctrl) == 128,
+	       "VCPU_SPEC_CTRL in guest_exit.inc");
+
 struct vmx_caps vmx_caps;
 
 static bool vmx_on(u64 pa)
@@ -200,7 +203,7 @@ static void vmx_vcpu_load(struct vcpu *v)
 {
 	struct vmx_vcpu *x = vmx_of(v);
 
-	mitigate_vcpu_load(v);
+	mitigate_vm_load(v->vm, v->last_cpu == VCPU_NO_CPU);
 	vmcs_load(x->vmcs_pa);
 	if (v->last_cpu != plat_cpu())
 		vmx_vmcs_load_host();
@@ -267,7 +270,7 @@ static void vmx_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 	if (v->advance)
 		retire(v);
 	if (unlikely(mitigate_entries))
-		mitigate_entry(v);
+		mitigate_entry(v->spec_ctrl);
 	how = vmx_enter(v->gpr, x->launched);
 	if (unlikely(how)) {
 		entry_failed(v, e, how);
