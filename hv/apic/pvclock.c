@@ -75,7 +75,7 @@ bool pvclock_give(struct vcpu *v, u64 gpa, const void *data, size_t bytes)
 
 static bool write_system_time(struct vcpu *v, u64 value)
 {
-	struct pvclock_scale s = pvclock_scale(plat_tsc_khz());
+	struct pvclock_scale s = pvclock_scale(v->vm->tsc_khz);
 	/* The guest's TSC is 0 when the VM starts, and so is its system time. */
 	struct time_info t = { .version = 2,
 			       .tsc_to_system_mul = s.mul,
@@ -101,7 +101,8 @@ void pvclock_stopped(struct vcpu *v)
 static bool write_wall_clock(struct vcpu *v, u64 value)
 {
 	/* When the VM's system time was 0. */
-	u64 us = plat_wall_time_us() - (plat_tsc() + v->vm->tsc_offset) * 1000 / plat_tsc_khz();
+	u64 ran = tsc_since(0 - v->vm->tsc_offset, plat_tsc());
+	u64 us = plat_wall_time_us() - ran * 1000 / v->vm->tsc_khz;
 	struct wall_clock w = { 2, (u32)(us / 1000000), (u32)(us % 1000000) * 1000 };
 
 	if (value & 3 || (value && !pvclock_give(v, value, &w, sizeof(w))))

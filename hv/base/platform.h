@@ -20,6 +20,12 @@ u64 plat_tsc(void);
 u64 plat_tsc_khz(void);
 u64 plat_time_us(void);
 
+/* From @then to @now. Another CPU's stamp may be a little ahead of ours: no time has passed then. */
+static inline u64 tsc_since(u64 then, u64 now)
+{
+	return now > then ? now - then : 0;
+}
+
 /* Microseconds since 1970-01-01 00:00 UTC, as the machine's clock had it at boot; 0: it has none. */
 u64 plat_wall_time_us(void);
 

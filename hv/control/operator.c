@@ -159,7 +159,8 @@ bool operator_ready(u64 now)
 {
 	if (to_guest(NULL, 0) >= OPERATOR_TYPED_MAX)
 		operator.ready_at = now;
-	if (operator.ready_at == now || now - operator.ready_at >= STALL_MS * plat_tsc_khz())
+	if (operator.ready_at == now ||
+	    tsc_since(operator.ready_at, now) >= STALL_MS * plat_tsc_khz())
 		return true;
 	sched_event_at(now + plat_tsc_khz());
 	return false;

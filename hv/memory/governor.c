@@ -102,7 +102,7 @@ static bool responsive(struct vm *vm, u64 now)
 	if (calls != d->calls || (!d->silent && memory_wanted_by(vm, now)))
 		d->at = now;
 	d->calls = calls;
-	silent = now - d->at >= ms_to_ticks(SILENT_SECONDS * 1000);
+	silent = tsc_since(d->at, now) >= ms_to_ticks(SILENT_SECONDS * 1000);
 	if (silent != d->silent)
 		log_line(
 			silent ?
@@ -130,7 +130,7 @@ static bool stuck(struct vm *vm, u64 now)
 	    (!held_off(vm, now) && (near || (!d->stuck && memory_wanted_by(vm, now)))))
 		d->grew = now;
 	d->ballooned = ballooned;
-	late = now - d->grew >= ms_to_ticks(STUCK_SECONDS * 1000);
+	late = tsc_since(d->grew, now) >= ms_to_ticks(STUCK_SECONDS * 1000);
 	if (late != d->stuck)
 		log_line(late ? "vm %s: its balloon has stood at %lu of %lu MiB for %u s: stuck" :
 				"vm %s: its balloon moves again, %lu of %lu MiB",
@@ -277,8 +277,8 @@ static void report_standstill(u64 now)
 		gov->standstill.since = now;
 		gov->standstill.resident = resident;
 		gov->standstill.named = false;
-	} else if (!gov->standstill.named &&
-		   now - gov->standstill.since >= ms_to_ticks(STANDSTILL_SECONDS * 1000)) {
+	} else if (!gov->standstill.named && tsc_since(gov->standstill.since, now) >=
+						     ms_to_ticks(STANDSTILL_SECONDS * 1000)) {
 		log_line(
 			"memory: all VMs have waited for it for %u s and none can give any: end one "
 			"(Ctrl-a, its number, Ctrl-a k k)",

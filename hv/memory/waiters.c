@@ -107,7 +107,7 @@ static void log_wait(struct vm *vm)
 {
 	u64 now = plat_tsc();
 
-	if (vm->wait_logged && now - vm->wait_logged <= WAIT_LOG_MS * plat_tsc_khz())
+	if (vm->wait_logged && tsc_since(vm->wait_logged, now) <= WAIT_LOG_MS * plat_tsc_khz())
 		return;
 	vm->wait_logged = now;
 	if (memory_at_max(vm))

@@ -115,7 +115,7 @@ static void make_ready(struct vcpu *v)
 /* Virtual time of a running vCPU, up to now. */
 static u64 vruntime_now(const struct vcpu *v)
 {
-	return v->vruntime + (plat_tsc() - v->started) * 1000 / weight(v);
+	return v->vruntime + tsc_since(v->started, plat_tsc()) * 1000 / weight(v);
 }
 
 /* No CPU is idle: the one whose vCPU is furthest ahead of @v makes room. */
@@ -310,7 +310,7 @@ static struct vcpu *pick(u32 cpu)
 		best->state = VCPU_RUNNING;
 		best->cpu = cpu;
 		best->started = plat_tsc();
-		best->waited += best->started - best->ready_since;
+		best->waited += tsc_since(best->ready_since, best->started);
 		sched.idle &= ~BIT(cpu);
 		sched.running[cpu] = best;
 		sched.clock = max(sched.clock, best->vruntime);
@@ -340,7 +340,7 @@ void sched_put(struct vcpu *v)
 {
 	spin_lock(&sched.lock);
 	v->vruntime = vruntime_now(v);
-	v->ran += plat_tsc() - v->started;
+	v->ran += tsc_since(v->started, plat_tsc());
 	sched.running[v->cpu] = NULL;
 	v->state = settle(v);
 	note_standing(v);

@@ -220,7 +220,7 @@ static bool stood_long(const struct vcpu *v)
 {
 	u64 since = atomic_load(&v->stood_since);
 
-	return since && v->started - since > STOOD_MS * plat_tsc_khz();
+	return since && tsc_since(since, v->started) > STOOD_MS * plat_tsc_khz();
 }
 
 static void enter_and_exit(struct vcpu *v)

@@ -232,6 +232,7 @@ static int vm_start(struct vm *vm)
 	vm_counts_keep(vm);
 	vm->is_linux = loader_is_linux(vm);
 	vm->tsc_offset = 0 - plat_tsc();
+	vm->tsc_khz = plat_tsc_khz();
 	vm->exec_splits = vm->active = vm->teardown_gfn = vm->pv_wall = 0;
 	vm->active_permille = 1000;
 	vm->waiting = 0;
@@ -306,7 +307,7 @@ void vm_reboot(struct vm *vm)
 
 	if (!begin_end(vm))
 		return;
-	if (now - started > REBOOT_SETTLED_MS * plat_tsc_khz())
+	if (tsc_since(started, now) > REBOOT_SETTLED_MS * plat_tsc_khz())
 		vm->quick_reboots = 0;
 	pause = REBOOT_PERIOD_MS * plat_tsc_khz() << vm->quick_reboots;
 	vm->quick_reboots = min(vm->quick_reboots + 1, REBOOT_DOUBLINGS);

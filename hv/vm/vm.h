@@ -57,6 +57,7 @@ struct vm {
 	struct vcpu *vcpus[MAX_VCPUS];
 	u64 pages; /* of memory, in 4 KiB */
 	u64 tsc_offset;
+	u64 tsc_khz;	 /* as it was known at the start: all vCPUs are told the same */
 	u64 pv_wall;	 /* MSR_PV_WALL_CLOCK */
 	u64 faults;	 /* demand-zero faults served */
 	u64 exec_splits; /* (l) large pages split because code ran in them */

@@ -52,9 +52,13 @@ test_rtc_SRCS := $(GUEST)
 test_devices_SRCS := $(GUEST)
 test_caps_SRCS := arch/x86_64/vmx/caps.c
 test_svm_SRCS := arch/x86_64/svm/caps.c arch/x86_64/svm/check.c arch/x86_64/svm/decode.c
+test_errata_SRCS := arch/x86_64/quirks/errata.c
+test_leftovers_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/ioapic.c arch/x86_64/time/hpet.c \
+	arch/x86_64/pc/watchdog.c
+test_tsc_SRCS := arch/x86_64/time/tsc_span.c arch/x86_64/time/tsc_measure.c arch/x86_64/time/tsc_said.c
 test_vulns_SRCS := arch/x86_64/quirks/vulns.c
 test_mtrr_SRCS := $(FAKE) $(FRAMES) arch/x86_64/quirks/mtrr.c
-test_boot_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_uart.c boot/boot_info.c boot/multiboot.c \
+test_boot_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_watchdog.c boot/acpi_uart.c boot/boot_info.c boot/multiboot.c \
 	boot/consoles.c
 test_pci_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/pci.c
 test_serial_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/serial.c
@@ -81,17 +85,17 @@ test_screen_SRCS := $(GUEST)
 test_scrollback_SRCS := $(FAKE) $(FRAMES) hv/control/scrollback.c
 test_status_SRCS := $(GUEST) tools/aeroctl/text.c
 test_timed_SRCS := $(GUEST)
-test_power_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/boot_info.c boot/multiboot.c boot/acpi_uart.c
+test_power_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_watchdog.c boot/boot_info.c boot/multiboot.c boot/acpi_uart.c
 test_aeroctl_SRCS := tests/fake/aeroctl.c $(filter-out %/main.c %/device.c,$(wildcard tools/aeroctl/*.c))
 test_aeroctl_LIBS := -lncurses -ltinfo
 $(UNIT)/obj/tools/aeroctl/%.o: UNIT_CFLAGS += -D_DEFAULT_SOURCE -DRELEASE='"1.2.3"'
 test_driver_SRCS := guest-driver/balloon_core.c $(FAKE) $(FRAMES)
 test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave.c boot/multiboot.c \
-	boot/boot_info.c boot/acpi.c boot/acpi_uart.c
+	boot/boot_info.c boot/acpi.c boot/acpi_watchdog.c boot/acpi_uart.c
 $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/boot/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
 UNIT_TESTS := base version frame p2m p2m_large audit nomem soak guestmem sample balloon hypercall policy config \
-	exit lapic ioapic console terminal operator uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk virtio_console virtio_balloon \
+	exit lapic ioapic console terminal operator uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm errata leftovers tsc vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk virtio_console virtio_balloon \
 	sched waiters shootdown driver efi mtrr boot pci serial fb screen scrollback status timed power aeroctl
 
 # What links all of hv/ links the guests' DSDT too.

@@ -411,8 +411,16 @@ static void madt(void **state)
 	x2apic(300, 1);
 	x2apic(301, 0);
 	x2apic(0xffffffff, 1);
-	add(0x0c01, 2); /* an I/O APIC, and kinds that are not ours */
-	add(0, 10);
+	add(0x0c01, 2); /* I/O APICs */
+	add(9, 2);
+	add(0xfec00000, 4);
+	add(0, 4);
+	add(0x0c01, 2);
+	add(10, 2);
+	add(0xfec01000, 4);
+	add(24, 4);
+	add(0x0801, 2); /* too short, and kinds that are not ours */
+	add(0xfec02000, 6);
 	add(0x067f, 2);
 	add(0, 4);
 	lapic(5, 8, 3);
@@ -424,6 +432,10 @@ static void madt(void **state)
 	assert_int_equal(info.apic_ids[3], 8);
 	assert_int_equal(info.cpus_disabled, 3);
 	assert_int_equal(info.cpus_left_out, 0);
+	assert_int_equal(info.highest_apic_id, 300);
+	assert_int_equal(info.nr_ioapics, 2);
+	assert_int_equal(info.ioapic[0], 0xfec00000);
+	assert_int_equal(info.ioapic[1], 0xfec01000);
 }
 
 static void madt_with_many(void **state)
@@ -440,6 +452,137 @@ static void madt_with_many(void **state)
 	assert_int_equal(info.nr_cpus, MAX_CPUS);
 	assert_int_equal(info.apic_ids[MAX_CPUS - 1], (MAX_CPUS - 1) * 2);
 	assert_true(info.cpus_left_out >= 200 - MAX_CPUS);
+	assert_int_equal(info.highest_apic_id, 398);
+}
+
+static void gas(u32 space, u32 width, u32 access, u64 address)
+{
+	add8(space);
+	add8(width);
+	add8(0);
+	add8(access);
+	add(address, 8);
+}
+
+static void hpet_table(u32 space, u64 at)
+{
+	begin("HPET", 1);
+	add(0x80862201, 4);
+	add8(space);
+	add8(64);
+	add(0, 2);
+	add(at, 8);
+	add(0, 4);
+}
+
+static void hpet(void **state)
+{
+	struct acpi_info info;
+
+	(void)state;
+	hpet_table(0, 0xfed00000);
+	parse(&info);
+	assert_int_equal(info.hpet, 0xfed00000);
+	parse_cut(55, &info);
+	assert_int_equal(info.hpet, 0);
+	hpet_table(1, 0x4000); /* by ports: there is no such */
+	parse(&info);
+	assert_int_equal(info.hpet, 0);
+}
+
+static void wdat_entry(u32 action, u32 instruction, u32 space, u32 width, u64 address, u32 value,
+		       u32 mask)
+{
+	add8(action);
+	add8(instruction);
+	add(0, 2);
+	gas(space, width, 0, address);
+	add(value, 4);
+	add(mask, 4);
+}
+
+static void begin_wdat(u32 flags, u32 count)
+{
+	begin("WDAT", 1);
+	add(32, 4);
+	add(0xffffff, 8);
+	add(0, 12);
+	add(flags, 4);
+	add(count, 4);
+}
+
+static void wdat(void **state)
+{
+	struct acpi_info info;
+
+	(void)state;
+	begin_wdat(0x81, 4);
+	wdat_entry(1, 3, 1, 16, 0x660, 1, 1); /* what keeps it from biting */
+	wdat_entry(11, 0x82, 1, 16, 0x668, 0x800, 0x800);
+	wdat_entry(9, 0x82, 1, 16, 0x668, 0, 0x800);
+	wdat_entry(11, 2, 0, 32, 0xfed80000, 1, 3);
+	parse(&info);
+	assert_string_equal(info.watchdog.table, "WDAT");
+	assert_int_equal(info.watchdog.nr, 2);
+	assert_int_equal(info.watchdog.step[0].reg.space, POWER_PORT);
+	assert_int_equal(info.watchdog.step[0].reg.address, 0x668);
+	assert_int_equal(info.watchdog.step[0].bytes, 2);
+	assert_int_equal(info.watchdog.step[0].value, 0x800);
+	assert_true(info.watchdog.step[0].preserve);
+	assert_int_equal(info.watchdog.step[1].reg.space, POWER_MEMORY);
+	assert_int_equal(info.watchdog.step[1].bytes, 4);
+	assert_int_equal(info.watchdog.step[1].mask, 3);
+	assert_false(info.watchdog.step[1].preserve);
+	/* Cut short, it has what is there. */
+	parse_cut(table_len - 1, &info);
+	assert_int_equal(info.watchdog.nr, 1);
+	parse_cut(67, &info);
+	assert_null(info.watchdog.table);
+	/* One step that is not understood, and none is done. */
+	wdat_entry(11, 3, 1, 16, 0x668, 0x800, 0x800);
+	table[64] = 5;
+	parse(&info);
+	assert_non_null(info.watchdog.table);
+	assert_int_equal(info.watchdog.nr, 0);
+	begin_wdat(0, 1); /* not in use */
+	wdat_entry(11, 2, 1, 16, 0x668, 0x800, 0x800);
+	parse(&info);
+	assert_null(info.watchdog.table);
+	begin("WDRT", 1);
+	parse(&info);
+	assert_string_equal(info.watchdog.table, "WDRT");
+	assert_int_equal(info.watchdog.nr, 0);
+}
+
+static void ioapics(void **state)
+{
+	struct acpi_info info;
+
+	(void)state;
+	begin_madt();
+	for (u32 i = 0; i < 2 * IOAPICS_MAX; i++) {
+		add(0x0c01, 2);
+		add(0, 10);
+	}
+	parse(&info);
+	assert_int_equal(info.nr_ioapics, IOAPICS_MAX);
+}
+
+static void dmar(void **state)
+{
+	struct acpi_info info;
+
+	(void)state;
+	for (u32 flags = 0; flags < 4; flags++) {
+		begin("DMAR", 1);
+		add8(38);
+		add8(flags);
+		add(0, 10);
+		parse(&info);
+		assert_int_equal(info.no_x2apic, flags >> 1);
+	}
+	parse_cut(37, &info); /* ends before its flags */
+	assert_false(info.no_x2apic);
 }
 
 static void entries_that_lie(void **state)
@@ -465,15 +608,6 @@ static void entries_that_lie(void **state)
 	parse(&info);
 	assert_int_equal(info.nr_cpus, 2);
 	assert_int_equal(info.apic_ids[1], 3);
-}
-
-static void gas(u32 space, u32 width, u32 access, u64 address)
-{
-	add8(space);
-	add8(width);
-	add8(0);
-	add8(access);
-	add(address, 8);
 }
 
 static void spcr_table(u32 revision, u32 subtype, u32 space, u32 width, u32 access, u64 address,
@@ -638,17 +772,19 @@ static void noise_dsdt(u64 *seed)
 
 static void noise(void **state)
 {
-	static const char *const names[] = { "APIC", "SPCR", "DBG2", "FACP" };
+	static const char *const names[] = {
+		"APIC", "SPCR", "DBG2", "FACP", "DMAR", "HPET", "WDAT"
+	};
 	struct acpi_info info;
 	u64 seed = 5;
 
 	(void)state;
 	for (u32 i = 0; i < 20000; i++) {
-		begin(names[i & 3], i >> 2 & 7);
+		begin(names[i % ARRAY_SIZE(names)], i >> 2 & 7);
 		while (table_len < 60 + i % 200)
 			add8(fake_random(&seed) & 3 ? (u32)fake_random(&seed) & 15 :
 						      (u32)fake_random(&seed));
-		if (i % 4 == 3) /* its DSDT, with an _S5_ at the very end */
+		if (i % ARRAY_SIZE(names) == 3) /* its DSDT, with an _S5_ at the very end */
 			noise_dsdt(&seed);
 		parse(&info);
 		assert_true(info.power.s5_type_a < 8 && info.power.s5_type_b < 8);
@@ -828,6 +964,10 @@ int main(void)
 		cmocka_unit_test(tables_in_circles),
 		cmocka_unit_test(madt),
 		cmocka_unit_test(madt_with_many),
+		cmocka_unit_test(ioapics),
+		cmocka_unit_test(wdat),
+		cmocka_unit_test(hpet),
+		cmocka_unit_test(dmar),
 		cmocka_unit_test(entries_that_lie),
 		cmocka_unit_test(spcr),
 		cmocka_unit_test(dbg2),

@@ -536,16 +536,53 @@ static void firmware_that_never_lets_go(void **state)
 	assert_true(fw.exits > 1 && fw.exits < 100);
 }
 
+static UINTN watchdog_seconds;
+static UINT64 watchdog_code;
+
+static EFI_STATUS EFIAPI set_watchdog(UINTN seconds, UINT64 code, UINTN bytes, CHAR16 *text)
+{
+	watchdog_seconds = seconds;
+	watchdog_code = code;
+	return bytes || text ? EFI_INVALID_PARAMETER : EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI no_watchdog(UINTN seconds, UINT64 code, UINTN bytes, CHAR16 *text)
+{
+	set_watchdog(seconds, code, bytes, text);
+	return EFI_UNSUPPORTED;
+}
+
+static void no_reset_while_loading(void **state)
+{
+	EFI_BOOT_SERVICES bs = { .SetWatchdogTimer = set_watchdog };
+
+	(void)state;
+	watchdog_seconds = watchdog_code = 300;
+	assert_true(stop_watchdog(&bs));
+	assert_int_equal(watchdog_seconds, 0);
+	assert_int_equal(watchdog_code, 0);
+	bs.SetWatchdogTimer = no_watchdog;
+	assert_false(stop_watchdog(&bs));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(same_as_from_grub), cmocka_unit_test(no_text_screen_after_uefi),
-		cmocka_unit_test(memory_map),	     cmocka_unit_test(a_map_that_wraps),
-		cmocka_unit_test(many_descriptors),  cmocka_unit_test(what_does_not_fit_is_known),
-		cmocka_unit_test(low_page),	     cmocka_unit_test(newer_fadt),
-		cmocka_unit_test(image_plan),	     cmocka_unit_test(image_plan_boot_room),
-		cmocka_unit_test(image_refused),     cmocka_unit_test(leaving),
-		cmocka_unit_test(not_leaving),	     cmocka_unit_test(firmware_that_never_lets_go),
+		cmocka_unit_test(same_as_from_grub),
+		cmocka_unit_test(no_text_screen_after_uefi),
+		cmocka_unit_test(memory_map),
+		cmocka_unit_test(a_map_that_wraps),
+		cmocka_unit_test(many_descriptors),
+		cmocka_unit_test(what_does_not_fit_is_known),
+		cmocka_unit_test(low_page),
+		cmocka_unit_test(newer_fadt),
+		cmocka_unit_test(image_plan),
+		cmocka_unit_test(image_plan_boot_room),
+		cmocka_unit_test(image_refused),
+		cmocka_unit_test(leaving),
+		cmocka_unit_test(no_reset_while_loading),
+		cmocka_unit_test(not_leaving),
+		cmocka_unit_test(firmware_that_never_lets_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
