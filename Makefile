@@ -359,5 +359,6 @@ $(ALONE): alone/%: %
 	$(Q)echo '#include <$<>' | $(CC) $(HV_CFLAGS) -fsyntax-only -x c -
 
 include tests/unit/unit.mk
+include tests/fuzz/fuzz.mk
 include tools/policysim/policysim.mk
 include tools/aeroctl/aeroctl.mk

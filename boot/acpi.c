@@ -19,6 +19,9 @@ struct madt_entry {
 enum { MADT_LAPIC = 0, MADT_IOAPIC = 1, MADT_X2APIC = 9 };
 #define MADT_ENABLED 1
 #define TABLE_MAX MIB(4)
+#define TABLES_MAX MIB(32) /* of all tables together: damaged ones may name each other for hours */
+
+static u32 tables_left; /* bytes that may still be looked at */
 
 /* Fields lie where they like. */
 static u32 get32(const u8 *p)
@@ -43,8 +46,9 @@ static const struct sdt *table_at(u64 pa)
 	if (!pa || pa >= GIB(4) - TABLE_MAX)
 		return NULL;
 	t = plat_ptr(HPA(pa));
-	if (t->length < sizeof(*t) || t->length > TABLE_MAX)
+	if (t->length < sizeof(*t) || t->length > TABLE_MAX || t->length > tables_left)
 		return NULL;
+	tables_left -= t->length;
 	for (u32 i = 0; i < t->length; i++)
 		sum = (u8)(sum + ((const u8 *)t)[i]);
 	if (sum)
@@ -272,6 +276,7 @@ void acpi_parse(const struct boot_info *bi, struct acpi_info *info)
 		return;
 	}
 	/* Where a loader gave no more than the old part, the rest of the copy is zero. */
+	tables_left = TABLES_MAX;
 	xsdt = rsdp[15] >= 2 ? get64(rsdp + 24) : 0;
 	root = table_at(xsdt);
 	if (root)

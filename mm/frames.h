@@ -37,11 +37,11 @@ int frames_charge_table(struct frame_acct *acct, unsigned int flags);
 /* @acct has taken frames: its min is promised no more than is missing. Holds frames.lock. */
 static inline void frames_less_is_missing(struct frame_acct *acct)
 {
-	u64 missing = acct->min - min(acct->min, acct->resident);
+	u64 left = acct->min - min(acct->min, acct->resident);
 
-	if (missing < acct->min_promised) {
-		frames.stats.reserved -= acct->min_promised - missing;
-		acct->min_promised = missing;
+	if (left < acct->min_promised) {
+		frames.stats.reserved -= acct->min_promised - left;
+		acct->min_promised = left;
 	}
 }
 

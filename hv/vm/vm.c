@@ -23,6 +23,7 @@ u32 nr_vms;
 static struct host_config before_boot = { .sample_pages = SAMPLE_PAGES, .balloon_max = 95 };
 struct host_config *host_config = &before_boot;
 static u32 in_background;
+static u64 runs; /* begun, by vm_background() */
 static u32 ones; /* a frame that reads as an empty bus does */
 
 #define START_RETRY_MS 50
@@ -227,6 +228,7 @@ static int vm_start(struct vm *vm)
 		return err;
 	}
 	vm->overhead_before = overhead_frames();
+	vm->run = ++runs;
 	vm_counts_keep(vm);
 	vm->is_linux = loader_is_linux(vm);
 	vm->tsc_offset = 0 - plat_tsc();

@@ -38,6 +38,7 @@ enum vm_state {
 struct vm {
 	u16 id;
 	u32 state;	       /* (a) enum vm_state */
+	u64 run;	       /* no two runs of any VMs have the same; from 1 */
 	struct vm_config *cfg; /* min, max and shares may change: hv/control/manage.h */
 	struct p2m p2m;
 	struct balloon balloon;

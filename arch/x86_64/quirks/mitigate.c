@@ -171,14 +171,13 @@ u64 mitigate_guest_arch_caps(void)
 	return (boot_id.arch_caps & GUEST_ARCH_CAPS) | ARCH_CAP_PSCHANGE_MC_NO;
 }
 
-void mitigate_vm_load(const void *vm, bool fresh)
+void mitigate_vm_load(u64 run)
 {
 	struct cpu *c = this_cpu();
 
-	/* A VM that has just been started is another one, though its record is the same. */
-	if (c->last_vm == vm && !fresh)
+	if (c->last_run == run)
 		return;
-	c->last_vm = vm;
+	c->last_run = run;
 	if (mitigations.has_ibpb)
 		wrmsr(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 }

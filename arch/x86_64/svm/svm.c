@@ -191,7 +191,7 @@ static void svm_vcpu_load(struct vcpu *v)
 {
 	struct svm_vcpu *x = svm_of(v);
 
-	mitigate_vm_load(v->vm, v->last_cpu == VCPU_NO_CPU);
+	mitigate_vm_load(v->vm->run);
 	asm volatile("clgi" ::: "memory");
 	svm_registers_load(v);
 	guestregs_load(&x->regs);

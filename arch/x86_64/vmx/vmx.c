@@ -203,7 +203,7 @@ static void vmx_vcpu_load(struct vcpu *v)
 {
 	struct vmx_vcpu *x = vmx_of(v);
 
-	mitigate_vm_load(v->vm, v->last_cpu == VCPU_NO_CPU);
+	mitigate_vm_load(v->vm->run);
 	vmcs_load(x->vmcs_pa);
 	if (v->last_cpu != plat_cpu())
 		vmx_vmcs_load_host();

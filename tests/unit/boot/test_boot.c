@@ -192,6 +192,129 @@ static void random_maps(void **state)
 	}
 }
 
+/* --- information that is damaged --- */
+
+/* Multiboot 2 information of these tags; nothing is readable behind it. */
+static void parse_tags(const void *tags, u32 n, struct boot_info *bi)
+{
+	u8 *info = ram + MIB(8) - ALIGN_UP(n, 8u) - 8;
+	u32 size = 8 + n;
+
+	assert_int_equal(mprotect(ram + MIB(8), PAGE_SIZE, PROT_NONE), 0);
+	memcpy(info, &size, sizeof(size));
+	memcpy(info + 8, tags, n);
+	memset(bi, 0xff, sizeof(*bi)); /* what has no end is seen */
+	bi->nr_ram = bi->nr_modules = bi->rsdp_size = 0;
+	bi->error = NULL;
+	boot_parse_multiboot2(info, bi);
+	assert_int_equal(mprotect(ram + MIB(8), PAGE_SIZE, PROT_READ | PROT_WRITE), 0);
+}
+
+/* A size that becomes 0 when it is rounded up led the parser in circles. */
+static void a_tag_longer_than_the_rest(void **state)
+{
+	static const u32 sizes[] = { 0xfffffff9, 0xfffffffc, 0xffffffff, 0x80000000, 0, 7, 33 };
+	struct boot_info bi;
+
+	(void)state;
+	for (u32 kind = 1; kind < 20; kind++)
+		for (u32 i = 0; i < ARRAY_SIZE(sizes); i++) {
+			u32 tags[8] = { kind, sizes[i] };
+
+			parse_tags(tags, sizeof(tags), &bi);
+			assert_non_null(bi.error);
+			assert_non_null(strstr(bi.error, "damaged"));
+			assert_int_equal(bi.nr_modules, 0);
+		}
+}
+
+static void tags_of_all_sizes(void **state)
+{
+	struct boot_info bi;
+
+	(void)state;
+	for (u32 kind = 1; kind < 20; kind++)
+		for (u32 n = 8; n <= 64; n++) {
+			u32 tags[16] = { kind, n, 24, 24, 24, 24, 24, 24, 24, 24 };
+
+			parse_tags(tags, n, &bi);
+			assert_true(bi.rsdp_size <= sizeof(bi.rsdp));
+			if (kind == 3 && n < 16)
+				assert_non_null(strstr(bi.error, "damaged"));
+			if (kind == 6 && n < 16)
+				assert_non_null(strstr(bi.error, "map is damaged"));
+		}
+}
+
+static void texts_without_an_end(void **state)
+{
+	struct boot_info bi;
+	u8 tags[16 + 8];
+
+	(void)state;
+	memset(tags, 'x', sizeof(tags));
+	memcpy(tags, &(u32[]){ 1, sizeof(tags) }, 8);
+	parse_tags(tags, sizeof(tags), &bi);
+	assert_string_equal(bi.cmdline, "xxxxxxxxxxxxxxxx");
+	memcpy(tags, &(u32[]){ 3, sizeof(tags) }, 8);
+	parse_tags(tags, sizeof(tags), &bi);
+	assert_null(bi.error);
+	assert_int_equal(bi.nr_modules, 1);
+	assert_string_equal(bi.modules[0].name, "xxxxxxxx");
+}
+
+static void odd_entries(void **state)
+{
+	u32 tags[18] = { 6, 72, 25 };
+	struct boot_info bi;
+
+	(void)state;
+	parse_tags(tags, sizeof(tags), &bi); /* two of 25 bytes: read where they are */
+	assert_null(bi.error);
+	tags[2] = 23;
+	parse_tags(tags, sizeof(tags), &bi);
+	assert_non_null(strstr(bi.error, "map is damaged"));
+}
+
+static const char *parse_one(const struct mb1 *info, struct boot_info *bi)
+{
+	memcpy(ram + 0x1000, info, sizeof(*info));
+	*bi = (struct boot_info){ 0 };
+	boot_parse_multiboot1(ram + 0x1000, bi);
+	return bi->error;
+}
+
+static void damaged_multiboot1(void **state)
+{
+	struct mb1 info = { .flags = BIT(6), .mmap_length = 72, .mmap_addr = 0x2000 };
+	static const struct mb1_entry map[3] = { { 20, 0, MIB(1), 1 } };
+	static const u32 sizes[] = { 0xfffffffc, 0, 19 };
+	struct boot_info bi;
+
+	(void)state;
+	memcpy(ram + 0x2000, map, sizeof(map));
+	for (u32 i = 0; i < ARRAY_SIZE(sizes); i++) {
+		memcpy(ram + 0x2000, &sizes[i], sizeof(sizes[i]));
+		assert_non_null(strstr(parse_one(&info, &bi), "map is damaged"));
+	}
+	memcpy(ram + 0x2000, map, sizeof(map));
+	info.mmap_addr = 0xfffffff0; /* beyond the boot map */
+	assert_non_null(strstr(parse_one(&info, &bi), "map is damaged"));
+	info.mmap_addr = 0x2000;
+	info.mmap_length = 0xffffffff;
+	assert_non_null(strstr(parse_one(&info, &bi), "map is damaged"));
+	info.mmap_length = 24;
+	info.flags |= BIT(3) | BIT(2);
+	info.mods_count = 0xffffffff;
+	info.mods_addr = 0x4001;
+	info.cmdline = 0xffffffff;
+	assert_non_null(strstr(parse_one(&info, &bi), "too many modules"));
+	info.mods_addr = 0xffffffe0; /* two of them */
+	memset(ram + 0xffffffe0, 0xff, 0x20);
+	assert_non_null(strstr(parse_one(&info, &bi), "damaged"));
+	assert_int_equal(bi.nr_modules, 2);
+}
+
 /* --- ACPI tables --- */
 
 static u8 table[4096];
@@ -673,6 +796,27 @@ static void noise(void **state)
 }
 
 /* Without a pointer from the loader: the firmware's places, and only what sums to zero. */
+/* Damaged firmware: a large table that names itself half a million times. */
+static void tables_in_circles(void **state)
+{
+	struct acpi_info info = { 0 };
+	struct boot_info bi = { .rsdp_size = 36 };
+	u64 xsdt = MIB(16);
+	u32 length = MIB(4);
+
+	(void)state;
+	memcpy(bi.rsdp, "RSD PTR ", 8);
+	bi.rsdp[15] = 2;
+	memcpy(bi.rsdp + 24, &xsdt, 8);
+	memcpy(ram + xsdt, "XSDT", 4);
+	memcpy(ram + xsdt + 4, &length, 4);
+	for (u32 at = 36; at + 8 <= length; at += 8)
+		memcpy(ram + xsdt + at, &xsdt, 8);
+	acpi_parse(&bi, &info);
+	assert_int_equal(info.nr_cpus, 0);
+	memset(ram + xsdt, 0, length);
+}
+
 static void finding_the_root(void **state)
 {
 	struct boot_info bi = { 0 };
@@ -812,6 +956,12 @@ int main(void)
 		cmocka_unit_test(a_sparse_map),
 		cmocka_unit_test(many_regions),
 		cmocka_unit_test(random_maps),
+		cmocka_unit_test(a_tag_longer_than_the_rest),
+		cmocka_unit_test(tags_of_all_sizes),
+		cmocka_unit_test(texts_without_an_end),
+		cmocka_unit_test(odd_entries),
+		cmocka_unit_test(damaged_multiboot1),
+		cmocka_unit_test(tables_in_circles),
 		cmocka_unit_test(madt),
 		cmocka_unit_test(madt_with_many),
 		cmocka_unit_test(ioapics),
