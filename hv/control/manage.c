@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/lock.h>
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
@@ -190,7 +191,7 @@ void manage_restart(struct vcpu *v)
 }
 
 /* What one changes, another checks against: promises, and min against max. */
-static struct spinlock limits_lock;
+static SPINLOCK(LOCK_LIMITS) limits_lock;
 
 static int set_min(struct vm *vm, u64 pages)
 {

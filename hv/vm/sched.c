@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/lock.h>
 #include <hv/base/platform.h>
 #include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
 #include <mm/epoch.h>
 
 static struct {
-	struct spinlock lock;
+	SPINLOCK(LOCK_SCHED) lock;
 	struct list ready;
 	u64 clock;  /* least virtual time that anybody ran at */
 	u64 idle;   /* bit per idle CPU that runs vCPUs */

@@ -6,6 +6,7 @@
 #ifndef HV_VM_H
 #define HV_VM_H
 
+#include <hv/base/lock.h>
 #include <hv/memory/balloon.h>
 #include <hv/config/config.h>
 #include <hv/control/console.h>
@@ -51,7 +52,7 @@ struct vm {
 	bool is_linux;	 /* its kernel, as of its last start */
 	struct explain explain;
 	struct audit audit; /* of this VM's management calls, under audit_lock */
-	struct spinlock audit_lock;
+	SPINLOCK(LOCK_AUDIT) audit_lock;
 	u32 nr_vcpus;
 	struct vcpu *vcpus[MAX_VCPUS];
 	u64 pages; /* of memory, in 4 KiB */
