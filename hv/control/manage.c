@@ -103,7 +103,7 @@ void manage_vm_info(struct vcpu *v)
 		.disk = vm_disk_frames(vm),
 		.active_low = vm->sampler.estimate.low,
 		.active_high = vm->sampler.estimate.high,
-		.reason = (u8)last.reason,
+		.reason = (u8)last.reason, /* the ABI has the same numbers: hv/memory/explain.c */
 		.rule = (u8)last.rule,
 		.flags = vm_flags(vm),
 	};
