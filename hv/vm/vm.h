@@ -83,8 +83,12 @@ struct vm {
 extern struct vm *vms[MAX_VMS];
 extern u32 nr_vms;
 
-/* Each VM of these, whatever its state. */
+/* Each VM of these, whatever its state; outside hv/vm/ no loop counts VMs by itself. */
 #define for_each_vm(vm) for (u32 _##vm = 0; _##vm < nr_vms && ((vm) = vms[_##vm], true); _##vm++)
+/* The same, beginning with the VM of id @first, which stays as it is meanwhile, and around. */
+#define for_each_vm_from(vm, first)                                                           \
+	for (u32 _##vm = 0; _##vm < nr_vms && ((vm) = vms[((first) + _##vm) % nr_vms], true); \
+	     _##vm++)
 
 /* The settings of [host]; until boot has read them, defaults. */
 extern struct host_config *host_config;
