@@ -14,7 +14,7 @@ struct frames frames;
 
 void frames_init(struct frame *table, u32 nr)
 {
-	frames.lock = (struct spinlock){ 0 };
+	frames.lock.held = 0;
 	frames.stats = (struct frame_stats){ 0 };
 	frames.q_first = frames.q_last = FRAME_NONE;
 	frames.nr_poisoned = 0;

@@ -237,15 +237,15 @@ static void apply(struct vm *vm, const struct policy_vm *in, const struct policy
  */
 static void lend_reserve(struct vm *vm, u64 now)
 {
-	struct vm *lender = vm;
+	struct vm *lender = vm, *other;
 
 	if (!exhausted(vm, now))
 		return;
-	for (u32 i = 0; i < nr_vms; i++)
-		if (vm_alive(vms[i]) && !balloon_below_target(vms[i]) &&
-		    vms[i]->p2m.acct.reserve > vms[i]->p2m.acct.reserve_max / 2 &&
-		    vms[i]->p2m.acct.reserve > lender->p2m.acct.reserve)
-			lender = vms[i];
+	for_each_vm(other)
+		if (vm_alive(other) && !balloon_below_target(other) &&
+		    other->p2m.acct.reserve > other->p2m.acct.reserve_max / 2 &&
+		    other->p2m.acct.reserve > lender->p2m.acct.reserve)
+			lender = other;
 	if (lender != vm && frame_reserve_lend(&lender->p2m.acct, &vm->p2m.acct))
 		memory_wake_waiters();
 }
@@ -253,13 +253,13 @@ static void lend_reserve(struct vm *vm, u64 now)
 /* More is in use at once than there is: no balloon helps, and somebody is to know. */
 static void report_active(struct vm *const of[])
 {
-	u32 c = gov->out.culprit == POLICY_NOBODY ? POLICY_NOBODY : of[gov->out.culprit]->id;
+	u32 id = gov->out.culprit == POLICY_NOBODY ? POLICY_NOBODY : of[gov->out.culprit]->id;
 
-	if (c != POLICY_NOBODY && gov->culprit == POLICY_NOBODY)
+	if (id != POLICY_NOBODY && gov->culprit == POLICY_NOBODY)
 		log_line(
 			"memory: %lu MiB are active, more than there is; vm %s most beyond its entitlement",
-			gov->out.active >> 8, vms[c]->cfg->name);
-	gov->culprit = c;
+			gov->out.active >> 8, vms[id]->cfg->name);
+	gov->culprit = id;
 }
 
 /* Every VM waits, and so nobody can give: only somebody from outside can end that. */
@@ -267,11 +267,12 @@ static void report_standstill(u64 now)
 {
 	u64 resident = 0;
 	bool waiting = false, going = false;
+	const struct vm *vm;
 
-	for (u32 i = 0; i < nr_vms; i++) {
-		resident += vms[i]->p2m.acct.resident;
-		if (atomic_load(&vms[i]->state) == VM_RUNNING)
-			*(memory_stands_still(vms[i]) ? &waiting : &going) = true;
+	for_each_vm(vm) {
+		resident += vm->p2m.acct.resident;
+		if (atomic_load(&vm->state) == VM_RUNNING)
+			*(memory_stands_still(vm) ? &waiting : &going) = true;
 	}
 	if (!waiting || going || resident != gov->standstill.resident) {
 		gov->standstill.since = now;
@@ -290,7 +291,7 @@ static void report_standstill(u64 now)
 static void decide(u64 now)
 {
 	struct frame_stats s = frames_stats();
-	struct vm *of[MAX_VMS];
+	struct vm *of[MAX_VMS], *vm;
 	enum policy_state before = gov->out.state;
 
 	gov->in.total = s.total - min(s.total, s.hv);
@@ -302,15 +303,15 @@ static void decide(u64 now)
 	gov->in.state = gov->out.state;
 	gov->in.cap_yields = gov->out.cap_yields;
 	gov->in.nr_vms = 0;
-	for (u32 i = 0; i < nr_vms; i++) {
-		if (vms[i]->again) /* what it starts with is to be found for it */
-			gov->in.free -= min(gov->in.free, admission_start_frames(vms[i]));
-		if (!vm_alive(vms[i]))
+	for_each_vm(vm) {
+		if (vm->again) /* what it starts with is to be found for it */
+			gov->in.free -= min(gov->in.free, admission_start_frames(vm));
+		if (!vm_alive(vm))
 			continue;
-		frame_reserve_fill(&vms[i]->p2m.acct);
-		restore_manual(vms[i], now);
-		of[gov->in.nr_vms] = vms[i];
-		fill(vms[i], &gov->vm[gov->in.nr_vms++], now);
+		frame_reserve_fill(&vm->p2m.acct);
+		restore_manual(vm, now);
+		of[gov->in.nr_vms] = vm;
+		fill(vm, &gov->vm[gov->in.nr_vms++], now);
 	}
 	policy_decide(&gov->in, &gov->out);
 	if (gov->out.state != before)
@@ -326,12 +327,14 @@ static void decide(u64 now)
 
 void governor_tick(u64 now)
 {
+	struct vm *vm;
+
 	/* All waiters: one may have a promise although nothing is free for others. */
 	quarantine_drain(256);
 	memory_wake_waiters();
 	if (now >= gov->next_sample) {
-		for (u32 i = 0; i < nr_vms; i++)
-			sample(vms[i]);
+		for_each_vm(vm)
+			sample(vm);
 		gov->next_sample = now + ms_to_ticks(sample_step_ms());
 	}
 	if (now >= gov->next_decision ||

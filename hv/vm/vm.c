@@ -384,14 +384,16 @@ static bool reap_step(struct vm *vm)
 /* VMs that were queued together run together: the first must not eat what the last is to start with. */
 static void release_built(void)
 {
-	for (u32 i = 0; i < nr_vms; i++)
-		if ((atomic_load(&vms[i]->state) == VM_QUEUED ||
-		     atomic_load(&vms[i]->state) == VM_STARTING) &&
-		    !vms[i]->again)
+	struct vm *vm;
+
+	for_each_vm(vm)
+		if ((atomic_load(&vm->state) == VM_QUEUED ||
+		     atomic_load(&vm->state) == VM_STARTING) &&
+		    !vm->again)
 			return;
-	for (u32 i = 0; i < nr_vms; i++)
-		if (atomic_cas(&vms[i]->state, (u32)VM_BUILT, (u32)VM_RUNNING))
-			sched_start(vms[i]->vcpus[0]);
+	for_each_vm(vm)
+		if (atomic_cas(&vm->state, (u32)VM_BUILT, (u32)VM_RUNNING))
+			sched_start(vm->vcpus[0]);
 }
 
 /* One VM's piece of work; false if there is none (now). */
@@ -419,12 +421,13 @@ static bool work_on(struct vm *vm)
 bool vm_background(void)
 {
 	bool worked = false;
+	struct vm *vm;
 
 	if (atomic_swap(&in_background, 1u))
 		return false;
 	quarantine_drain(256);
-	for (u32 i = 0; i < nr_vms; i++)
-		worked |= work_on(vms[i]);
+	for_each_vm(vm)
+		worked |= work_on(vm);
 	release_built();
 	atomic_store_release(&in_background, 0u);
 	return worked;
@@ -432,8 +435,10 @@ bool vm_background(void)
 
 bool vm_all_ended(void)
 {
-	for (u32 i = 0; i < nr_vms; i++) {
-		u32 s = atomic_load(&vms[i]->state);
+	const struct vm *vm;
+
+	for_each_vm(vm) {
+		u32 s = atomic_load(&vm->state);
 
 		if (s != VM_NONE && s != VM_ENDED)
 			return false;
