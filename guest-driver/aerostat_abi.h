@@ -182,7 +182,7 @@ struct aero_vm_info {
 #define AERO_REASON_HOLD 4	 /* spared: it asked to grow a moment ago */
 #define AERO_REASON_MAX 5	 /* kept below its max */
 #define AERO_REASON_MANUAL 6	 /* set by hand */
-#define AERO_REASON_SILENT 7	 /* its driver does not answer */
+#define AERO_REASON_SILENT 7	 /* it has no driver that answers */
 #define AERO_REASON_STUCK 8	 /* its driver answers, and its balloon does not grow */
 #define AERO_REASON_BEYOND 9	 /* a victim, beyond balloon_max: nothing else takes memory */
 
