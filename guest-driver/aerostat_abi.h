@@ -57,6 +57,7 @@ typedef uint8_t aero_u8;
 #define AERO_CALL_DOORBELL 0x80000005u /* RBX vector (0: off), RCX APIC id */
 #define AERO_CALL_GROW 0x80000006u     /* RBX pages wanted back at once */
 #define AERO_CALL_REPORT 0x80000007u   /* as LOCK: pages that are free in the guest */
+#define AERO_CALL_END 0x80000008u      /* the end of what START began: another driver may start */
 
 #define AERO_DOORBELL_ACPI 256 /* for a vector: the interrupt of the ACPI device AERO0001 */
 
