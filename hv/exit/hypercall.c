@@ -22,6 +22,7 @@ static const struct call_row balloon_calls[] = {
 	[AERO_CALL_DOORBELL - BALLOON_CALLS] = { call_doorbell, false },
 	[AERO_CALL_GROW - BALLOON_CALLS] = { call_grow, false },
 	[AERO_CALL_REPORT - BALLOON_CALLS] = { call_report, false },
+	[AERO_CALL_END - BALLOON_CALLS] = { call_end, false },
 };
 
 static const struct call_row manage_calls[] = {

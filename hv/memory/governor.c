@@ -90,16 +90,25 @@ static bool held_off(const struct vm *vm, u64 now)
 	return now < atomic_load(&vm->balloon.hold_until) && gov->out.state != POLICY_LOW;
 }
 
+static bool paused(const struct vm *vm)
+{
+	return atomic_load(&vm->state) == VM_PAUSED;
+}
+
+/* Does a driver answer?  A VM that is paused or waits for memory cannot, and is not to blame. */
 static bool responsive(struct vm *vm, u64 now)
 {
 	u32 calls = atomic_load(&vm->balloon.calls);
 	__typeof__(gov->driver[0]) *d = &gov->driver[vm->id];
 	bool silent;
 
-	if (!vm->balloon.started)
+	/* No driver yet, or none any more: nobody owes an answer. */
+	if (!vm->balloon.started) {
+		d->silent = d->stuck = false;
+		d->at = now;
 		return false;
-	/* One that we keep waiting for memory cannot answer, and is not to blame. */
-	if (calls != d->calls || (!d->silent && memory_wanted_by(vm, now)))
+	}
+	if (calls != d->calls || (!d->silent && (paused(vm) || memory_wanted_by(vm, now))))
 		d->at = now;
 	d->calls = calls;
 	silent = tsc_since(d->at, now) >= ms_to_ticks(SILENT_SECONDS * 1000);
@@ -110,31 +119,57 @@ static bool responsive(struct vm *vm, u64 now)
 				"vm %s: its balloon driver answers again",
 			vm->cfg->name, SILENT_SECONDS);
 	d->silent = silent;
-	return !silent;
+	return !silent && !paused(vm);
+}
+
+/*
+ * The balloon that is asked for.  A GROW in a loop lowers the target, and cannot take back the
+ * last decision nor what was set by hand; somebody who lowers it by hand asks for less.
+ */
+static u64 demand(const struct vm *vm)
+{
+	u64 manual = atomic_load(&vm->balloon.manual);
+
+	return manual != BALLOON_BY_POLICY ?
+		       manual :
+		       max(atomic_load(&vm->balloon.target), gov->last[vm->id].target);
+}
+
+/* Must its balloon grow now?  Not if it is near the demand, and nobody grows who is held up. */
+static bool owes(const struct vm *vm, u64 now, bool answers)
+{
+	bool near = vm->p2m.ballooned + vm->pages / 64 >= demand(vm);
+
+	if (gov->driver[vm->id].stuck)
+		return !near;
+	return !near && answers && !memory_wanted_by(vm, now);
+}
+
+static void say_stuck(const struct vm *vm, bool late, bool grew)
+{
+	log_line(late ? "vm %s: its balloon has stood at %lu of %lu MiB for %u s: stuck" :
+		 grew ? "vm %s: its balloon moves again, %lu of %lu MiB" :
+			"vm %s: its balloon is asked for no more than it has, %lu of %lu MiB",
+		 vm->cfg->name, vm->p2m.ballooned >> 8, demand(vm) >> 8, STUCK_SECONDS);
 }
 
 /*
  * Its driver answers, and yet gives nothing: the guest has nothing left to
  * give, or the driver lies.  Until the balloon grows again, others serve.
  */
-static bool stuck(struct vm *vm, u64 now)
+static bool stuck(struct vm *vm, u64 now, bool answers)
 {
-	/* GROW in a loop lowers the one, and cannot take back the other. */
-	u64 target = max(atomic_load(&vm->balloon.target), gov->last[vm->id].target);
 	u64 ballooned = vm->p2m.ballooned;
 	__typeof__(gov->driver[0]) *d = &gov->driver[vm->id];
-	bool late, near = ballooned + vm->pages / 64 >= target;
+	bool late, grew = ballooned > d->ballooned;
 
 	/* A hold-off asks for nothing, and excuses nothing. */
-	if (ballooned > d->ballooned ||
-	    (!held_off(vm, now) && (near || (!d->stuck && memory_wanted_by(vm, now)))))
+	if (grew || !vm->balloon.started || (!held_off(vm, now) && !owes(vm, now, answers)))
 		d->grew = now;
 	d->ballooned = ballooned;
 	late = tsc_since(d->grew, now) >= ms_to_ticks(STUCK_SECONDS * 1000);
 	if (late != d->stuck)
-		log_line(late ? "vm %s: its balloon has stood at %lu of %lu MiB for %u s: stuck" :
-				"vm %s: its balloon moves again, %lu of %lu MiB",
-			 vm->cfg->name, ballooned >> 8, target >> 8, STUCK_SECONDS);
+		say_stuck(vm, late, grew);
 	d->stuck = late;
 	return late;
 }
@@ -183,6 +218,7 @@ static void restore_manual(struct vm *vm, u64 now)
 static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 {
 	u64 resident = vm->p2m.acct.resident, last = gov->last_resident[vm->id];
+	bool answers = responsive(vm, now);
 
 	*p = (struct policy_vm){
 		.size = vm->pages,
@@ -197,9 +233,9 @@ static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 		.grow = atomic_swap(&vm->balloon.grow_pages, 0UL),
 		/* At its max it waits for itself: others need not give anything. */
 		.waiting = memory_wanted_by(vm, now) && !memory_at_max(vm),
-		.responsive = responsive(vm, now),
+		.responsive = answers,
 		/* No fault of its driver, but nobody's to share out: two would wait for each other. */
-		.stuck = stuck(vm, now) || exhausted(vm, now),
+		.stuck = stuck(vm, now, answers) || exhausted(vm, now),
 		.hold = held_off(vm, now),
 		.manual = atomic_load(&vm->balloon.manual) != BALLOON_BY_POLICY,
 		.paging = now < atomic_load(&vm->balloon.paging_until),

@@ -37,7 +37,7 @@ enum policy_reason {
 	REASON_HOLD,	   /* would be a victim, but asked to grow a moment ago */
 	REASON_MAX,	   /* kept below its configured max */
 	REASON_MANUAL,	   /* the target was set by hand */
-	REASON_SILENT,	   /* its driver does not answer: left alone */
+	REASON_SILENT,	   /* it has no driver that answers: left alone */
 	REASON_STUCK,	   /* its driver answers, and its balloon does not grow */
 	REASON_BEYOND,	   /* a victim, beyond balloon_max: nothing else takes memory */
 	REASONS
