@@ -104,11 +104,11 @@ static bool responsive(struct vm *vm, u64 now)
 	d->calls = calls;
 	silent = now - d->at >= ms_to_ticks(SILENT_SECONDS * 1000);
 	if (silent != d->silent)
-		log_line(
-			silent ?
-				"vm %s: its balloon driver has been silent for %u s: inactive until it calls again" :
-				"vm %s: its balloon driver answers again",
-			vm->cfg->name, SILENT_SECONDS);
+		vm_log(vm,
+		       silent ?
+			       "its balloon driver has been silent for %u s: inactive until it calls again" :
+			       "its balloon driver answers again",
+		       SILENT_SECONDS);
 	d->silent = silent;
 	return !silent;
 }
@@ -132,9 +132,10 @@ static bool stuck(struct vm *vm, u64 now)
 	d->ballooned = ballooned;
 	late = now - d->grew >= ms_to_ticks(STUCK_SECONDS * 1000);
 	if (late != d->stuck)
-		log_line(late ? "vm %s: its balloon has stood at %lu of %lu MiB for %u s: stuck" :
-				"vm %s: its balloon moves again, %lu of %lu MiB",
-			 vm->cfg->name, ballooned >> 8, target >> 8, STUCK_SECONDS);
+		vm_log(vm,
+		       late ? "its balloon has stood at %lu of %lu MiB for %u s: stuck" :
+			      "its balloon moves again, %lu of %lu MiB",
+		       ballooned >> 8, target >> 8, STUCK_SECONDS);
 	d->stuck = late;
 	return late;
 }
