@@ -11,7 +11,7 @@
 struct vm;
 
 /* HV_ENOMEM, with a line in the log that names the parts: @vm cannot start. */
-int admission_check(const struct vm *vm);
+int admission_check(struct vm *vm);
 
 /* Could @vm have a min of @min frames beside what is promised to others? */
 bool admission_allows_min(const struct vm *vm, u64 min);

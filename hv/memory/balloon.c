@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/memory/governor.h>
 #include <hv/memory/waiters.h>
@@ -55,8 +54,8 @@ bool balloon_claim(struct vm *vm, const struct balloon_front *front)
 	if (offered && (atomic_cas(&vm->balloon.front, none, front) ||
 			atomic_load(&vm->balloon.front) == front))
 		return true;
-	log_line("vm %s: its driver %s gets no balloon: %s", vm->cfg->name, front->name,
-		 offered ? "the other driver was first" : "see balloon = in its configuration");
+	vm_log(vm, "its driver %s gets no balloon: %s", front->name,
+	       offered ? "the other driver was first" : "see balloon = in its configuration");
 	return false;
 }
 

@@ -113,11 +113,11 @@ static bool responsive(struct vm *vm, u64 now)
 	d->calls = calls;
 	silent = tsc_since(d->at, now) >= ms_to_ticks(SILENT_SECONDS * 1000);
 	if (silent != d->silent)
-		log_line(
-			silent ?
-				"vm %s: its balloon driver has been silent for %u s: inactive until it calls again" :
-				"vm %s: its balloon driver answers again",
-			vm->cfg->name, SILENT_SECONDS);
+		vm_log(vm,
+		       silent ?
+			       "its balloon driver has been silent for %u s: inactive until it calls again" :
+			       "its balloon driver answers again",
+		       SILENT_SECONDS);
 	d->silent = silent;
 	return !silent && !paused(vm);
 }
@@ -145,12 +145,13 @@ static bool owes(const struct vm *vm, u64 now, bool answers)
 	return !near && answers && !memory_wanted_by(vm, now);
 }
 
-static void say_stuck(const struct vm *vm, bool late, bool grew)
+static void say_stuck(struct vm *vm, bool late, bool grew)
 {
-	log_line(late ? "vm %s: its balloon has stood at %lu of %lu MiB for %u s: stuck" :
-		 grew ? "vm %s: its balloon moves again, %lu of %lu MiB" :
-			"vm %s: its balloon is asked for no more than it has, %lu of %lu MiB",
-		 vm->cfg->name, vm->p2m.ballooned >> 8, demand(vm) >> 8, STUCK_SECONDS);
+	vm_log(vm,
+	       late ? "its balloon has stood at %lu of %lu MiB for %u s: stuck" :
+	       grew ? "its balloon moves again, %lu of %lu MiB" :
+		      "its balloon is asked for no more than it has, %lu of %lu MiB",
+	       vm->p2m.ballooned >> 8, demand(vm) >> 8, STUCK_SECONDS);
 }
 
 /*

@@ -114,7 +114,10 @@ void vcpu_inject_gp(struct vcpu *v);
 void vcpu_inject_ud(struct vcpu *v);
 void vcpu_inject_pf(struct vcpu *v, u64 linear, u32 error);
 
-/* Prints registers, for a VM that is being stopped. */
-void vcpu_dump(struct vcpu *v);
+/*
+ * Prints registers, for a VM that is being stopped: of the first vCPU in a run.  False: it
+ * has printed nothing, for another vCPU has, or the VM ends already.
+ */
+bool vcpu_dump(struct vcpu *v);
 
 #endif

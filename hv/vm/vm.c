@@ -131,8 +131,9 @@ u64 vm_disk_frames(const struct vm *vm)
 	return state >= VM_STARTING && state < VM_ENDED ? bus_frames(vm) : 0;
 }
 
-static void say_ended(const struct vm *vm)
+static void say_ended(struct vm *vm)
 {
+	vm_log_end(vm);
 	log_line("vm %s: ended with status %d (%s)", vm->cfg->name, vm->exit_status,
 		 vm->exit_reason);
 	log_raw("@exit name=%s status=%d reason=%s", vm->cfg->name, vm->exit_status,
@@ -146,7 +147,7 @@ static int give_up(struct vm *vm, int err)
 
 	if ((err == HV_ENOMEM || err == HV_EAGAIN) && now < vm->give_up_at) {
 		if (!vm->again)
-			log_line("vm %s: waits for memory to start", vm->cfg->name);
+			vm_log(vm, "waits for memory to start");
 		vm->again = true;
 		vm->next_try = now + START_RETRY_MS * plat_tsc_khz();
 		sched_event_at(vm->next_try);
@@ -203,9 +204,9 @@ static void go_on_loading(struct vm *vm)
 		give_up(vm, err);
 		return;
 	}
-	log_line("vm %s: started, %lu KiB, %u vCPU%s, costs %lu KiB besides, %s", vm->cfg->name,
-		 vm->pages * 4, vm->nr_vcpus, vm->nr_vcpus > 1 ? "s" : "",
-		 (overhead_frames() - vm->overhead_before) * 4, vm->cfg->kernel);
+	vm_log(vm, "started, %lu KiB, %u vCPU%s, costs %lu KiB besides, %s", vm->pages * 4,
+	       vm->nr_vcpus, vm->nr_vcpus > 1 ? "s" : "",
+	       (overhead_frames() - vm->overhead_before) * 4, vm->cfg->kernel);
 	vm->again = false;
 	vm->starts++;
 	atomic_cas(&vm->state, (u32)VM_STARTING, (u32)VM_BUILT); /* or it was ended meanwhile */
@@ -239,6 +240,7 @@ static int vm_start(struct vm *vm)
 	vm->woken_until = 0;
 	vm->entitlement = 0;
 	vm->wait_logged = 0;
+	vm->dumped = 0;
 	vm->exit_status = 0;
 	balloon_init(vm);
 	explain_reset(&vm->explain);
@@ -315,7 +317,7 @@ void vm_reboot(struct vm *vm)
 	vm->next_try = max(now, started + pause);
 	vm->give_up_at = vm->next_try + VM_START_PATIENCE_MS * plat_tsc_khz();
 	console_flush(vm);
-	log_line("vm %s: reboots", vm->cfg->name);
+	vm_log(vm, "reboots");
 	hurry_end(vm);
 }
 

@@ -18,6 +18,7 @@
 #include <hv/memory/explain.h>
 #include <hv/vm/counts.h>
 #include <hv/vm/vcpu.h>
+#include <hv/vm/vm_log.h>
 #include <mm/audit.h>
 #include <mm/sample.h>
 
@@ -52,6 +53,8 @@ struct vm {
 	u32 slots;	 /* of it, bit per slot in use */
 	bool is_linux;	 /* its kernel, as of its last start */
 	struct explain explain;
+	struct vm_log log;
+	u32 dumped;	    /* (a) in this run: the vCPU that stopped it has been shown */
 	struct audit audit; /* of this VM's management calls, under audit_lock */
 	SPINLOCK(LOCK_AUDIT) audit_lock;
 	u32 nr_vcpus;
