@@ -125,19 +125,25 @@ static void deliver_nmi(struct vcpu *v)
 	v->nmi_window_open = true;
 }
 
+static void set_interrupt_window(struct vcpu *v, bool open)
+{
+	if (v->window_open != open)
+		backend->interrupt_window(v, open);
+	v->window_open = open;
+}
+
 static void deliver_interrupt(struct vcpu *v, int vector)
 {
 	if (backend->interruptible(v)) {
 		v->halted = false;
+		set_interrupt_window(v, false);
 		backend->inject_interrupt(v, (u8)vector);
 		lapic_accept(v, (u8)vector);
 		vector = lapic_pending(v);
 	}
 	/* The rest waits until the guest can take it. */
-	if (vector >= 0 && !v->window_open) {
-		backend->interrupt_window(v, true);
-		v->window_open = true;
-	}
+	if (vector >= 0)
+		set_interrupt_window(v, true);
 }
 
 /*

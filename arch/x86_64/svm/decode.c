@@ -122,7 +122,21 @@ enum svm_action svm_decode(const struct vmcb *b, const struct svm_caps *caps, st
 }
 
 /*
- * The exit came while an event was being delivered: what to inject so that it
+ * The exit came while an interrupt was being delivered: its vector, or -1.  QEMU
+ * calls a virtual interrupt an exception.
+ */
+int svm_interrupt_again(u64 exit_int_info)
+{
+	u64 type = EVENT_TYPE(exit_int_info);
+	int vector = exit_int_info & 0xff;
+
+	if (!(exit_int_info & EVENT_VALID))
+		return -1;
+	return type == EVENT_INTR || (type == EVENT_EXCEPTION && vector > 31) ? vector : -1;
+}
+
+/*
+ * The exit came while another event was being delivered: what to inject so that it
  * is delivered again, 0 for nothing.  INT n, INT3 and INTO are not among it:
  * RIP still points at them.  APM: "EXITINTINFO Pseudo-Code"
  */

@@ -14,6 +14,37 @@ static void explain(struct vcpu *v, struct vmexit *e)
 }
 
 /*
+ * An interrupt goes back to the local APIC and is delivered anew, after whatever goes
+ * before it.  Whether the CPU has cleared V_IRQ by then, the manual does not say.
+ */
+void svm_event_interrupted(struct vcpu *v)
+{
+	struct vmcb *b = vmcb_of(v);
+	int vector = svm_interrupt_again(b->exit_int_info);
+
+	if (vector < 0) {
+		b->event_inj = svm_event_again(b->exit_int_info);
+		return;
+	}
+	svm_take_virq(v);
+	lapic_give_back(v, (u8)vector);
+}
+
+/* An exception came while an NMI was being delivered: the exception goes first. */
+static void give_back_nmi(struct vcpu *v)
+{
+	struct svm_vcpu *x = svm_of(v);
+	u64 e = x->vmcb->event_inj;
+
+	if (!(e & EVENT_VALID) || EVENT_TYPE(e) != EVENT_NMI)
+		return;
+	x->nmi_masked = false;
+	x->vmcb->intercept1 &= ~(u32)INTERCEPT_IRET;
+	svm_dirty(v, CLEAN_INTERCEPTS);
+	atomic_or(&v->pending, PENDING_NMI);
+}
+
+/*
  * #DB and #AC are intercepted because a guest that arranges for one to be
  * raised while it is being delivered would otherwise never leave the CPU.
  * DR6 and DR7 in the VMCB are already as the guest's handler must see them.
@@ -23,6 +54,7 @@ static void pass_exception(struct vcpu *v)
 	const struct vmcb *b = vmcb_of(v);
 	u8 vector = (u8)(b->exit_code - VMEXIT_EXCEPTION);
 
+	give_back_nmi(v);
 	svm_inject_exception(v, vector, vector == VEC_AC, (u32)b->exit_info1);
 }
 

@@ -70,6 +70,7 @@ void svm_set_state(struct vcpu *v, const struct guest_state *s)
 	b->int_state = 0;
 	x->shadow_rip = UINT64_MAX;
 	b->event_inj = 0;
+	svm_take_virq(v);
 	b->intercept1 &= ~(u32)INTERCEPT_IRET;
 	x->nmi_masked = x->iret_pending = false;
 	x->clean = 0;
@@ -152,10 +153,36 @@ void svm_set_reg(struct vcpu *v, enum guest_reg r, u64 value)
 	}
 }
 
+/* Takes back the interrupt that the CPU was given; false: there is none that it has not taken. */
+bool svm_take_virq(struct vcpu *v)
+{
+	struct svm_vcpu *x = svm_of(v);
+	bool waits = x->virq && x->vmcb->int_ctl & V_IRQ;
+
+	if (waits)
+		svm_request_virq(v, false);
+	x->virq = false;
+	return waits;
+}
+
+/*
+ * The guest has not run since it was given the interrupt, for something of the host came
+ * first.  What happens now may go before that interrupt, which nobody must see in service.
+ */
+static void withdraw_virq(struct vcpu *v)
+{
+	u8 vector = (u8)vmcb_of(v)->int_vector;
+
+	if (svm_take_virq(v))
+		lapic_give_back(v, vector);
+}
+
 bool svm_interruptible(struct vcpu *v)
 {
 	const struct vmcb *b = vmcb_of(v);
 
+	if (unlikely(svm_of(v)->virq))
+		withdraw_virq(v);
 	return b->rflags & BIT(9) && !(b->int_state & INTERRUPT_SHADOW) &&
 	       !(b->event_inj & EVENT_VALID);
 }
@@ -165,15 +192,32 @@ bool svm_nmi_allowed(struct vcpu *v)
 	struct svm_vcpu *x = svm_of(v);
 	const struct vmcb *b = x->vmcb;
 
+	if (unlikely(x->virq))
+		withdraw_virq(v);
 	if (x->iret_pending && x->iret_rip != b->rip)
 		x->iret_pending = false; /* it has been executed, or has faulted */
 	return !x->nmi_masked && !x->iret_pending && !(b->int_state & INTERRUPT_SHADOW) &&
 	       !(b->event_inj & EVENT_VALID);
 }
 
+#define VIRQ (V_IRQ | V_IGN_TPR | V_INTR_PRIO)
+
+/*
+ * By V_IRQ, not by EVENTINJ, of which QEMU delivers an interrupt twice now and then:
+ * docs/debugging.md.  The TPR is not asked; hv/apic/lapic.c has.
+ */
 void svm_inject_interrupt(struct vcpu *v, u8 vector)
 {
-	vmcb_of(v)->event_inj = EVENT(EVENT_INTR, vector);
+	struct vmcb *b = vmcb_of(v);
+
+	if (unlikely(svm_caps.ignores_virq)) {
+		b->event_inj = EVENT(EVENT_INTR, vector);
+		return;
+	}
+	b->int_ctl |= (u32)VIRQ;
+	b->int_vector = vector;
+	svm_of(v)->virq = true;
+	svm_dirty(v, CLEAN_INT_CTL);
 }
 
 /* SVM does not keep track of NMIs in service: the IRET of the handler is intercepted. */
@@ -198,14 +242,13 @@ void svm_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
 
 /*
  * A virtual interrupt that is never delivered: as soon as it could be, its
- * intercept ends the guest's run.  The TPR is not asked; hv/apic/lapic.c has.
+ * intercept ends the guest's run.
  */
 void svm_request_virq(struct vcpu *v, bool on)
 {
 	struct vmcb *b = vmcb_of(v);
-	u32 request = (u32)(V_IRQ | V_IGN_TPR | V_INTR_PRIO);
 
-	b->int_ctl = on ? b->int_ctl | request : b->int_ctl & ~request;
+	b->int_ctl = on ? b->int_ctl | (u32)VIRQ : b->int_ctl & ~(u32)VIRQ;
 	b->int_vector = 0;
 	b->intercept1 &= ~(u32)INTERCEPT_VINTR;
 	b->intercept1 |= on ? (u32)INTERCEPT_VINTR : 0;
@@ -215,7 +258,9 @@ void svm_request_virq(struct vcpu *v, bool on)
 void svm_interrupt_window(struct vcpu *v, bool on)
 {
 	svm_of(v)->irq_window = on; /* svm_run() looks at it */
-	if (!on)
+	if (on)
+		withdraw_virq(v); /* something of a higher priority has come meanwhile */
+	else
 		svm_request_virq(v, false);
 }
 

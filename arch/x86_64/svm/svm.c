@@ -269,6 +269,29 @@ static bool arm_timer(u64 deadline)
 	return true;
 }
 
+/* The CPU clears V_IRQ when it takes the interrupt. Before the guest has executed anything it must. */
+static void settle_virq(struct vcpu *v)
+{
+	struct svm_vcpu *x = svm_of(v);
+	u8 vector = (u8)x->vmcb->int_vector;
+
+	if (!(x->vmcb->int_ctl & V_IRQ)) {
+		x->virq = false;
+	} else if (v->advance && svm_take_virq(v)) {
+		if (!svm_caps.ignores_virq)
+			log_line("svm: VMRUN ignores virtual interrupts: injecting them");
+		svm_caps.ignores_virq = true;
+		lapic_give_back(v, vector);
+	}
+}
+
+static void settle_and_retire(struct vcpu *v)
+{
+	if (svm_of(v)->virq)
+		settle_virq(v);
+	retire(v);
+}
+
 /*
  * Something waits until the guest can take it.  Two conditions give no exit
  * when they end, and so are looked at soon: an IRET that was intercepted but
@@ -286,6 +309,19 @@ static u64 open_windows(struct vcpu *v, u64 deadline)
 	if (x->nmi_window && !x->nmi_masked)
 		poll = true;
 	return poll ? min(deadline, rdtsc() + plat_tsc_khz() * POLL_US / 1000) : deadline;
+}
+
+static u64 before_entry(struct vcpu *v, u64 deadline)
+{
+	struct svm_vcpu *x = svm_of(v);
+
+	if (x->virq)
+		settle_virq(v);
+	if (v->advance)
+		retire(v);
+	if (x->mitigate)
+		mitigate_entry(v);
+	return x->irq_window || x->nmi_window ? open_windows(v, deadline) : deadline;
 }
 
 /* The instruction in the shadow has not been executed before RIP is another. */
@@ -307,14 +343,10 @@ static void svm_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 	struct svm_cpu *c = cpu->backend;
 	enum svm_action action;
 
-	if (v->advance)
+	if (unlikely(x->before_entry))
+		deadline = before_entry(v, deadline);
+	else if (v->advance)
 		retire(v);
-	if (unlikely(x->before_entry)) {
-		if (x->mitigate)
-			mitigate_entry(v);
-		if (x->irq_window || x->nmi_window)
-			deadline = open_windows(v, deadline);
-	}
 	if (unlikely(cpu->timer_armed != deadline) && !arm_timer(deadline)) {
 		e->kind = EXIT_PREEMPT;
 		return;
@@ -334,7 +366,7 @@ static void svm_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 	action = svm_decode(b, &svm_caps, e);
 	b->event_inj = 0;
 	if (unlikely(b->exit_int_info & EVENT_VALID))
-		b->event_inj = svm_event_again(b->exit_int_info);
+		svm_event_interrupted(v);
 	if (likely(action == SVM_PASS_UP))
 		return;
 	svm_handle_exit(v, e, action);
@@ -355,7 +387,7 @@ const struct cpu_backend svm_backend = {
 	.vcpu_load = svm_vcpu_load,
 	.vcpu_unload = svm_vcpu_unload,
 	.run = svm_run,
-	.retire = retire,
+	.retire = settle_and_retire,
 	.flush = svm_flush,
 	.interruptible = svm_interruptible,
 	.nmi_allowed = svm_nmi_allowed,

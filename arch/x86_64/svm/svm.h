@@ -24,6 +24,7 @@ struct svm_caps {
 	bool nrip, decode_assists, clean_bits, flush_by_asid;
 	bool pause_filter, pause_threshold;
 	bool fsgsbase;
+	bool ignores_virq; /* seen: VMRUN does not take a virtual interrupt. Bochs */
 };
 extern struct svm_caps svm_caps;
 
@@ -51,7 +52,7 @@ struct svm_vcpu {
 			bool irq_window; /* exit as soon as an interrupt could be taken */
 			bool nmi_window; /* tell when nmi_masked changes */
 			bool mitigate;	 /* mitigate_entries; here for one test less */
-			bool unused;
+			bool virq; /* an interrupt was given to the CPU, which may not have taken it */
 		};
 		u32 before_entry; /* any of them */
 	};
@@ -103,6 +104,7 @@ enum svm_action {
 };
 enum svm_action svm_decode(const struct vmcb *b, const struct svm_caps *caps, struct vmexit *e);
 u64 svm_event_again(u64 exit_int_info);
+int svm_interrupt_again(u64 exit_int_info);
 
 enum svm_cr_op { CR_OP_READ, CR_OP_WRITE, CR_OP_LMSW, CR_OP_CLTS };
 struct svm_cr_insn {
@@ -114,7 +116,8 @@ bool svm_decode_cr(const u8 *bytes, size_t len, bool mode64, struct svm_cr_insn 
 /* check.c, pure: the first VMRUN consistency check that @b fails, in words; NULL: none. */
 const char *svm_vmcb_check(const struct vmcb *b, const struct svm_caps *caps);
 
-/* exit.c: what svm_decode() left to do */
+/* exit.c: the exit came while an event was being delivered; what svm_decode() left to do */
+void svm_event_interrupted(struct vcpu *v);
 void svm_handle_exit(struct vcpu *v, struct vmexit *e, enum svm_action action);
 
 /* cr.c */
@@ -141,6 +144,7 @@ void svm_inject_nmi(struct vcpu *v);
 void svm_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error);
 void svm_interrupt_window(struct vcpu *v, bool on);
 void svm_request_virq(struct vcpu *v, bool on);
+bool svm_take_virq(struct vcpu *v);
 void svm_nmi_window(struct vcpu *v, bool on);
 
 /* vmcb.c */

@@ -175,6 +175,13 @@ static void events_again(void **state)
 	assert_int_equal(svm_event_again(EVENT(EVENT_EXCEPTION, 3UL)), 0); /* RIP is at INT3 */
 	assert_int_equal(svm_event_again(EVENT(EVENT_EXCEPTION, 14UL)),
 			 EVENT(EVENT_EXCEPTION, 14UL));
+	/* An interrupt is the local APIC's to deliver anew, also one that QEMU had from V_IRQ. */
+	assert_int_equal(svm_interrupt_again(0x30), -1);
+	assert_int_equal(svm_interrupt_again(EVENT(EVENT_INTR, 0x30UL)), 0x30);
+	assert_int_equal(svm_interrupt_again(EVENT(EVENT_EXCEPTION, 0xefUL)), 0xef);
+	assert_int_equal(svm_interrupt_again(EVENT(EVENT_EXCEPTION, 31UL)), -1);
+	assert_int_equal(svm_interrupt_again(EVENT(EVENT_NMI, 2UL)), -1);
+	assert_int_equal(svm_interrupt_again(EVENT(EVENT_SOFT, 0x80UL)), -1);
 }
 
 int main(void)

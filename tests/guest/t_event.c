@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How events reach a guest: each once, in order, and between the right two instructions. */
+#include "case.h"
+
+#define X2(offset) (0x800 + ((offset) >> 4))
+#define ISR_60 X2(0x130)
+
+/* --- a timer interrupt comes once ------------------------------------------------------------ */
+
+#define TIMER 0x60
+#define ROUNDS 1000
+
+static volatile u32 inside, twice, strays, taken, stop;
+
+static void busy(u64 ticks)
+{
+	u64 end = bare_rdtsc() + ticks;
+
+	while (bare_rdtsc() < end)
+		;
+}
+
+/* The interrupt that is delivered anew, while its handler runs or soon behind it, shows here. */
+static void timer_handler(void)
+{
+	if (inside++)
+		twice++;
+	busy(bare_tsc_khz() / 100); /* 10 us without an exit */
+	if (!(bare_rdmsr(ISR_60) & 1u << (TIMER - 0x60)))
+		strays++;
+	taken++;
+	inside--;
+}
+
+/*
+ * Locked accesses that are not aligned: QEMU stops all other CPUs for each, which makes them leave
+ * their loop at any moment.  It is there that an injected interrupt may be delivered again.
+ */
+static void disturber(void *arg)
+{
+	static u8 words[16] __attribute__((aligned(16)));
+
+	(void)arg;
+	while (!stop)
+		__asm__ volatile("lock incl %0" : "+m"(*(u32 *)(words + 1))::"cc");
+	__atomic_store_n(&stop, 2, __ATOMIC_SEQ_CST);
+}
+
+static int timer_once(void)
+{
+	u64 step = bare_tsc_khz() / 15;
+
+	bare_on_interrupt(TIMER, timer_handler);
+	bare_start_cpu(1, disturber, NULL);
+	for (u32 i = 0; i < ROUNDS; i++) {
+		bare_apic_timer(bare_rdtsc() + step, TIMER);
+		__asm__ volatile("sti");
+		while (taken == i && !twice)
+			;
+		__asm__ volatile("cli");
+		CHECK_EQ(twice, 0);
+		CHECK_EQ(strays, 0);
+		CHECK_EQ(taken, i + 1);
+	}
+	stop = 1;
+	while (stop != 2)
+		__asm__ volatile("pause");
+	return 0;
+}
+
+/* --- the stack on which an interrupt comes is memory that nobody has touched yet ---------------- */
+
+static void count(void)
+{
+	taken++;
+}
+
+static int fresh_stack(void)
+{
+	bare_on_interrupt(0x61, count);
+	for (u32 i = 0; i < 64; i++) {
+		u64 page = bare_page_alloc(0);
+
+		CHECK(page);
+		bare_wrmsr(X2(0x3f0), 0x61); /* self IPI */
+		__asm__ volatile(
+			"mov %%rsp, %%rbx; mov %0, %%rsp; sti; nop; nop; cli; mov %%rbx, %%rsp" ::
+				"r"((page + 1) * PAGE)
+			: "rbx", "memory", "cc");
+		CHECK_EQ(taken, i + 1);
+		CHECK_EQ(bare_rdmsr(ISR_60), 0);
+	}
+	return 0;
+}
+
+int bare_main(void)
+{
+	static const struct test_case cases[] = {
+		{ "timer-once", timer_once },
+		{ "fresh-stack", fresh_stack },
+		{ NULL, NULL },
+	};
+
+	return run_case(cases);
+}
