@@ -13,14 +13,18 @@ static void exit_nothing(struct vcpu *v, struct vmexit *e)
 
 static void exit_halt(struct vcpu *v, struct vmexit *e)
 {
+	if (exit_refused(v, e))
+		return;
 	vcpu_skip(v, e);
 	v->halted = true;
 	atomic_or(&v->pending, PENDING_IRQ); /* look before sleeping */
 }
 
-static void exit_skip(struct vcpu *v, struct vmexit *e)
+/* INVD, WBINVD */
+static void exit_cache(struct vcpu *v, struct vmexit *e)
 {
-	vcpu_skip(v, e);
+	if (!exit_refused(v, e))
+		vcpu_skip(v, e);
 }
 
 /* A guest that spins waits for somebody who may have no CPU. */
@@ -55,6 +59,8 @@ static void exit_cr8(struct vcpu *v, struct vmexit *e)
 {
 	u64 value = v->gpr[e->cr8.gpr];
 
+	if (exit_refused(v, e))
+		return;
 	if (!e->cr8.write) {
 		v->gpr[e->cr8.gpr] = lapic_tpr(v) >> 4;
 	} else if (value > 15) {
@@ -106,7 +112,7 @@ static const exit_fn handlers[EXIT_NR_KINDS] = {
 	[EXIT_CR8] = exit_cr8,
 	[EXIT_INTERRUPT_WINDOW] = exit_interrupt_window,
 	[EXIT_NMI_WINDOW] = exit_nmi_window,
-	[EXIT_CACHE] = exit_skip,
+	[EXIT_CACHE] = exit_cache,
 	[EXIT_UNDEFINED] = exit_undefined,
 	[EXIT_SHUTDOWN] = exit_shutdown,
 	[EXIT_MACHINE_CHECK] = exit_machine_check,

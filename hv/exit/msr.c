@@ -175,6 +175,8 @@ void exit_rdmsr(struct vcpu *v, struct vmexit *e)
 	const struct msr_row *row = find(msr);
 	u64 value;
 
+	if (exit_refused(v, e))
+		return;
 	if (!row || !row->read || !row->read(v, msr, &value)) {
 		vcpu_inject_gp(v);
 		return;
@@ -190,6 +192,8 @@ void exit_wrmsr(struct vcpu *v, struct vmexit *e)
 	const struct msr_row *row = find(msr);
 	u64 value = (u32)v->gpr[GPR_RAX] | v->gpr[GPR_RDX] << 32;
 
+	if (exit_refused(v, e))
+		return;
 	vcpu_skip(v, e); /* unless it has to wait: pvclock.c */
 	if (!row || !row->write || !row->write(v, msr, value)) {
 		v->advance = 0;

@@ -39,6 +39,7 @@ enum vmexit_kind {
 struct vmexit {
 	enum vmexit_kind kind;
 	u8 length; /* of the instruction, where there is one */
+	u8 cpl;	   /* who executed it, where a kernel alone may; the CPU is not trusted to ask first */
 	union {
 		struct {
 			u16 port;
@@ -53,10 +54,6 @@ struct vmexit {
 			bool write;
 			u8 gpr;
 		} cr8;
-		struct {
-			u8 cpl;
-			bool wrong_instruction; /* the other vendor's */
-		} hypercall;
 		struct {
 			u64 reason, info;
 			const char *name;

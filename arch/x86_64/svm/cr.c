@@ -130,6 +130,10 @@ void svm_cr_exit(struct vcpu *v, struct vmexit *e)
 	struct svm_cr_insn i = { 0 };
 	bool ok;
 
+	if (e->cpl) {
+		vcpu_inject_gp(v);
+		return;
+	}
 	if (unlikely(!find_insn(v, &i))) {
 		e->kind = EXIT_UNKNOWN;
 		e->raw.reason = b->exit_code;

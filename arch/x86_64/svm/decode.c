@@ -18,12 +18,6 @@ struct row {
 	void (*payload)(const struct vmcb *b, struct vmexit *e);
 };
 
-static void decode_hypercall(const struct vmcb *b, struct vmexit *e)
-{
-	e->hypercall.cpl = b->cpl;
-	e->hypercall.wrong_instruction = false; /* VMCALL is #UD without our doing */
-}
-
 /* "IOIO Intercept": EXITINFO2 is the next RIP, with or without NRIP save. */
 static void decode_io(const struct vmcb *b, struct vmexit *e)
 {
@@ -77,7 +71,7 @@ static const struct row rows[VMEXIT_TABLE_NR] = {
 	[VMEXIT_MSR] = { "RDMSR or WRMSR", EXIT_RDMSR, 2, SVM_PASS_UP, decode_msr },
 	[VMEXIT_SHUTDOWN] = { "triple fault", EXIT_SHUTDOWN, 0, SVM_PASS_UP, NULL },
 	[VMEXIT_VMRUN] = UNDEFINED("VMRUN", 3),
-	[VMEXIT_VMMCALL] = { "VMMCALL", EXIT_HYPERCALL, 3, SVM_PASS_UP, decode_hypercall },
+	[VMEXIT_VMMCALL] = { "VMMCALL", EXIT_HYPERCALL, 3, SVM_PASS_UP, NULL },
 	[VMEXIT_VMLOAD] = UNDEFINED("VMLOAD", 3),
 	[VMEXIT_VMSAVE] = UNDEFINED("VMSAVE", 3),
 	[VMEXIT_STGI] = UNDEFINED("STGI", 3),
@@ -109,6 +103,7 @@ enum svm_action svm_decode(const struct vmcb *b, const struct svm_caps *caps, st
 	asm("" : "+r"(r)); /* or gcc computes the row's address anew for each field */
 	e->kind = r->kind;
 	e->length = r->length;
+	e->cpl = b->cpl;
 	if (caps->nrip && r->length && b->nrip)
 		e->length = (u8)(b->nrip - b->rip);
 	if (r->payload) {

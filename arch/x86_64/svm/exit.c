@@ -82,7 +82,7 @@ static void xsetbv_exit(struct vcpu *v, struct vmexit *e)
 {
 	u64 value = (u32)v->gpr[GPR_RAX] | v->gpr[GPR_RDX] << 32;
 
-	if (guestregs_set_xcr0(&svm_of(v)->regs, (u32)v->gpr[GPR_RCX], value))
+	if (!e->cpl && guestregs_set_xcr0(&svm_of(v)->regs, (u32)v->gpr[GPR_RCX], value))
 		v->advance = e->length;
 	else
 		vcpu_inject_gp(v);

@@ -15,6 +15,7 @@ struct reason {
 	bool length; /* the instruction length is valid */
 	bool qualification;
 	bool vectoring; /* may interrupt the delivery of an event; these have a qualification */
+	bool privileged;
 	decode_fn decode;
 };
 
@@ -94,14 +95,6 @@ static void decode_interrupt(struct vcpu *v, struct vmexit *e, u64 qualification
 	host_interrupt(vmread(VMCS_EXIT_INTERRUPT_INFO) & 0xff);
 }
 
-static void decode_hypercall(struct vcpu *v, struct vmexit *e, u64 qualification)
-{
-	(void)v;
-	(void)qualification;
-	e->hypercall.cpl = vmread(VMCS_GUEST_ES_ATTR + SEG_SS * 2) >> 5 & 3;
-	e->hypercall.wrong_instruction = false;
-}
-
 static void decode_io(struct vcpu *v, struct vmexit *e, u64 qualification)
 {
 	(void)v;
@@ -130,54 +123,55 @@ static void decode_xsetbv(struct vcpu *v, struct vmexit *e, u64 qualification)
 
 	(void)qualification;
 	e->kind = EXIT_NONE;
-	if (guestregs_set_xcr0(&vmx_of(v)->regs, (u32)v->gpr[GPR_RCX], value))
+	if (!e->cpl && guestregs_set_xcr0(&vmx_of(v)->regs, (u32)v->gpr[GPR_RCX], value))
 		v->advance = e->length;
 	else
 		vcpu_inject_gp(v);
 }
 
 static const struct reason reasons[VMX_REASON_NR] = {
-	[VMX_REASON_EXCEPTION] = { "exception or NMI", EXIT_NONE, 0, 1, 1, decode_exception },
-	[VMX_REASON_EXTERNAL_INTERRUPT] = { "external interrupt", EXIT_INTERRUPT, 0, 0, 0,
+	[VMX_REASON_EXCEPTION] = { "exception or NMI", EXIT_NONE, 0, 1, 1, 0, decode_exception },
+	[VMX_REASON_EXTERNAL_INTERRUPT] = { "external interrupt", EXIT_INTERRUPT, 0, 0, 0, 0,
 					    decode_interrupt },
-	[VMX_REASON_TRIPLE_FAULT] = { "triple fault", EXIT_SHUTDOWN, 0, 0, 0, NULL },
-	[VMX_REASON_INTERRUPT_WINDOW] = { "interrupt window", EXIT_INTERRUPT_WINDOW, 0, 0, 0,
+	[VMX_REASON_TRIPLE_FAULT] = { "triple fault", EXIT_SHUTDOWN, 0, 0, 0, 0, NULL },
+	[VMX_REASON_INTERRUPT_WINDOW] = { "interrupt window", EXIT_INTERRUPT_WINDOW, 0, 0, 0, 0,
 					  NULL },
-	[VMX_REASON_NMI_WINDOW] = { "NMI window", EXIT_NMI_WINDOW, 0, 0, 0, NULL },
-	[VMX_REASON_TASK_SWITCH] = { "task switch", EXIT_UNKNOWN, 1, 1, 0, NULL },
-	[VMX_REASON_CPUID] = { "CPUID", EXIT_CPUID, 1, 0, 0, NULL },
-	[VMX_REASON_HLT] = { "HLT", EXIT_HLT, 1, 0, 0, NULL },
-	[VMX_REASON_INVD] = { "INVD", EXIT_CACHE, 1, 0, 0, NULL },
-	[VMX_REASON_WBINVD] = { "WBINVD", EXIT_CACHE, 1, 0, 0, NULL },
-	[VMX_REASON_RDPMC] = { "RDPMC", EXIT_UNDEFINED, 1, 0, 0, NULL },
-	[VMX_REASON_VMCALL] = { "VMCALL", EXIT_HYPERCALL, 1, 0, 0, decode_hypercall },
-	[19] = { "VMCLEAR", EXIT_UNDEFINED, 1, 0, 0, NULL },
-	[20] = { "VMLAUNCH", EXIT_UNDEFINED, 1, 0, 0, NULL },
-	[21] = { "VMPTRLD", EXIT_UNDEFINED, 1, 0, 0, NULL },
-	[22] = { "VMPTRST", EXIT_UNDEFINED, 1, 0, 0, NULL },
-	[23] = { "VMREAD", EXIT_UNDEFINED, 1, 0, 0, NULL },
-	[24] = { "VMRESUME", EXIT_UNDEFINED, 1, 0, 0, NULL },
-	[25] = { "VMWRITE", EXIT_UNDEFINED, 1, 0, 0, NULL },
-	[26] = { "VMXOFF", EXIT_UNDEFINED, 1, 0, 0, NULL },
-	[VMX_REASON_VMXON] = { "VMXON", EXIT_UNDEFINED, 1, 0, 0, NULL },
-	[VMX_REASON_INVEPT] = { "INVEPT", EXIT_UNDEFINED, 1, 0, 0, NULL },
-	[VMX_REASON_INVVPID] = { "INVVPID", EXIT_UNDEFINED, 1, 0, 0, NULL },
-	[VMX_REASON_MWAIT] = { "MWAIT", EXIT_UNDEFINED, 1, 0, 0, NULL },
-	[VMX_REASON_MONITOR] = { "MONITOR", EXIT_UNDEFINED, 1, 0, 0, NULL },
-	[VMX_REASON_CR] = { "control register access", EXIT_CR8, 1, 1, 0, vmx_cr_exit },
-	[VMX_REASON_IO] = { "I/O instruction", EXIT_IO, 1, 1, 0, decode_io },
-	[VMX_REASON_RDMSR] = { "RDMSR", EXIT_RDMSR, 1, 0, 0, NULL },
-	[VMX_REASON_WRMSR] = { "WRMSR", EXIT_WRMSR, 1, 0, 0, NULL },
+	[VMX_REASON_NMI_WINDOW] = { "NMI window", EXIT_NMI_WINDOW, 0, 0, 0, 0, NULL },
+	[VMX_REASON_TASK_SWITCH] = { "task switch", EXIT_UNKNOWN, 1, 1, 0, 0, NULL },
+	[VMX_REASON_CPUID] = { "CPUID", EXIT_CPUID, 1, 0, 0, 0, NULL },
+	[VMX_REASON_HLT] = { "HLT", EXIT_HLT, 1, 0, 0, 1, NULL },
+	[VMX_REASON_INVD] = { "INVD", EXIT_CACHE, 1, 0, 0, 1, NULL },
+	[VMX_REASON_WBINVD] = { "WBINVD", EXIT_CACHE, 1, 0, 0, 1, NULL },
+	[VMX_REASON_RDPMC] = { "RDPMC", EXIT_UNDEFINED, 1, 0, 0, 0, NULL },
+	[VMX_REASON_VMCALL] = { "VMCALL", EXIT_HYPERCALL, 1, 0, 0, 1, NULL },
+	[19] = { "VMCLEAR", EXIT_UNDEFINED, 1, 0, 0, 0, NULL },
+	[20] = { "VMLAUNCH", EXIT_UNDEFINED, 1, 0, 0, 0, NULL },
+	[21] = { "VMPTRLD", EXIT_UNDEFINED, 1, 0, 0, 0, NULL },
+	[22] = { "VMPTRST", EXIT_UNDEFINED, 1, 0, 0, 0, NULL },
+	[23] = { "VMREAD", EXIT_UNDEFINED, 1, 0, 0, 0, NULL },
+	[24] = { "VMRESUME", EXIT_UNDEFINED, 1, 0, 0, 0, NULL },
+	[25] = { "VMWRITE", EXIT_UNDEFINED, 1, 0, 0, 0, NULL },
+	[26] = { "VMXOFF", EXIT_UNDEFINED, 1, 0, 0, 0, NULL },
+	[VMX_REASON_VMXON] = { "VMXON", EXIT_UNDEFINED, 1, 0, 0, 0, NULL },
+	[VMX_REASON_INVEPT] = { "INVEPT", EXIT_UNDEFINED, 1, 0, 0, 0, NULL },
+	[VMX_REASON_INVVPID] = { "INVVPID", EXIT_UNDEFINED, 1, 0, 0, 0, NULL },
+	[VMX_REASON_MWAIT] = { "MWAIT", EXIT_UNDEFINED, 1, 0, 0, 0, NULL },
+	[VMX_REASON_MONITOR] = { "MONITOR", EXIT_UNDEFINED, 1, 0, 0, 0, NULL },
+	[VMX_REASON_CR] = { "control register access", EXIT_CR8, 1, 1, 0, 1, vmx_cr_exit },
+	[VMX_REASON_IO] = { "I/O instruction", EXIT_IO, 1, 1, 0, 0, decode_io },
+	[VMX_REASON_RDMSR] = { "RDMSR", EXIT_RDMSR, 1, 0, 0, 1, NULL },
+	[VMX_REASON_WRMSR] = { "WRMSR", EXIT_WRMSR, 1, 0, 0, 1, NULL },
 	[VMX_REASON_INVALID_STATE] = { "entry failed: invalid guest state", EXIT_ENTRY_FAILED, 0, 1,
-				       0, NULL },
-	[VMX_REASON_MSR_LOAD] = { "entry failed: MSR loading", EXIT_ENTRY_FAILED, 0, 1, 0, NULL },
-	[VMX_REASON_PAUSE] = { "PAUSE", EXIT_PAUSE, 1, 0, 0, NULL },
-	[VMX_REASON_MACHINE_CHECK] = { "machine check during entry", EXIT_MACHINE_CHECK, 0, 0, 0,
+				       0, 0, NULL },
+	[VMX_REASON_MSR_LOAD] = { "entry failed: MSR loading", EXIT_ENTRY_FAILED, 0, 1, 0, 0,
+				  NULL },
+	[VMX_REASON_PAUSE] = { "PAUSE", EXIT_PAUSE, 1, 0, 0, 0, NULL },
+	[VMX_REASON_MACHINE_CHECK] = { "machine check during entry", EXIT_MACHINE_CHECK, 0, 0, 0, 0,
 				       NULL },
-	[VMX_REASON_EPT_VIOLATION] = { "EPT violation", EXIT_P2M_FAULT, 0, 1, 1, decode_ept },
-	[VMX_REASON_EPT_MISCONFIG] = { "EPT misconfiguration", EXIT_UNKNOWN, 0, 0, 0, NULL },
-	[VMX_REASON_PREEMPTION_TIMER] = { "preemption timer", EXIT_PREEMPT, 0, 0, 0, NULL },
-	[VMX_REASON_XSETBV] = { "XSETBV", EXIT_UNDEFINED, 1, 0, 0, decode_xsetbv },
+	[VMX_REASON_EPT_VIOLATION] = { "EPT violation", EXIT_P2M_FAULT, 0, 1, 1, 0, decode_ept },
+	[VMX_REASON_EPT_MISCONFIG] = { "EPT misconfiguration", EXIT_UNKNOWN, 0, 0, 0, 0, NULL },
+	[VMX_REASON_PREEMPTION_TIMER] = { "preemption timer", EXIT_PREEMPT, 0, 0, 0, 0, NULL },
+	[VMX_REASON_XSETBV] = { "XSETBV", EXIT_UNDEFINED, 1, 0, 0, 1, decode_xsetbv },
 };
 
 /* SDM: "VM-Entry Failures During or After Loading Guest State"; what the qualification adds. */
@@ -237,6 +231,8 @@ void vmx_decode_exit(struct vcpu *v, struct vmexit *e)
 	e->kind = r->kind;
 	if (r->length)
 		e->length = (u8)vmread(VMCS_EXIT_LENGTH);
+	if (r->privileged)
+		e->cpl = vmread(VMCS_GUEST_ES_ATTR + SEG_SS * 2) >> 5 & 3;
 	if (r->qualification) {
 		qualification = vmread(VMCS_EXIT_QUALIFICATION);
 		if (r->vectoring)

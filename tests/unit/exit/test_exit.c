@@ -331,6 +331,32 @@ static void faults(void **state)
 	assert_int_equal(vm->state, VM_ENDING);
 }
 
+/* Whatever the CPU reports: what a kernel alone may execute, a process has not executed. */
+static void processes_are_refused(void **state)
+{
+	static const enum vmexit_kind kinds[] = { EXIT_RDMSR, EXIT_WRMSR, EXIT_HLT, EXIT_CR8,
+						  EXIT_CACHE };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds) * 3; i++) {
+		struct vmexit e = { .kind = kinds[i / 3], .length = 2, .cpl = 1 + i % 3 };
+		u64 before[GPR_NR];
+
+		if (e.kind == EXIT_CR8)
+			e.cr8.write = true;
+		v->gpr[GPR_RAX] = 1;
+		v->gpr[GPR_RCX] = 0x1b;
+		memcpy(before, v->gpr, sizeof(before));
+		fake_of(v)->exception = -1;
+		exit_dispatch(v, &e);
+		assert_int_equal(fake_of(v)->exception, VEC_GP);
+		assert_int_equal(v->advance, 0);
+		assert_memory_equal(before, v->gpr, sizeof(before));
+		assert_false(v->halted);
+		assert_int_equal(lapic_tpr(v), 0);
+	}
+}
+
 static void apic_by_mmio(void **state)
 {
 	struct vmexit e = { .kind = EXIT_P2M_FAULT };
@@ -375,6 +401,7 @@ int main(void)
 		T(faults),
 		T(speculation_msrs),
 		T(code_in_a_large_page),
+		T(processes_are_refused),
 		T(apic_by_mmio),
 	};
 
