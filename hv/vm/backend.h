@@ -39,7 +39,7 @@ enum vmexit_kind {
 struct vmexit {
 	enum vmexit_kind kind;
 	u8 length; /* of the instruction, where there is one */
-	u8 cpl;	   /* who executed it, where a kernel alone may; the CPU is not trusted to ask first */
+	u8 cpl; /* who executed it, where a kernel alone may; the CPU is not trusted to ask first */
 	union {
 		struct {
 			u16 port;
