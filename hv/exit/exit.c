@@ -40,6 +40,13 @@ static void exit_undefined(struct vcpu *v, struct vmexit *e)
 	vcpu_inject_ud(v);
 }
 
+/* RDPMC: there are no counters */
+static void exit_forbidden(struct vcpu *v, struct vmexit *e)
+{
+	(void)e;
+	vcpu_inject_gp(v);
+}
+
 static void exit_interrupt_window(struct vcpu *v, struct vmexit *e)
 {
 	(void)e;
@@ -114,6 +121,7 @@ static const exit_fn handlers[EXIT_NR_KINDS] = {
 	[EXIT_NMI_WINDOW] = exit_nmi_window,
 	[EXIT_CACHE] = exit_cache,
 	[EXIT_UNDEFINED] = exit_undefined,
+	[EXIT_FORBIDDEN] = exit_forbidden,
 	[EXIT_SHUTDOWN] = exit_shutdown,
 	[EXIT_MACHINE_CHECK] = exit_machine_check,
 	[EXIT_ENTRY_FAILED] = exit_unknown,

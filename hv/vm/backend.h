@@ -29,6 +29,7 @@ enum vmexit_kind {
 	EXIT_NMI_WINDOW,
 	EXIT_CACHE,	/* INVD, WBINVD: nothing to do */
 	EXIT_UNDEFINED, /* an instruction that guests do not have: #UD */
+	EXIT_FORBIDDEN, /* one whose operand they never have: #GP */
 	EXIT_SHUTDOWN,	/* triple fault */
 	EXIT_MACHINE_CHECK,
 	EXIT_ENTRY_FAILED, /* the guest's state is not one the CPU accepts */

@@ -90,6 +90,11 @@ static void bad_xcr0(void)
 	__asm__ volatile("xsetbv" ::"c"(0), "a"(0), "d"(0)); /* x87 must stay on */
 }
 
+static void rdpmc(void)
+{
+	__asm__ volatile("rdpmc" ::"c"(0) : "rax", "rdx");
+}
+
 static int privileged(void)
 {
 	static const u32 none[] = { 0x0,	0x3a,	    0x480,	0x48b,
@@ -108,6 +113,7 @@ static int privileged(void)
 	CHECK_EQ(bare_catch(vmxon), 6);
 	CHECK_EQ(bare_catch(vmrun), 6);
 	CHECK_EQ(bare_catch(set_vmxe), 13);
+	CHECK_EQ(bare_catch(rdpmc), 13); /* no counter 0 */
 	CHECK_EQ(bare_catch(bad_cr0), 13);
 	CHECK_EQ(bare_catch(bad_xcr0), 13);
 	__asm__ volatile("mov %%cr0, %0" : "=r"(cr0));

@@ -82,9 +82,27 @@ failed:
 /* entry.S: 0 after an exit; 1, 2: VMLAUNCH or VMRESUME failed with CF, ZF. */
 int vmx_enter(u64 *gpr, u64 launched);
 
+/* reasons.c, pure: what an exit reason is, and what of its information there is to read. */
+struct vmx_reason {
+	const char *name;      /* NULL: unknown */
+	enum vmexit_kind kind; /* unless decoding finds another */
+	bool length;	       /* of the instruction */
+	bool qualification;
+	bool vectoring; /* may interrupt the delivery of an event; these have a qualification */
+	bool privileged;
+	void (*decode)(struct vcpu *v, struct vmexit *e, u64 qualification);
+};
+extern const struct vmx_reason vmx_reasons[VMX_REASON_NR];
+const char *vmx_invalid_state(u64 qualification);
+const char *vmx_instruction_error(u32 error);
+
 /* exit.c: after a successful vmx_enter(). */
 void vmx_decode_exit(struct vcpu *v, struct vmexit *e);
-const char *vmx_instruction_error(u32 error);
+void vmx_decode_exception(struct vcpu *v, struct vmexit *e, u64 qualification);
+void vmx_decode_interrupt(struct vcpu *v, struct vmexit *e, u64 qualification);
+void vmx_decode_io(struct vcpu *v, struct vmexit *e, u64 qualification);
+void vmx_decode_ept(struct vcpu *v, struct vmexit *e, u64 qualification);
+void vmx_decode_xsetbv(struct vcpu *v, struct vmexit *e, u64 qualification);
 
 /* cr.c */
 bool vmx_set_cr0(struct vcpu *v, u64 value);
