@@ -159,7 +159,7 @@ void lapic_timer_check(struct vcpu *v, u64 now)
 
 static void deadline_write(struct vcpu *v, u64 value)
 {
-	u64 now = plat_tsc(), guest_now = now + v->vm->tsc_offset;
+	u64 now = plat_tsc(), guest_now = now + v->tsc_offset;
 	struct lapic *a = &v->lapic;
 
 	if (lapic_timer_mode(a) != TIMER_DEADLINE)
@@ -175,6 +175,12 @@ static void deadline_write(struct vcpu *v, u64 value)
 		a->deadline = now;
 		lapic_timer_check(v, now);
 	}
+}
+
+/* The timer's deadline is one of the guest's TSC. */
+void lapic_tsc_written(struct vcpu *v)
+{
+	deadline_write(v, v->lapic.tsc_deadline);
 }
 
 /* --- the two registers that a guest writes all the time ------------------------------------ */

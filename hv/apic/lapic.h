@@ -70,6 +70,9 @@ void lapic_give_back(struct vcpu *v, u8 vector);
 /* Fires the timer if it is due at TSC @now. By the CPU that runs @v. */
 void lapic_timer_check(struct vcpu *v, u64 now);
 
+/* By the CPU that runs @v: the guest has changed its TSC. */
+void lapic_tsc_written(struct vcpu *v);
+
 /* MMIO at @offset and MSRs 0x800-0x8ff; false: #GP. */
 u32 lapic_mmio_read(struct vcpu *v, u32 offset);
 void lapic_mmio_write(struct vcpu *v, u32 offset, u32 value);

@@ -48,7 +48,17 @@ static bool write_ignore(struct vcpu *v, u32 msr, u64 value)
 static bool read_tsc(struct vcpu *v, u32 msr, u64 *value)
 {
 	(void)msr;
-	*value = plat_tsc() + v->vm->tsc_offset;
+	*value = plat_tsc() + v->tsc_offset;
+	return true;
+}
+
+static bool write_tsc(struct vcpu *v, u32 msr, u64 value)
+{
+	(void)msr;
+	v->tsc_offset = value - plat_tsc();
+	backend->set_reg(v, GREG_TSC_OFFSET, v->tsc_offset);
+	lapic_tsc_written(v);
+	pvclock_tsc_written(v);
 	return true;
 }
 
@@ -144,7 +154,7 @@ struct msr_row {
 };
 
 static const struct msr_row rows[] = {
-	{ 0x10, 0x10, read_tsc, NULL },
+	{ 0x10, 0x10, read_tsc, write_tsc },
 	{ 0x17, 0x17, read_zero, NULL },	 /* PLATFORM_ID */
 	{ 0x1b, 0x1b, read_base, write_base },	 /* APIC_BASE */
 	{ 0x8b, 0x8b, read_zero, write_ignore }, /* BIOS_SIGN_ID: the revision dance */

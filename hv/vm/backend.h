@@ -97,6 +97,7 @@ enum guest_reg {
 	GREG_SYSENTER_EIP,
 	GREG_PAT,
 	GREG_CR2,
+	GREG_TSC_OFFSET,
 	/* Only read: */
 	GREG_CS_ATTR, /* as in struct guest_segment */
 	GREG_CPL,

@@ -24,8 +24,10 @@ struct vcpu *vcpu_alloc(struct vm *vm, u32 index)
 
 int vcpu_reset(struct vcpu *v)
 {
-	int err = backend->vcpu_init(v);
+	int err;
 
+	v->tsc_offset = v->vm->tsc_offset;
+	err = backend->vcpu_init(v);
 	if (err)
 		return err;
 	for (int i = 0; i < GPR_NR; i++)

@@ -67,8 +67,9 @@ struct vcpu {
 	u32 disagreements;     /* emulate.c: instructions in a row that cannot have exited */
 
 	struct lapic lapic;
-	u64 pv_time;  /* MSR_PV_SYSTEM_TIME */
-	u64 pv_steal; /* MSR_PV_STEAL_TIME */
+	u64 tsc_offset; /* from the host's TSC to the guest's: the VM's unless the guest wrote it */
+	u64 pv_time;	/* MSR_PV_SYSTEM_TIME */
+	u64 pv_steal;	/* MSR_PV_STEAL_TIME */
 	u32 steal_version;
 	u64 ready_since; /* (s) TSC */
 	u64 waited;	 /* (s) TSC ticks, ready and without a CPU */

@@ -280,7 +280,9 @@ static int vm_start(struct vm *vm)
 		return err;
 	}
 	vm->tsc_offset = 0 - plat_tsc();
-	vm->faults = vm->exec_splits = vm->refused_insns = vm->active = vm->teardown_gfn = vm->pv_wall = 0;
+	vm->tsc_uneven = 0;
+	vm->faults = vm->exec_splits = vm->refused_insns = vm->active = vm->teardown_gfn =
+		vm->pv_wall = 0;
 	vm->active_permille = 1000;
 	vm->waiting = 0;
 	vm->woken_until = 0;

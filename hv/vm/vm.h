@@ -50,8 +50,9 @@ struct vm {
 	struct spinlock audit_lock;
 	u32 nr_vcpus;
 	struct vcpu *vcpus[MAX_VCPUS];
-	u64 pages; /* of memory, in 4 KiB */
-	u64 tsc_offset;
+	u64 pages;	   /* of memory, in 4 KiB */
+	u64 tsc_offset;	   /* of its vCPUs at the start */
+	u32 tsc_uneven;	   /* (a) the guest wrote the TSC of one of several vCPUs */
 	u64 pv_wall;	   /* MSR_PV_WALL_CLOCK */
 	u64 faults;	   /* demand-zero faults served */
 	u64 exec_splits;   /* (l) large pages split because code ran in them */

@@ -247,6 +247,37 @@ static int spec_ctrl(void)
 	return 0;
 }
 
+/* --- the time stamp counter is the guest's own ----------------------------------------- */
+
+static volatile u32 ticks;
+
+static void tick(void)
+{
+	ticks++;
+}
+
+static int write_tsc(void)
+{
+	static const u64 values[] = { 1ul << 36, 1ul << 48, 0x123456789abcdef0 };
+	u64 step = 20 * bare_tsc_khz(), now;
+
+	bare_on_interrupt(0x60, tick);
+	for (u32 i = 0; i < 3; i++) {
+		bare_wrmsr(0x10, values[i]);
+		now = bare_rdtsc();
+		CHECK(now >= values[i] && bare_rdmsr(0x10) >= now);
+		/* The timer's deadline is one of this counter, also if that is set back. */
+		bare_apic_timer(values[i] + step, 0x60);
+		bare_wrmsr(0x10, values[i] - step);
+		now = bare_rdtsc();
+		CHECK(now >= values[i] - step);
+		while (ticks == i)
+			__asm__ volatile("sti; hlt; cli");
+		CHECK(bare_rdtsc() >= values[i] + step);
+	}
+	return 0;
+}
+
 /* --- single-stepping: each instruction traps once, those that exit too ---------------- */
 
 static volatile u32 steps;
@@ -365,6 +396,7 @@ int bare_main(void)
 		{ "power-off", power_off },
 		{ "exit-42", exit_42 },
 		{ "single-step", single_step },
+		{ "write-tsc", write_tsc },
 		{ "spec-ctrl", spec_ctrl },
 		{ "spin", spin },
 		{ "stopper", stopper },

@@ -145,6 +145,10 @@ void svm_set_reg(struct vcpu *v, enum guest_reg r, u64 value)
 	case GREG_PAT:
 		svm_of(v)->pat = value;
 		break;
+	case GREG_TSC_OFFSET:
+		vmcb_of(v)->tsc_offset = value;
+		svm_dirty(v, CLEAN_INTERCEPTS);
+		break;
 	default:
 		svm_registers_save(v);
 		*reg_field(vmcb_of(v), r) = value;

@@ -69,7 +69,7 @@ void svm_vmcb_init(struct vcpu *v)
 	init_intercepts(b);
 	b->iopm_pa = plat_pa(io_map).v;
 	b->msrpm_pa = plat_pa(msr_map).v;
-	b->tsc_offset = v->vm->tsc_offset;
+	b->tsc_offset = v->tsc_offset;
 	b->int_ctl = (u32)V_INTR_MASKING;
 	b->nested_ctl = NESTED_PAGING;
 	b->nested_cr3 = v->vm->p2m.root.v;

@@ -149,7 +149,7 @@ _Static_assert(sizeof(struct vmcb) == 4096, "a VMCB is one page");
 #define NESTED_PAGING BIT(0)
 
 /* "VMCB State Caching": bits of vmcb.clean */
-#define CLEAN_INTERCEPTS BIT(0)
+#define CLEAN_INTERCEPTS BIT(0) /* and the TSC offset */
 #define CLEAN_ASID BIT(2)
 #define CLEAN_INT_CTL BIT(3)
 #define CLEAN_CR BIT(5)
