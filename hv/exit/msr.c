@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* MSRs that exit, by table; everything else is #GP. */
 #include <hv/base/platform.h>
+#include <hv/base/string.h>
 #include <hv/exit/cpuid.h>
 #include <hv/exit/exit.h>
 #include <hv/apic/pvclock.h>
@@ -147,6 +148,20 @@ static bool read_arch_capabilities(struct vcpu *v, u32 msr, u64 *value)
 	return *value;
 }
 
+/*
+ * The four performance counters that AMD's CPUs have had since family 6, and that no bit of
+ * CPUID announces: Linux reads them unprotected on families 0fh and 10h.  They count nothing.
+ */
+static bool read_amd_zero(struct vcpu *v, u32 msr, u64 *value)
+{
+	return !strcmp(backend->vendor, "AuthenticAMD") && read_zero(v, msr, value);
+}
+
+static bool write_amd_ignore(struct vcpu *v, u32 msr, u64 value)
+{
+	return !strcmp(backend->vendor, "AuthenticAMD") && write_ignore(v, msr, value);
+}
+
 struct msr_row {
 	u32 first, last;
 	msr_read_fn read;
@@ -165,8 +180,10 @@ static const struct msr_row rows[] = {
 	{ MSR_PV_WALL_CLOCK, MSR_PV_SYSTEM_TIME, pvclock_read, pvclock_write },
 	{ MSR_PV_STEAL_TIME, MSR_PV_EOI, pvcpu_read, pvcpu_write },
 	{ 0xc0000080, 0xc0000080, read_efer, write_efer },
+	{ 0xc0010000, 0xc0010007, read_amd_zero, write_amd_ignore }, /* PERF_CTL, PERF_CTR */
 	{ 0xc0010015, 0xc0010015, read_hwcr, write_ignore },
 	{ 0xc001001f, 0xc001001f, read_zero, write_ignore }, /* AMD's NB_CFG: Linux sets a bit */
+	{ 0xc0010055, 0xc0010055, read_amd_zero, write_amd_ignore }, /* interrupt pending message */
 	{ 0x48, 0x48, read_spec_ctrl, write_spec_ctrl },
 	{ 0x10a, 0x10a, read_arch_capabilities, NULL },
 };

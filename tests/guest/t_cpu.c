@@ -100,12 +100,19 @@ static int privileged(void)
 	static const u32 none[] = { 0x0,	0x3a,	    0x480,	0x48b,
 				    0xc0010117, 0xc0010114, 0x400000f0, 0xdeadbeef };
 	u64 cr0, cr4;
+	u32 r[4];
 
 	for (unsigned int i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
 		msr = none[i];
 		CHECK_EQ(bare_catch(read_msr), 13);
 		CHECK_EQ(bare_catch(write_msr), 13);
 	}
+	/* What AMD's CPUs have unsaid, Linux reads. */
+	bare_cpuid(0, 0, r);
+	for (msr = 0xc0010000; msr <= 0xc0010007; msr++)
+		CHECK_EQ(bare_catch(read_msr), r[ECX] == 0x444d4163 ? -1 : 13);
+	msr = 0xc0010055;
+	CHECK_EQ(bare_catch(read_msr), r[ECX] == 0x444d4163 ? -1 : 13);
 	msr = 0xc0000080; /* EFER with reserved bits */
 	CHECK_EQ(bare_catch(write_msr), 13);
 	msr = 0x1b;

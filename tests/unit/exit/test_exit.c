@@ -141,6 +141,30 @@ static void msrs(void **state)
 		assert_int_equal(msr(true, 0x277, t << 24), t <= 7 && t != 2 && t != 3);
 }
 
+/* Linux asks AMD's CPUs for them unasked; on another vendor's there is nothing. */
+static void performance_msrs_of_amd(void **state)
+{
+	struct cpu_backend amd = *backend;
+
+	(void)state;
+	amd.vendor = "AuthenticAMD";
+	for (u32 number = 0xc0010000; number <= 0xc0010008; number++) {
+		backend = &fake_backend;
+		assert_false(msr(false, number, 0));
+		assert_false(msr(true, number, 0));
+		backend = &amd;
+		assert_int_equal(msr(true, number, UINT64_MAX), number < 0xc0010008);
+		assert_int_equal(msr(false, number, 0), number < 0xc0010008);
+		if (number < 0xc0010008)
+			assert_int_equal(msr_value(), 0);
+	}
+	assert_true(msr(true, 0xc0010055, 1));
+	assert_true(msr(false, 0xc0010055, 0));
+	assert_int_equal(msr_value(), 0);
+	backend = &fake_backend;
+	assert_false(msr(false, 0xc0010055, 0));
+}
+
 static void efer(void **state)
 {
 	(void)state;
@@ -396,6 +420,7 @@ int main(void)
 		T(power_off),
 		T(unknown_exits_stop_that_vm),
 		T(msrs),
+		T(performance_msrs_of_amd),
 		T(efer),
 		T(cpuid_by_policy),
 		T(faults),
