@@ -309,6 +309,11 @@ bool lapic_x2_write(struct vcpu *v, u32 offset, u64 value)
 	return true;
 }
 
+bool lapic_enabled(const struct vcpu *v)
+{
+	return atomic_load(&v->lapic.base) & BASE_EN;
+}
+
 /* SDM: "x2APIC State Transitions": off, xAPIC, x2APIC; never straight back. */
 bool lapic_base_write(struct vcpu *v, u64 value)
 {

@@ -294,10 +294,15 @@ static volatile u32 *const mmio = (volatile u32 *)0xfee00000ul;
 static int xapic(void)
 {
 	u64 base = bare_rdmsr(MSR_APIC_BASE);
+	u32 r[4];
 
-	/* x2APIC to xAPIC goes only through "off". */
+	/* x2APIC to xAPIC goes only through "off"; the CPU has no APIC then. */
 	bare_wrmsr(MSR_APIC_BASE, base & ~0xc00ul);
+	bare_cpuid(1, 0, r);
+	CHECK_EQ(r[3] & 1u << 9, 0);
 	bare_wrmsr(MSR_APIC_BASE, (base & ~0xc00ul) | 0x800);
+	bare_cpuid(1, 0, r);
+	CHECK(r[3] & 1u << 9);
 	mmio[0xf0 / 4] = 0x1ff;
 	CHECK_EQ(mmio[0x30 / 4] & 0xff, 0x14);
 	CHECK_EQ(mmio[0x20 / 4], 0);

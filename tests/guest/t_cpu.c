@@ -21,6 +21,8 @@ static int cpuid_policy(void)
 	bare_cpuid(0x80000001, 0, r);
 	CHECK(!(r[ECX] & 1u << 2)); /* no SVM */
 	CHECK(r[EDX] & 1u << 29);   /* long mode */
+	bare_cpuid(0x80000008, 0, r);
+	CHECK_EQ(r[EAX] >> 8 & 0xff, 48); /* no LA57 */
 	bare_cpuid(AERO_CPUID_BASE, 0, r);
 	CHECK_EQ(r[EBX], AERO_SIGNATURE_EBX);
 	CHECK_EQ(r[ECX], AERO_SIGNATURE_ECX);

@@ -202,6 +202,7 @@ static void cpuid_by_policy(void **state)
 		{ 0xd, 2, 0x100, 0x240, 0, 0 },
 		{ 0x80000000, 0, 0x8000001f, 0, 0, 0 },
 		{ 0x80000001, 0, 0, 0, 0xffffffff, 0xffffffff },
+		{ 0x80000008, 0, 0x00303934, 0, 0, 0 }, /* 57 bits, by LA57 */
 		{ 0x8000000a, 0, 1, 0x8000, 0, 0xff },
 	};
 
@@ -240,9 +241,38 @@ static void cpuid_by_policy(void **state)
 	assert_int_equal(v->gpr[GPR_RAX], AERO_ABI_VERSION);
 	assert_int_equal(v->gpr[GPR_RBX] & AERO_FEATURE_MANAGE, 0);
 	assert_int_equal(v->gpr[GPR_RDX], AERO_BATCH_MAX);
+	cpuid(0x80000008, 0);
+	assert_int_equal(v->gpr[GPR_RAX], 0x3034); /* without LA57 they are 48 */
+	fake_cpu.cpuid[8][2] = 0x2028;
+	cpuid_init();
+	cpuid(0x80000008, 0);
+	assert_int_equal(v->gpr[GPR_RAX], 0x2028);
 	for (u64 leaf = 0; leaf < 1UL << 32; leaf += 0x10001) /* each has an answer */
 		cpuid((u32)leaf, (u32)leaf);
 	assert_int_equal(cpuid_cr4_mask() & 1 << 13, 0); /* VMXE */
+}
+
+static void cpuid_without_apic(void **state)
+{
+	static const u32 host[][6] = {
+		{ 0, 0, 0x16, 0x68747541, 0x444d4163, 0x69746e65 },
+		{ 1, 0, 0x306c3, 0, 0, 0x200 },
+		{ 0x80000000, 0, 0x8000001f, 0, 0, 0 },
+		{ 0x80000001, 0, 0, 0, 0, 0x200 },
+	};
+	u64 base = 0xfee00900;
+
+	(void)state;
+	memcpy(fake_cpu.cpuid, host, sizeof(host));
+	fake_cpu.nr_cpuid = ARRAY_SIZE(host);
+	cpuid_init();
+	for (u64 on = 0; on < 2; on++) {
+		assert_true(msr(true, 0x1b, base & ~(u64)(on ? 0 : BIT(11))));
+		cpuid(1, 0);
+		assert_int_equal(v->gpr[GPR_RDX] >> 9 & 1, on);
+		cpuid(0x80000001, 0);
+		assert_int_equal(v->gpr[GPR_RDX] >> 9 & 1, on);
+	}
 }
 
 /* IA32_SPEC_CTRL: the bits that CPUID tells of, each vCPU its own; capabilities: as offered. */
@@ -423,6 +453,7 @@ int main(void)
 		T(performance_msrs_of_amd),
 		T(efer),
 		T(cpuid_by_policy),
+		T(cpuid_without_apic),
 		T(faults),
 		T(speculation_msrs),
 		T(code_in_a_large_page),
