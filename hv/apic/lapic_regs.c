@@ -51,14 +51,35 @@ static u64 divisor(const struct lapic *a)
 	return 1UL << (shift & 7);
 }
 
+/* A period that the host cannot keep up with would be a denial of service. */
+static u64 timer_period(const struct lapic *a)
+{
+	if (lapic_timer_mode(a) != TIMER_PERIODIC)
+		return 0;
+	return max(lapic_get(a, R_TIMER_INITIAL) * divisor(a), plat_tsc_khz() / 20);
+}
+
 /* From TSC @now on, @count ticks of the timer remain. */
 static void timer_arm(struct lapic *a, u64 now, u64 count)
 {
-	a->period = 0;
-	/* A period that the host cannot keep up with would be a denial of service. */
-	if (lapic_timer_mode(a) == TIMER_PERIODIC)
-		a->period = max(lapic_get(a, R_TIMER_INITIAL) * divisor(a), plat_tsc_khz() / 20);
+	a->period = timer_period(a);
 	a->deadline = now + count * divisor(a);
+}
+
+/*
+ * SDM: "TSC-Deadline Mode": a change to that mode or from it disarms the timer.  Between one-shot
+ * and periodic it goes on, and the new mode says what is to happen when it has run out: docs/cpus.md.
+ */
+static void timer_set_mode(struct lapic *a, u32 lvt)
+{
+	bool disarm = (LVT_MODE(lvt) == TIMER_DEADLINE) != (lapic_timer_mode(a) == TIMER_DEADLINE);
+
+	lapic_put(a, R_LVT_TIMER, lvt);
+	a->period = timer_period(a);
+	if (disarm) {
+		a->deadline = LAPIC_NO_DEADLINE;
+		a->tsc_deadline = a->period = 0;
+	}
 }
 
 static u32 timer_current(const struct lapic *a, u64 now)
@@ -85,12 +106,7 @@ static void timer_write(struct vcpu *v, u32 offset, u32 value)
 	left = timer_current(a, now);
 	switch (offset) {
 	case R_LVT_TIMER:
-		/* SDM: "APIC Timer": a change of the mode disarms it */
-		if (LVT_MODE(value) != lapic_timer_mode(a)) {
-			a->deadline = LAPIC_NO_DEADLINE;
-			a->tsc_deadline = a->period = 0;
-		}
-		lapic_put(a, offset, value);
+		timer_set_mode(a, value);
 		break;
 	case R_TIMER_INITIAL:
 		if (lapic_timer_mode(a) == TIMER_DEADLINE)

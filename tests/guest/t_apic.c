@@ -91,6 +91,28 @@ static int timer(void)
 	return 0;
 }
 
+/* Between one-shot and periodic a running timer goes on. */
+static int timer_mode(void)
+{
+	u64 khz = bare_tsc_khz(), start;
+
+	bare_on_interrupt(0x60, count);
+	bare_wrmsr(X2(DIVIDE), 0xb);
+	bare_wrmsr(X2(LVT_TIMER), 0x60);
+	start = bare_rdtsc();
+	bare_wrmsr(X2(INITIAL), 2 * khz);
+	bare_wrmsr(X2(LVT_TIMER), 0x20060);
+	wait_for(&hits, 1);
+	CHECK(bare_rdtsc() - start >= 2 * khz);
+	wait_for(&hits, 3);
+	CHECK(bare_rdtsc() - start >= 6 * khz);
+	bare_wrmsr(X2(LVT_TIMER), 0x60);
+	wait_for(&hits, 4);
+	bare_sleep_us(5000); /* disarms it, and takes its LVT for the sleep */
+	CHECK(hits <= 5);    /* one more may have come before the mode changed */
+	return 0;
+}
+
 static int priorities(void)
 {
 	bare_on_interrupt(0x60, low);
@@ -414,11 +436,17 @@ static int ipis(void)
 int bare_main(void)
 {
 	static const struct test_case cases[] = {
-		{ "timer", timer },	    { "priorities", priorities },
-		{ "x2apic-gp", x2apic_gp }, { "xapic", xapic },
-		{ "ipis", ipis },	    { "errors", errors },
-		{ "pv-eoi", pv_eoi },	    { "uart", uart },
-		{ "clock", clock },	    { NULL, NULL },
+		{ "timer", timer },
+		{ "timer-mode", timer_mode },
+		{ "priorities", priorities },
+		{ "x2apic-gp", x2apic_gp },
+		{ "xapic", xapic },
+		{ "ipis", ipis },
+		{ "errors", errors },
+		{ "pv-eoi", pv_eoi },
+		{ "uart", uart },
+		{ "clock", clock },
+		{ NULL, NULL },
 	};
 
 	return run_case(cases);

@@ -209,9 +209,46 @@ static void periodic_timer(void **state)
 	wr(INITIAL, 1);
 	lapic_timer_check(v, fake.tsc + 1);
 	assert_true(v->lapic.deadline - fake.tsc >= FAKE_KHZ / 20);
-	/* Another mode disarms. */
+	/* The mode of deadlines disarms. */
 	wr(LVT_TIMER, 0x60 | DEADLINE);
 	assert_int_equal(v->lapic.deadline, LAPIC_NO_DEADLINE);
+}
+
+/* Between one-shot and periodic the timer goes on; the mode counts when it has run out. */
+static void mode_of_a_running_timer(void **state)
+{
+	u64 start = fake.tsc, period = 1000000;
+
+	(void)state;
+	wr(LVT_TIMER, 0x60 | PERIODIC);
+	wr(DIVIDE, 11);
+	wr(INITIAL, (u32)period);
+	fake.tsc += period / 4;
+	wr(LVT_TIMER, 0x60);
+	assert_int_equal(rd(CURRENT), period * 3 / 4);
+	lapic_timer_check(v, start + period);
+	assert_int_equal(lapic_pending(v), 0x60);
+	assert_int_equal(v->lapic.deadline, LAPIC_NO_DEADLINE);
+	/* It has run out: nothing begins anew by a change of the mode alone. */
+	fake.tsc = start + 2 * period;
+	wr(LVT_TIMER, 0x60 | PERIODIC);
+	assert_int_equal(v->lapic.deadline, LAPIC_NO_DEADLINE);
+	assert_int_equal(rd(CURRENT), 0);
+	wr(LVT_TIMER, 0x60);
+	wr(INITIAL, (u32)period);
+	start = fake.tsc;
+	fake.tsc += period / 4;
+	wr(LVT_TIMER, 0x60 | PERIODIC);
+	for (u64 n = 1; n < 4; n++) {
+		assert_int_equal(v->lapic.deadline, start + n * period);
+		lapic_timer_check(v, start + n * period);
+	}
+	/* From and to deadlines it does not. */
+	wr(LVT_TIMER, 0x60 | DEADLINE);
+	assert_true(lapic_msr_write(v, TSC_DEADLINE, fake.tsc + v->tsc_offset + 500));
+	wr(LVT_TIMER, 0x60);
+	assert_int_equal(v->lapic.deadline, LAPIC_NO_DEADLINE);
+	assert_int_equal(v->lapic.tsc_deadline, 0);
 }
 
 static void tsc_deadline_timer(void **state)
@@ -712,6 +749,7 @@ int main(void)
 		T(task_priority),
 		T(one_shot_timer),
 		T(periodic_timer),
+		T(mode_of_a_running_timer),
 		T(tsc_deadline_timer),
 		T(ipis_of_xapic),
 		T(ipis_of_x2apic),
