@@ -140,7 +140,7 @@ static u32 writable(u32 offset)
 	case R_DFR:
 		return 0xf0000000;
 	case R_SVR:
-		return 0xff | SVR_ENABLE | SVR_NO_EOI_BROADCAST;
+		return 0xff | SVR_ENABLE | SVR_FOCUS | SVR_NO_EOI_BROADCAST;
 	case R_ICR:
 		return 0x000ccfff;
 	case R_LVT_TIMER:
@@ -342,7 +342,7 @@ bool lapic_base_write(struct vcpu *v, u64 value)
 	if ((from == mode && to == BASE_EN) || (!from && to == mode))
 		return false;
 	if ((value & 0xffffff000UL) != LAPIC_DEFAULT_BASE)
-		return false; /* moving it is not supported */
+		return false; /* it does not move: docs/cpus.md */
 	atomic_store(&v->lapic.base, (value & ~BASE_BSP) | (v->lapic.base & BASE_BSP));
 	if (!to) /* nothing survives; senders may still see it on, but not for long */
 		lapic_reset(v, true);

@@ -156,12 +156,31 @@ static void gp_eoi(void)
 	bare_wrmsr(X2(0xb0), 1);
 }
 
+static void gp_svr(void)
+{
+	bare_wrmsr(X2(0xf0), 0x5ff);
+}
+
+static void gp_move(void)
+{
+	bare_wrmsr(MSR_APIC_BASE, bare_rdmsr(MSR_APIC_BASE) - 0x1000);
+}
+
 static int x2apic_gp(void)
 {
+	u64 base = bare_rdmsr(MSR_APIC_BASE);
+
 	CHECK_EQ(bare_catch(gp_write), 13);
 	CHECK_EQ(bare_catch(gp_reserved), 13);
 	CHECK_EQ(bare_catch(gp_hole), 13);
 	CHECK_EQ(bare_catch(gp_eoi), 13);
+	CHECK_EQ(bare_catch(gp_svr), 13);
+	bare_wrmsr(X2(0xf0), 0x3ff); /* focus checking: a bit that is kept, and no more */
+	CHECK_EQ(bare_rdmsr(X2(0xf0)), 0x3ff);
+	/* The registers stay where they are, and may be told so. */
+	CHECK_EQ(bare_catch(gp_move), 13);
+	bare_wrmsr(MSR_APIC_BASE, base);
+	CHECK_EQ(bare_rdmsr(MSR_APIC_BASE), base);
 	return 0;
 }
 
