@@ -80,8 +80,9 @@ bool lapic_msr_read(struct vcpu *v, u32 msr, u64 *value);
 bool lapic_msr_write(struct vcpu *v, u32 msr, u64 value);
 bool lapic_base_write(struct vcpu *v, u64 value);
 
-/* Is it switched on, by IA32_APIC_BASE? */
+/* As IA32_APIC_BASE says: is it switched on? Is this the boot CPU? */
 bool lapic_enabled(const struct vcpu *v);
+bool lapic_is_boot_cpu(const struct vcpu *v);
 
 u64 lapic_tpr(const struct vcpu *v);
 void lapic_set_tpr(struct vcpu *v, u64 tpr);

@@ -330,6 +330,11 @@ bool lapic_enabled(const struct vcpu *v)
 	return atomic_load(&v->lapic.base) & BASE_EN;
 }
 
+bool lapic_is_boot_cpu(const struct vcpu *v)
+{
+	return v->lapic.base & BASE_BSP;
+}
+
 /* SDM: "x2APIC State Transitions": off, xAPIC, x2APIC; never straight back. */
 bool lapic_base_write(struct vcpu *v, u64 value)
 {

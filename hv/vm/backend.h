@@ -141,6 +141,8 @@ struct cpu_backend {
 	void (*interrupt_window)(struct vcpu *v, bool on);
 	void (*nmi_window)(struct vcpu *v, bool on);
 
+	/* INIT: forgets events that were on their way, resets debug registers and CR2. */
+	void (*init_events)(struct vcpu *v);
 	void (*get_state)(struct vcpu *v, struct guest_state *s);
 	void (*set_state)(struct vcpu *v, const struct guest_state *s);
 	u64 (*get_reg)(struct vcpu *v, enum guest_reg r);

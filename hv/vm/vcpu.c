@@ -41,7 +41,7 @@ int vcpu_reset(struct vcpu *v)
 	v->stood_since = 0;
 	lapic_reset(v, false);
 	atomic_store_seq(&v->pending, 0u);
-	atomic_store_seq(&v->wait_for_sipi, 1u);
+	atomic_store_seq(&v->wait_for_sipi, v->index ? 1u : 0u); /* the boot CPU runs */
 	v->next = VCPU_READY;
 	v->state = VCPU_OFF;
 	return HV_OK;
@@ -95,11 +95,17 @@ static void reset_to_real_mode(struct vcpu *v, u8 page)
 	backend->set_state(v, &s);
 }
 
-/* INIT and SIPI; true if the vCPU has to wait for the latter. */
+/* INIT and SIPI; true if the vCPU has nothing to execute now. */
 static bool start_up(struct vcpu *v, u32 pending)
 {
 	if (pending & PENDING_INIT) {
+		/* SDM: "MP Initialization Protocol": the boot CPU goes to its firmware, which is a reboot */
+		if (lapic_is_boot_cpu(v)) {
+			vm_reboot(v->vm);
+			return true;
+		}
 		lapic_reset(v, true);
+		backend->init_events(v);
 		v->halted = false;
 		v->advance = 0;
 		v->spec_ctrl = 0;

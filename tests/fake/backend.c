@@ -143,6 +143,11 @@ static void nmi_window(struct vcpu *v, bool on)
 	fake_of(v)->nmi_window = on;
 }
 
+static void init_events(struct vcpu *v)
+{
+	fake_of(v)->inits++;
+}
+
 static void get_state(struct vcpu *v, struct guest_state *s)
 {
 	*s = fake_of(v)->state;
@@ -235,6 +240,7 @@ const struct cpu_backend fake_backend = {
 	.inject_exception = inject_exception,
 	.interrupt_window = interrupt_window,
 	.nmi_window = nmi_window,
+	.init_events = init_events,
 	.get_state = get_state,
 	.set_state = set_state,
 	.get_reg = get_reg,

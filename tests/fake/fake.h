@@ -97,7 +97,7 @@ struct fake_vcpu {
 	u32 flushes;
 	int interrupt, exception; /* the last one injected, or -1 */
 	u32 error;		  /* of the exception */
-	u32 interrupts, exceptions, nmis;
+	u32 interrupts, exceptions, nmis, inits;
 	u32 loaded_on; /* CPU + 1, 0: nowhere */
 };
 

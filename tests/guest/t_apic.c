@@ -452,6 +452,74 @@ static int ipis(void)
 	return 0;
 }
 
+/* --- INIT ---------------------------------------------------------------------------- */
+
+static volatile u64 debug[7];
+
+static void set_debug(void *arg)
+{
+	u64 v = 0x1234000, enable = 0x1000400; /* a condition, that is not enabled */
+
+	(void)arg;
+	__asm__ volatile(
+		"mov %0, %%dr0; mov %0, %%dr1; mov %0, %%dr2; mov %0, %%dr3; mov %0, %%cr2;"
+		"mov %1, %%dr7; mov %2, %%dr6" ::"r"(v),
+		"r"(enable), "r"(0xffff0ff1ul));
+	go = 1;
+}
+
+static void get_debug(void *arg)
+{
+	u64 r[7];
+
+	(void)arg;
+	__asm__ volatile(
+		"mov %%dr0, %0; mov %%dr1, %1; mov %%dr2, %2; mov %%dr3, %3; mov %%dr6, %4;"
+		"mov %%dr7, %5; mov %%cr2, %6"
+		: "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]), "=r"(r[4]), "=r"(r[5]),
+		  "=r"(r[6]));
+	for (int i = 0; i < 7; i++)
+		debug[i] = r[i];
+	go = 2;
+}
+
+/* By the other CPU: a SIPI alone does nothing to one that runs, INIT restarts the machine. */
+static void init_boot_cpu(void *arg)
+{
+	(void)arg;
+	bare_wrmsr(X2(ICR), 0x4608);
+	for (u64 end = bare_rdtsc() + bare_tsc_khz(); bare_rdtsc() < end;)
+		;
+	go = 3;
+	while (go == 3)
+		__asm__ volatile("pause");
+	bare_wrmsr(X2(ICR), 0x4500);
+}
+
+static int init(void)
+{
+	if (vm_info(self()).starts > 1)
+		return 0;
+	bare_start_cpu(1, set_debug, NULL);
+	while (go != 1)
+		__asm__ volatile("pause");
+	bare_start_cpu(1, get_debug, NULL);
+	while (go != 2)
+		__asm__ volatile("pause");
+	for (int i = 0; i < 4; i++)
+		CHECK_EQ(debug[i], 0);
+	CHECK_EQ(debug[4], 0xffff0ff0);
+	CHECK_EQ(debug[5], 0x400);
+	CHECK_EQ(debug[6], 0);
+	bare_start_cpu(1, init_boot_cpu, NULL);
+	while (go != 3)
+		__asm__ volatile("pause");
+	bare_printf("no SIPI has met the boot CPU\n");
+	go = 4;
+	for (;;)
+		__asm__ volatile("pause");
+}
+
 int bare_main(void)
 {
 	static const struct test_case cases[] = {
@@ -465,6 +533,7 @@ int bare_main(void)
 		{ "pv-eoi", pv_eoi },
 		{ "uart", uart },
 		{ "clock", clock },
+		{ "init", init },
 		{ NULL, NULL },
 	};
 

@@ -67,14 +67,26 @@ void svm_set_state(struct vcpu *v, const struct guest_state *s)
 	b->seg[VMCB_GDTR] = (struct vmcb_seg){ .base = s->gdtr_base, .limit = s->gdtr_limit };
 	b->seg[VMCB_IDTR] = (struct vmcb_seg){ .base = s->idtr_base, .limit = s->idtr_limit };
 	b->cpl = s->seg[SEG_SS].attr >> 5 & 3;
-	b->int_state = 0;
 	x->shadow_rip = UINT64_MAX;
+	x->clean = 0;
+	svm_registers_load(v);
+}
+
+void svm_init_events(struct vcpu *v)
+{
+	struct svm_vcpu *x = svm_of(v);
+	struct vmcb *b = x->vmcb;
+
+	b->int_state = 0;
 	b->event_inj = 0;
 	svm_take_virq(v);
 	b->intercept1 &= ~(u32)INTERCEPT_IRET;
 	x->nmi_masked = x->iret_pending = false;
+	b->dr6 = VMCB_DR6_INIT;
+	b->dr7 = VMCB_DR7_INIT;
+	b->cr2 = 0;
+	guestregs_init_debug();
 	x->clean = 0;
-	svm_registers_load(v);
 }
 
 /* Those that need no more than a place in the VMCB. */

@@ -396,6 +396,7 @@ const struct cpu_backend svm_backend = {
 	.inject_exception = svm_inject_exception,
 	.interrupt_window = svm_interrupt_window,
 	.nmi_window = svm_nmi_window,
+	.init_events = svm_init_events,
 	.get_state = svm_get_state,
 	.set_state = svm_set_state,
 	.get_reg = svm_get_reg,

@@ -133,6 +133,7 @@ void svm_registers_save(struct vcpu *v);
 void svm_registers_load(struct vcpu *v);
 
 /* state.c */
+void svm_init_events(struct vcpu *v);
 void svm_get_state(struct vcpu *v, struct guest_state *s);
 void svm_set_state(struct vcpu *v, const struct guest_state *s);
 u64 svm_get_reg(struct vcpu *v, enum guest_reg r);

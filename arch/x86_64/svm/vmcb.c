@@ -81,8 +81,8 @@ void svm_vmcb_init(struct vcpu *v)
 	x->pat = 0x0007040600070406; /* as after reset; what the guest reads */
 	x->shadow_rip = UINT64_MAX;
 	x->mitigate = mitigate_entries;
-	b->dr6 = 0xffff0ff0;
-	b->dr7 = 0x400;
+	b->dr6 = VMCB_DR6_INIT;
+	b->dr7 = VMCB_DR7_INIT;
 	b->rflags = 2;
 	b->efer = EFER_SVME;
 }

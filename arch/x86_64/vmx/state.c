@@ -49,10 +49,16 @@ void vmx_set_state(struct vcpu *v, const struct guest_state *s)
 	vmwrite(VMCS_GUEST_GDTR_LIMIT, s->gdtr_limit);
 	vmwrite(VMCS_GUEST_IDTR_BASE, s->idtr_base);
 	vmwrite(VMCS_GUEST_IDTR_LIMIT, s->idtr_limit);
-	vmwrite(VMCS_ENTRY_INTERRUPT_INFO, 0); /* nothing of before is delivered */
-	vmwrite(VMCS_GUEST_DR7, 0x400);
+}
+
+void vmx_init_events(struct vcpu *v)
+{
+	(void)v;
+	vmwrite(VMCS_ENTRY_INTERRUPT_INFO, 0);
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
 	vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
+	vmwrite(VMCS_GUEST_DR7, 0x400);
+	guestregs_init_debug();
 }
 
 static u32 reg_field(enum guest_reg r)

@@ -285,6 +285,7 @@ const struct cpu_backend vmx_backend = {
 	.inject_exception = vmx_inject_exception,
 	.interrupt_window = vmx_interrupt_window,
 	.nmi_window = vmx_nmi_window,
+	.init_events = vmx_init_events,
 	.get_state = vmx_get_state,
 	.set_state = vmx_set_state,
 	.get_reg = vmx_get_reg,

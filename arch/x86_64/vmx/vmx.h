@@ -118,6 +118,7 @@ void vmx_vmcs_init(struct vcpu *v);
 void vmx_vmcs_load_host(void);
 
 /* state.c */
+void vmx_init_events(struct vcpu *v);
 void vmx_get_state(struct vcpu *v, struct guest_state *s);
 void vmx_set_state(struct vcpu *v, const struct guest_state *s);
 u64 vmx_get_reg(struct vcpu *v, enum guest_reg r);
