@@ -31,6 +31,7 @@ static void (*handlers[256])(void);
 static volatile int caught = -1;
 static volatile u32 *step_counter;
 static volatile u64 resume_rip, resume_rsp;
+u64 bare_caught_rflags;
 
 extern u8 bare_stubs[], bare_user_return[], bare_stacks[];
 extern u64 bare_gdt_tss[2];
@@ -228,6 +229,7 @@ void bare_trap(struct bare_frame *f)
 	}
 	if (resume_rip) {
 		caught = (int)f->vector;
+		bare_caught_rflags = f->rflags;
 		f->rip = resume_rip;
 		f->rsp = resume_rsp;
 		f->cs = 8;

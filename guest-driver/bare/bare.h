@@ -43,6 +43,8 @@ void bare_init_traps(void);
 void bare_on_interrupt(u8 vector, void (*fn)(void));
 /* Runs fn; returns the vector of the exception it raised, or -1. @fn must be tiny. */
 int bare_catch(void (*fn)(void));
+/* RFLAGS as that exception pushed them. */
+extern u64 bare_caught_rflags;
 /* The same, in ring 3. */
 int bare_catch_user(void (*fn)(void));
 /* While set, #DB counts there and goes on. */

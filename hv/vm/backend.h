@@ -136,6 +136,7 @@ struct cpu_backend {
 	bool (*nmi_allowed)(struct vcpu *v);
 	void (*inject_interrupt)(struct vcpu *v, u8 vector);
 	void (*inject_nmi)(struct vcpu *v);
+	/* A fault (all but #DB) is told to have RFLAGS.RF set, as the CPU's own are. */
 	void (*inject_exception)(struct vcpu *v, u8 vector, bool has_error, u32 error);
 	/* Exit as soon as an interrupt (NMI) could be injected. */
 	void (*interrupt_window)(struct vcpu *v, bool on);

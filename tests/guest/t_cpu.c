@@ -97,6 +97,19 @@ static void rdpmc(void)
 	__asm__ volatile("rdpmc" ::"c"(0) : "rax", "rdx");
 }
 
+/* Faults push RF, so that a breakpoint at the instruction does not stop whoever returns there. */
+static int resume_flag(void)
+{
+	msr = 0xdeadbeef;
+	CHECK_EQ(bare_catch(read_msr), 13);
+	CHECK(bare_caught_rflags & 1 << 16);
+	CHECK_EQ(bare_catch(vmrun), 6);
+	CHECK(bare_caught_rflags & 1 << 16);
+	CHECK_EQ(bare_catch(bad_cr0), 13);
+	CHECK(bare_caught_rflags & 1 << 16);
+	return 0;
+}
+
 static int privileged(void)
 {
 	static const u32 none[] = { 0x0,	0x3a,	    0x480,	0x48b,
@@ -410,6 +423,7 @@ int bare_main(void)
 	static const struct test_case cases[] = {
 		{ "cpuid", cpuid_policy },
 		{ "privileged", privileged },
+		{ "resume-flag", resume_flag },
 		{ "planter", planter },
 		{ "searcher", searcher },
 		{ "triple-fault", triple_fault },

@@ -132,6 +132,7 @@ static int faults(void)
 	CHECK_EQ(bare_catch(copy_nowhere), 14);
 	__asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
 	CHECK_EQ(cr2, NOWHERE + 0x123);
+	CHECK(bare_caught_rflags & 1 << 16); /* RF */
 	CHECK_EQ(bare_catch(not_canonical), 13);
 	CHECK_EQ(bare_catch_user(read_as_user), 6);
 	CHECK_EQ(buffer[0], 0x77);

@@ -252,6 +252,8 @@ void svm_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
 	struct vmcb *b = vmcb_of(v);
 
 	b->event_inj = EVENT(EVENT_EXCEPTION, (u64)vector);
+	if (vector != VEC_DB)
+		b->rflags |= RFLAGS_RF;
 	if (has_error && b->cr0 & CR0_PE)
 		b->event_inj |= EVENT_ERROR | (u64)error << 32;
 }

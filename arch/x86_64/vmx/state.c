@@ -152,6 +152,8 @@ void vmx_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
 	bool real_mode = !(vmx_get_cr0() & CR0_PE);
 
 	(void)v;
+	if (vector != VEC_DB)
+		vmwrite(VMCS_GUEST_RFLAGS, vmread(VMCS_GUEST_RFLAGS) | RFLAGS_RF);
 	has_error &= !real_mode; /* SDM: "VM-Entry Controls for Event Injection" */
 	if (has_error)
 		vmwrite(VMCS_ENTRY_ERROR_CODE, error);

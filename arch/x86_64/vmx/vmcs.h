@@ -183,6 +183,7 @@ enum vmcs_field {
 #define INTR_TYPE_ICEBP (5 << 8)
 #define INTR_TYPE_SOFT_EXCEPTION (6 << 8)
 #define RFLAGS_TF BIT(8)
+#define RFLAGS_RF BIT(16)
 #define PENDING_DEBUG_BS BIT(14)
 #define INTR_TYPE_MASK (7 << 8)
 
