@@ -93,11 +93,38 @@ static int fresh_stack(void)
 	return 0;
 }
 
+/* --- a single-step trap and an interrupt are due behind the same instruction, which exits ------- */
+
+static int step_and_interrupt(void)
+{
+	static volatile u32 steps;
+
+	bare_on_interrupt(0x61, count);
+	for (u32 i = 0; i < 100; i++) {
+		steps = 0;
+		bare_on_step(&steps);
+		__asm__ volatile(
+			"sti\n"
+			"pushfq; orq $0x100, (%%rsp); popfq\n" /* TF from the next one on */
+			"wrmsr\n"
+			"nop\n"
+			"pushfq; andq $~0x100, (%%rsp); popfq\n"
+			"cli\n" ::"c"(X2(0x3f0)),
+			"a"(0x61), "d"(0)
+			: "memory", "cc");
+		bare_on_step(NULL);
+		CHECK_EQ(taken, i + 1);
+		CHECK_EQ(steps, 5); /* wrmsr, nop, pushfq, andq, popfq */
+	}
+	return 0;
+}
+
 int bare_main(void)
 {
 	static const struct test_case cases[] = {
 		{ "timer-once", timer_once },
 		{ "fresh-stack", fresh_stack },
+		{ "step-and-interrupt", step_and_interrupt },
 		{ NULL, NULL },
 	};
 

@@ -254,7 +254,8 @@ static void retire(struct vcpu *v)
 	v->advance = 0;
 	/* A debugger in the guest steps over it like over any other instruction. */
 	if (unlikely(b->rflags & RFLAGS_TF)) {
-		b->dr6 |= DR6_BS;
+		b->dr6 |= DR6_BS; /* and GD: delivery of what is injected changes neither */
+		b->dr7 &= ~DR7_GD;
 		svm_dirty(v, CLEAN_DR);
 		svm_inject_exception(v, VEC_DB, false, 0);
 	}

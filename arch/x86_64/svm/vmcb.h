@@ -173,6 +173,7 @@ _Static_assert(sizeof(struct vmcb) == 4096, "a VMCB is one page");
 #define RFLAGS_TF BIT(8)
 #define RFLAGS_RF BIT(16)
 #define DR6_BS BIT(14)
+#define DR7_GD BIT(13)
 #define VMCB_DR6_INIT 0xffff0ff0
 #define VMCB_DR7_INIT 0x400
 

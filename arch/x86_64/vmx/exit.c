@@ -54,11 +54,8 @@ void vmx_decode_exception(struct vcpu *v, struct vmexit *e, u64 qualification)
 		e->kind = EXIT_MACHINE_CHECK;
 		return;
 	}
-	if (vector == VEC_DB) {
-		/* SDM: the exit leaves DR6 and DR7.GD for us to do */
-		write_dr6((read_dr6() & ~0xfUL) | qualification | 0xffff0ff0);
-		vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~BIT(13));
-	}
+	if (vector == VEC_DB)
+		vmx_note_debug(qualification);
 	e->kind = EXIT_NONE;
 	give_back_interrupt(v);
 	if ((info & INTR_TYPE_MASK) == INTR_TYPE_ICEBP) {

@@ -161,6 +161,19 @@ void vmx_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
 		INTR_VALID | INTR_TYPE_HARD_EXCEPTION | vector | (has_error ? INTR_ERROR_CODE : 0));
 }
 
+/* SDM: "Exit Qualification for Debug Exceptions": DR6 and DR7.GD are left to us; so at an injection. */
+void vmx_note_debug(u64 dr6)
+{
+	write_dr6((read_dr6() & ~0xfUL) | dr6 | 0xffff0ff0);
+	vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~DR7_GD);
+}
+
+void vmx_inject_debug(struct vcpu *v, u64 dr6)
+{
+	vmx_note_debug(dr6);
+	vmx_inject_exception(v, VEC_DB, false, 0);
+}
+
 static void set_cpu_control(struct vcpu *v, u32 bit, bool on)
 {
 	struct vmx_vcpu *x = vmx_of(v);

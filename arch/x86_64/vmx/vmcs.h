@@ -185,6 +185,8 @@ enum vmcs_field {
 #define RFLAGS_TF BIT(8)
 #define RFLAGS_RF BIT(16)
 #define PENDING_DEBUG_BS BIT(14)
+#define DR6_BS BIT(14)
+#define DR7_GD BIT(13)
 #define INTR_TYPE_MASK (7 << 8)
 
 /* "Interruptibility State" */

@@ -204,7 +204,10 @@ static void vmx_flush(struct vcpu *v)
 	invept(single ? 1 : 2, single ? vmx_of(v)->ept_pointer : 0);
 }
 
-/* Moves past an emulated instruction, as the CPU would have. */
+/*
+ * Moves past an emulated instruction, as the CPU would have.  Its trap is injected: one that is
+ * pending is lost when something else is injected, an interrupt that waits for example.
+ */
 static void retire(struct vcpu *v)
 {
 	u32 blocked = (u32)vmread(VMCS_GUEST_INTERRUPTIBILITY);
@@ -213,10 +216,10 @@ static void retire(struct vcpu *v)
 	if (unlikely(blocked & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)))
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
 			blocked & ~(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS));
+	v->advance = 0;
 	/* A debugger in the guest steps over it like over any other instruction. */
 	if (unlikely(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF))
-		vmwrite(VMCS_GUEST_PENDING_DEBUG, PENDING_DEBUG_BS);
-	v->advance = 0;
+		vmx_inject_debug(v, DR6_BS);
 }
 
 static void entry_failed(struct vcpu *v, struct vmexit *e, int how)

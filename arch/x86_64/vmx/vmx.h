@@ -127,6 +127,8 @@ bool vmx_interruptible(struct vcpu *v);
 bool vmx_nmi_allowed(struct vcpu *v);
 void vmx_inject_interrupt(struct vcpu *v, u8 vector);
 void vmx_inject_nmi(struct vcpu *v);
+void vmx_note_debug(u64 dr6);
+void vmx_inject_debug(struct vcpu *v, u64 dr6);
 void vmx_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error);
 void vmx_interrupt_window(struct vcpu *v, bool on);
 void vmx_nmi_window(struct vcpu *v, bool on);
