@@ -39,8 +39,9 @@ struct bare_frame {
 	u64 vector, error, rip, cs, rflags, rsp, ss;
 };
 void bare_init_traps(void);
-/* An interrupt handler for @vector (>= 32); EOI is done for it. */
+/* An interrupt handler for @vector (>= 32); EOI is done for it. 2: for NMIs. */
 void bare_on_interrupt(u8 vector, void (*fn)(void));
+extern struct bare_frame *bare_nmi_frame; /* what the NMI met, for its handler */
 /* Runs fn; returns the vector of the exception it raised, or -1. @fn must be tiny. */
 int bare_catch(void (*fn)(void));
 /* RFLAGS as that exception pushed them. */

@@ -119,12 +119,84 @@ static int step_and_interrupt(void)
 	return 0;
 }
 
+/* --- an NMI that comes while the handler of another runs waits for its IRET, and no longer -------- */
+
+#define NMI_TO_ITSELF 0x400
+
+static volatile u32 nmis, nested;
+static volatile u64 met[2];
+
+static void nmi_handler(void)
+{
+	nested += inside++;
+	met[nmis & 1] = bare_nmi_frame->rip;
+	if (!(nmis++ & 1)) { /* two that come now are one */
+		bare_wrmsr(X2(0x300), NMI_TO_ITSELF);
+		bare_wrmsr(X2(0x300), NMI_TO_ITSELF);
+	}
+	inside--;
+}
+
+static int nmi_behind_iret(void)
+{
+	u32 seen;
+
+	bare_on_interrupt(2, nmi_handler);
+	for (u32 i = 0; i < 100; i++) {
+		nmis = 0;
+		if (i & 1)
+			__asm__ volatile("sti");
+		__asm__ volatile("wrmsr\n\t"
+				 "mov %1, %0\n\t" /* behind the first one, and the second */
+				 "nop; nop; nop"
+				 : "=&r"(seen)
+				 : "m"(nmis), "c"(X2(0x300)), "a"(NMI_TO_ITSELF), "d"(0)
+				 : "memory");
+		__asm__ volatile("cli");
+		CHECK_EQ(seen, 2);
+		CHECK_EQ(nmis, 2);
+		CHECK_EQ(nested, 0);
+		CHECK_EQ(met[0], met[1]);
+	}
+	return 0;
+}
+
+/* The IRET behind which an NMI waits faults: the fault comes, as if nobody had waited, and then the NMI. */
+static void spoil_frame(void)
+{
+	if (nmis++)
+		return;
+	bare_wrmsr(X2(0x300), NMI_TO_ITSELF);
+	bare_nmi_frame->cs = 0x7ff8; /* beyond the GDT */
+}
+
+static void send_nmi(void)
+{
+	bare_wrmsr(X2(0x300), NMI_TO_ITSELF);
+}
+
+static int nmi_behind_bad_iret(void)
+{
+	bare_on_interrupt(2, spoil_frame);
+	for (u32 i = 0; i < 20; i++) {
+		nmis = 0;
+		CHECK_EQ(bare_catch(send_nmi), 13);
+		CHECK_EQ(bare_caught_rflags & 0x100, 0); /* TF */
+		CHECK(bare_caught_rflags & 0x10000);	 /* RF */
+		while (nmis != 2)
+			__asm__ volatile("pause");
+	}
+	return 0;
+}
+
 int bare_main(void)
 {
 	static const struct test_case cases[] = {
 		{ "timer-once", timer_once },
 		{ "fresh-stack", fresh_stack },
 		{ "step-and-interrupt", step_and_interrupt },
+		{ "nmi-behind-iret", nmi_behind_iret },
+		{ "nmi-behind-bad-iret", nmi_behind_bad_iret },
 		{ NULL, NULL },
 	};
 

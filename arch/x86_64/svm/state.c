@@ -82,6 +82,8 @@ void svm_init_events(struct vcpu *v)
 	svm_take_virq(v);
 	b->intercept1 &= ~(u32)INTERCEPT_IRET;
 	x->nmi_masked = x->iret_pending = false;
+	x->stepping = false;
+	b->intercept_exceptions = ALWAYS_INTERCEPTED;
 	b->dr6 = VMCB_DR6_INIT;
 	b->dr7 = VMCB_DR7_INIT;
 	b->cr2 = 0;

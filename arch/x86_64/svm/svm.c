@@ -294,11 +294,9 @@ static void settle_and_retire(struct vcpu *v)
 }
 
 /*
- * Something waits until the guest can take it.  Two conditions give no exit
- * when they end, and so are looked at soon: an IRET that was intercepted but
- * not yet executed (exit.c), and the shadow of STI or MOV SS.  VMRUN ought to
- * restore the latter, and V_IRQ to wait for it; QEMU does not, and there the
- * HLT in STI; HLT would be entered with its wake-up already consumed.
+ * Something waits until the guest can take it.  The shadow of STI or MOV SS gives no exit when
+ * it ends, and so is looked at soon.  VMRUN ought to restore it, and V_IRQ to wait for it; QEMU
+ * does not, and there the HLT in STI; HLT would be entered with its wake-up already consumed.
  */
 static u64 open_windows(struct vcpu *v, u64 deadline)
 {
@@ -307,8 +305,13 @@ static u64 open_windows(struct vcpu *v, u64 deadline)
 
 	if (x->irq_window)
 		svm_request_virq(v, !shadow);
-	if (x->nmi_window && !x->nmi_masked)
-		poll = true;
+	if (x->nmi_window && !x->nmi_masked) {
+		if (x->iret_pending && x->vmcb->rip == x->iret_rip &&
+		    !(x->vmcb->event_inj & EVENT_VALID))
+			svm_step_iret(v);
+		else
+			poll = true;
+	}
 	return poll ? min(deadline, rdtsc() + plat_tsc_khz() * POLL_US / 1000) : deadline;
 }
 

@@ -60,6 +60,9 @@ struct svm_vcpu {
 	bool nmi_masked; /* an NMI handler runs: its IRET is intercepted */
 	bool iret_pending;
 	u64 iret_rip; /* of the IRET that was intercepted and may not be done yet */
+	/* That IRET is single-stepped, for an NMI waits behind it: exit.c */
+	bool stepping, guest_tf;
+	u64 guest_dr6;
 	struct guestregs regs;
 };
 
@@ -118,6 +121,7 @@ const char *svm_vmcb_check(const struct vmcb *b, const struct svm_caps *caps);
 
 /* exit.c: the exit came while an event was being delivered; what svm_decode() left to do */
 void svm_event_interrupted(struct vcpu *v);
+void svm_step_iret(struct vcpu *v);
 void svm_handle_exit(struct vcpu *v, struct vmexit *e, enum svm_action action);
 
 /* cr.c */

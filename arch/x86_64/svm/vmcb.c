@@ -46,7 +46,7 @@ static void init_intercepts(struct vmcb *b)
 {
 	b->intercept_cr =
 		(u32)(INTERCEPT_CR_WRITE(4) | INTERCEPT_CR_WRITE(8) | INTERCEPT_CR_READ(8));
-	b->intercept_exceptions = (u32)(BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC));
+	b->intercept_exceptions = ALWAYS_INTERCEPTED;
 	b->intercept1 =
 		(u32)(INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_CR0_SELECTIVE |
 		      INTERCEPT_RDPMC | INTERCEPT_CPUID | INTERCEPT_INVD | INTERCEPT_HLT |

@@ -169,10 +169,15 @@ _Static_assert(sizeof(struct vmcb) == 4096, "a VMCB is one page");
 #define EVENT_SOFT 4UL
 #define EVENT(type, vector) (EVENT_VALID | (type) << 8 | (vector))
 
+#define VEC_TS 10
+#define VEC_NP 11
+#define VEC_SS 12
 #define VEC_AC 17
+#define ALWAYS_INTERCEPTED ((u32)(BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC)))
 #define RFLAGS_TF BIT(8)
 #define RFLAGS_RF BIT(16)
 #define DR6_BS BIT(14)
+#define DR6_HITS 0xfUL
 #define DR7_GD BIT(13)
 #define VMCB_DR6_INIT 0xffff0ff0
 #define VMCB_DR7_INIT 0x400
