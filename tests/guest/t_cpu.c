@@ -110,6 +110,56 @@ static int resume_flag(void)
 	return 0;
 }
 
+static u64 cr0_read(void)
+{
+	u64 v;
+
+	__asm__ volatile("mov %%cr0, %0" : "=r"(v));
+	return v;
+}
+
+static u64 cr4_read(void)
+{
+	u64 v;
+
+	__asm__ volatile("mov %%cr4, %0" : "=r"(v));
+	return v;
+}
+
+/* What a guest writes to control registers is what it reads, whatever the CPU runs with. */
+static int control_bits(void)
+{
+	static const u64 flips[] = { 1ul << 5, 1ul << 30, 3ul << 29, 3ul << 29 | 1ul << 5 };
+	u64 cr0 = cr0_read(), cr4 = cr4_read(), v = 0;
+	u16 word;
+
+	for (u32 i = 0; i < sizeof(flips) / sizeof(flips[0]); i++) {
+		u64 want = cr0 ^ flips[i]; /* NE; CD; CD and NW; all three */
+
+		__asm__ volatile("mov %0, %%cr0" ::"r"(want));
+		CHECK_EQ(cr0_read(), want);
+		__asm__ volatile("mov %0, %%cr0" ::"r"(want | 8)); /* TS, then CLTS */
+		CHECK_EQ(cr0_read(), want | 8);
+		__asm__ volatile("clts");
+		CHECK_EQ(cr0_read(), want);
+		__asm__ volatile("smsw %k0" : "+r"(v));
+		CHECK_EQ(v & 0xffff, want & 0xffff);
+		v = ~0ul;
+		__asm__ volatile("smsw %w0" : "+r"(v));
+		CHECK_EQ(v, (want & 0xffff) | ~0xfffful);
+		__asm__ volatile("smsw %0" : "=m"(word)); /* may show NE as the CPU has it */
+		CHECK_EQ(word & ~0x20u, want & 0xffdf);
+		__asm__ volatile("mov %0, %%cr0" ::"r"(cr0));
+		CHECK_EQ(cr0_read(), cr0);
+	}
+	for (u32 i = 0; i < 2; i++) {
+		cr4 ^= 1ul << 6; /* MCE */
+		__asm__ volatile("mov %0, %%cr4" ::"r"(cr4));
+		CHECK_EQ(cr4_read(), cr4);
+	}
+	return 0;
+}
+
 static int privileged(void)
 {
 	static const u32 none[] = { 0x0,	0x3a,	    0x480,	0x48b,
@@ -424,6 +474,7 @@ int bare_main(void)
 		{ "cpuid", cpuid_policy },
 		{ "privileged", privileged },
 		{ "resume-flag", resume_flag },
+		{ "control-bits", control_bits },
 		{ "planter", planter },
 		{ "searcher", searcher },
 		{ "triple-fault", triple_fault },

@@ -48,6 +48,8 @@ static void decode_npf(const struct vmcb *b, struct vmexit *e)
 	}
 
 static const struct row rows[VMEXIT_TABLE_NR] = {
+	[VMEXIT_READ_CR0] = { "read of CR0", EXIT_NONE, 0, SVM_CR, NULL },
+	[VMEXIT_READ_CR4] = { "read of CR4", EXIT_NONE, 0, SVM_CR, NULL },
 	[VMEXIT_READ_CR8] = { "read of CR8", EXIT_NONE, 0, SVM_CR, NULL },
 	[VMEXIT_WRITE_CR0] = { "write of CR0", EXIT_NONE, 0, SVM_CR, NULL },
 	[VMEXIT_WRITE_CR4] = { "write of CR4", EXIT_NONE, 0, SVM_CR, NULL },
@@ -162,14 +164,15 @@ static bool is_prefix(u8 byte)
 	return false;
 }
 
-/* MOV to or from a control register, LMSW of a register, CLTS. */
+/* MOV to or from a control register, LMSW and SMSW of a register, CLTS. */
 bool svm_decode_cr(const u8 *bytes, size_t len, bool mode64, struct svm_cr_insn *out)
 {
 	u8 rex = 0, opcode, modrm;
 	size_t at = 0;
 
+	*out = (struct svm_cr_insn){ 0 };
 	while (at < len && is_prefix(bytes[at]))
-		at++;
+		out->narrow |= bytes[at++] == 0x66;
 	if (mode64 && at < len && bytes[at] >> 4 == 4)
 		rex = bytes[at++];
 	if (at + 2 > len || bytes[at] != 0x0f)
@@ -193,8 +196,9 @@ bool svm_decode_cr(const u8 *bytes, size_t len, bool mode64, struct svm_cr_insn 
 		out->op = CR_OP_WRITE;
 		return true;
 	case 0x01:
-		out->op = CR_OP_LMSW;
-		return modrm >> 3 == (3 << 3 | 6);
+		out->op = modrm >> 3 == (3 << 3 | 4) ? CR_OP_SMSW : CR_OP_LMSW;
+		out->wide = rex & 8;
+		return out->op == CR_OP_SMSW || modrm >> 3 == (3 << 3 | 6);
 	default:
 		return false;
 	}

@@ -28,9 +28,9 @@ void svm_get_state(struct vcpu *v, struct guest_state *s)
 	s->rip = b->rip;
 	s->rsp = b->rsp;
 	s->rflags = b->rflags;
-	s->cr0 = b->cr0;
+	s->cr0 = svm_get_cr0(v);
 	s->cr3 = b->cr3;
-	s->cr4 = b->cr4;
+	s->cr4 = svm_get_cr4(v);
 	s->efer = b->efer & ~(u64)EFER_SVME;
 	for (int i = 0; i < SEG_NR; i++) {
 		const struct vmcb_seg *from = &b->seg[place[i]];
@@ -101,12 +101,8 @@ static u64 *reg_field(struct vmcb *b, enum guest_reg r)
 		return &b->rsp;
 	case GREG_RFLAGS:
 		return &b->rflags;
-	case GREG_CR0:
-		return &b->cr0;
 	case GREG_CR3:
 		return &b->cr3;
-	case GREG_CR4:
-		return &b->cr4;
 	case GREG_CR2:
 		return &b->cr2;
 	case GREG_FS_BASE:
@@ -133,6 +129,10 @@ u64 svm_get_reg(struct vcpu *v, enum guest_reg r)
 {
 	if (r == GREG_EFER)
 		return vmcb_of(v)->efer & ~(u64)EFER_SVME;
+	if (r == GREG_CR0)
+		return svm_get_cr0(v);
+	if (r == GREG_CR4)
+		return svm_get_cr4(v);
 	if (r == GREG_PAT)
 		return svm_of(v)->pat;
 	if (r == GREG_CS_ATTR)

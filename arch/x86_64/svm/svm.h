@@ -46,7 +46,8 @@ struct svm_vcpu {
 	u64 generation; /* that its ASID is from; 0: it needs another */
 	u64 gs_base;	/* the guest's, while the vCPU is loaded: the CPU has ours */
 	u64 pat;
-	u32 clean; /* parts of the VMCB that have not changed since the last entry */
+	u64 cr0, cr4; /* as the guest wrote them: cr.c */
+	u32 clean;    /* parts of the VMCB that have not changed since the last entry */
 	union {
 		struct {
 			bool irq_window; /* exit as soon as an interrupt could be taken */
@@ -109,10 +110,11 @@ enum svm_action svm_decode(const struct vmcb *b, const struct svm_caps *caps, st
 u64 svm_event_again(u64 exit_int_info);
 int svm_interrupt_again(u64 exit_int_info);
 
-enum svm_cr_op { CR_OP_READ, CR_OP_WRITE, CR_OP_LMSW, CR_OP_CLTS };
+enum svm_cr_op { CR_OP_READ, CR_OP_WRITE, CR_OP_LMSW, CR_OP_CLTS, CR_OP_SMSW };
 struct svm_cr_insn {
 	enum svm_cr_op op;
 	u8 gpr, length;
+	bool narrow, wide; /* SMSW: with the prefix 0x66, with REX.W */
 };
 bool svm_decode_cr(const u8 *bytes, size_t len, bool mode64, struct svm_cr_insn *out);
 
@@ -125,6 +127,8 @@ void svm_step_iret(struct vcpu *v);
 void svm_handle_exit(struct vcpu *v, struct vmexit *e, enum svm_action action);
 
 /* cr.c */
+u64 svm_get_cr0(struct vcpu *v);
+u64 svm_get_cr4(struct vcpu *v);
 bool svm_set_cr0(struct vcpu *v, u64 value);
 bool svm_set_cr4(struct vcpu *v, u64 value);
 void svm_set_efer(struct vcpu *v, u64 value);

@@ -183,6 +183,8 @@ _Static_assert(sizeof(struct vmcb) == 4096, "a VMCB is one page");
 #define VMCB_DR7_INIT 0x400
 
 enum vmexit_code {
+	VMEXIT_READ_CR0 = 0x00,
+	VMEXIT_READ_CR4 = 0x04,
 	VMEXIT_READ_CR8 = 0x08,
 	VMEXIT_WRITE_CR0 = 0x10,
 	VMEXIT_WRITE_CR4 = 0x14,
