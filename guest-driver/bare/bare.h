@@ -51,6 +51,17 @@ int bare_catch_user(void (*fn)(void));
 /* While set, #DB counts there and goes on. */
 void bare_on_step(volatile u32 *counter);
 void bare_sleep_us(u64 us);
+/*
+ * Takes what interrupts wait.  By two exits, for QEMU's SVM now and then takes a virtual
+ * interrupt only at the entry that follows.
+ */
+static inline void bare_take_interrupts(void)
+{
+	u32 eax = 0, ecx = 0;
+
+	__asm__ volatile("sti; cpuid; xor %%eax, %%eax; cpuid; cli"
+			 : "+a"(eax), "+c"(ecx)::"ebx", "edx", "memory", "cc");
+}
 u64 bare_tsc_khz(void);
 
 static inline u64 bare_rdtsc(void)

@@ -20,6 +20,7 @@ void lapic_reset(struct vcpu *v, bool keep_base)
 		atomic_store(&a->base, LAPIC_DEFAULT_BASE | BASE_EN | (v->index ? 0 : BASE_BSP));
 	for (u32 r = 0; r < R_END; r += 16)
 		lapic_put(a, r, r >= R_LVT_TIMER && r <= R_LVT_ERROR ? LVT_MASKED : 0);
+	lapic_set_tpr(v, 0);
 	lapic_put(a, R_DFR, 0xffffffff);
 	lapic_put(a, R_SVR, 0xff);
 	for (u32 i = 0; i < ARRAY_SIZE(a->irr); i++)
@@ -240,8 +241,11 @@ static u32 read_reg(struct vcpu *v, u32 offset)
 		return lapic_is_x2(a) ? lapic_id(v) : lapic_id(v) << 24;
 	case R_VERSION:
 		return LAPIC_VERSION;
+	case R_TPR:
+		return (u32)lapic_tpr(v);
 	case R_PPR:
 	case R_APR: /* the arbitration bus is gone */
+		lapic_sync_tpr(v);
 		return lapic_ppr(a);
 	case R_LDR:
 		return lapic_is_x2(a) ? lapic_x2_ldr(v) : lapic_get(a, offset);

@@ -55,6 +55,12 @@ static void exit_interrupt_window(struct vcpu *v, struct vmexit *e)
 	atomic_or(&v->pending, PENDING_IRQ);
 }
 
+static void exit_tpr_below(struct vcpu *v, struct vmexit *e)
+{
+	(void)e;
+	atomic_or(&v->pending, PENDING_IRQ);
+}
+
 static void exit_nmi_window(struct vcpu *v, struct vmexit *e)
 {
 	(void)e;
@@ -117,6 +123,7 @@ static const exit_fn handlers[EXIT_NR_KINDS] = {
 	[EXIT_PAUSE] = exit_pause,
 	[EXIT_P2M_FAULT] = exit_p2m_fault,
 	[EXIT_CR8] = exit_cr8,
+	[EXIT_TPR_BELOW] = exit_tpr_below,
 	[EXIT_INTERRUPT_WINDOW] = exit_interrupt_window,
 	[EXIT_NMI_WINDOW] = exit_nmi_window,
 	[EXIT_CACHE] = exit_cache,

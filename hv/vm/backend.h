@@ -25,6 +25,7 @@ enum vmexit_kind {
 	EXIT_PAUSE,
 	EXIT_P2M_FAULT,
 	EXIT_CR8,
+	EXIT_TPR_BELOW, /* the guest has lowered CR8: see tpr_exit() */
 	EXIT_INTERRUPT_WINDOW,
 	EXIT_NMI_WINDOW,
 	EXIT_CACHE,	/* INVD, WBINVD: nothing to do */
@@ -141,6 +142,15 @@ struct cpu_backend {
 	/* Exit as soon as an interrupt (NMI) could be injected. */
 	void (*interrupt_window)(struct vcpu *v, bool on);
 	void (*nmi_window)(struct vcpu *v, bool on);
+
+	/*
+	 * The upper half of the local APIC's TPR, which the guest reads and writes as CR8, most
+	 * often without an exit; and the value that it must not fall below without one, 0: none.
+	 * @below is at most what the TPR is.
+	 */
+	u8 (*get_cr8)(struct vcpu *v);
+	void (*set_cr8)(struct vcpu *v, u8 value);
+	void (*tpr_exit)(struct vcpu *v, u8 below);
 
 	/* INIT: forgets events that were on their way, resets debug registers and CR2. */
 	void (*init_events)(struct vcpu *v);

@@ -36,6 +36,7 @@ int vcpu_reset(struct vcpu *v)
 	v->advance = 0;
 	v->disagreements = 0;
 	v->halted = v->window_open = v->nmi_window_open = false;
+	v->tpr_exit = 0;
 	v->last_cpu = VCPU_NO_CPU;
 	v->flush_gen = v->vruntime = v->exits = v->ran = v->pv_time = v->pv_steal = v->waited = 0;
 	v->stood_since = 0;
@@ -154,6 +155,14 @@ static void deliver_interrupt(struct vcpu *v, int vector)
 		set_interrupt_window(v, true);
 }
 
+/* An interrupt that the TPR alone holds back comes as soon as the guest lowers it. */
+static void set_tpr_exit(struct vcpu *v, u8 below)
+{
+	if (unlikely(v->tpr_exit != below))
+		backend->tpr_exit(v, below);
+	v->tpr_exit = below;
+}
+
 /*
  * Works off v->pending; false if there is nothing for the vCPU to do now.
  * A halted vCPU is entered only with an event to wake it.
@@ -172,7 +181,9 @@ static bool deliver(struct vcpu *v)
 		backend->retire(v); /* first, with its shadow of STI or MOV SS */
 	if (pending & PENDING_NMI)
 		deliver_nmi(v);
+	lapic_sync_tpr(v);
 	vector = lapic_pending(v);
+	set_tpr_exit(v, vector < 0 ? lapic_held_back(v) : 0);
 	if (vector >= 0)
 		deliver_interrupt(v, vector);
 	if (v->halted) {

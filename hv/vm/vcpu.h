@@ -47,6 +47,7 @@ struct vcpu {
 	bool halted;
 	bool window_open; /* an interrupt window exit has been asked for */
 	bool nmi_window_open;
+	u8 tpr_exit;	   /* of backend->tpr_exit() */
 	u32 pending;	   /* (a) enum vcpu_pending */
 	u32 wait_for_sipi; /* (a) INIT was sent, and no SIPI since */
 	u32 index;

@@ -75,7 +75,7 @@ static int timer(void)
 	took = bare_rdtsc() - start;
 	CHECK(took >= 14 * khz);
 	bare_wrmsr(X2(INITIAL), 0);
-	__asm__ volatile("sti; nop; nop; cli"); /* one more may have come before it stopped */
+	bare_take_interrupts(); /* one more may have come before it stopped */
 	/* deadline */
 	hits = 7;
 	start = bare_rdtsc();
@@ -119,7 +119,7 @@ static int priorities(void)
 	bare_on_interrupt(0xe0, high);
 	bare_wrmsr(X2(0x3f0), 0x60); /* self IPI */
 	bare_wrmsr(X2(0x3f0), 0xe0);
-	__asm__ volatile("sti; nop; nop; cli");
+	bare_take_interrupts();
 	CHECK_EQ(order, 2);
 	/* The higher one was delivered first, or interrupted the other's first instruction. */
 	CHECK_EQ(first, 2);
@@ -128,11 +128,69 @@ static int priorities(void)
 	__asm__ volatile("mov %0, %%cr8" ::"r"(7ul));
 	CHECK_EQ(bare_rdmsr(X2(0x80)), 0x70);
 	bare_wrmsr(X2(0x3f0), 0x60);
-	__asm__ volatile("sti; nop; nop; cli");
+	bare_take_interrupts();
 	CHECK_EQ(order, 2);
 	__asm__ volatile("mov %0, %%cr8" ::"r"(0ul));
-	__asm__ volatile("sti; nop; nop; cli");
+	bare_take_interrupts();
 	CHECK_EQ(order, 3);
+	return 0;
+}
+
+static void write_cr8(u64 value)
+{
+	__asm__ volatile("mov %0, %%cr8" ::"r"(value) : "memory");
+}
+
+static u64 read_cr8(void)
+{
+	u64 value;
+
+	__asm__ volatile("mov %%cr8, %0" : "=r"(value)::"memory");
+	return value;
+}
+
+/* A kernel that raises and lowers CR8 all the time pays no exits, and gets its interrupts. */
+static int cr8(void)
+{
+	u64 exits = vm_info(self()).exits;
+
+	for (u64 i = 0; i < 10000; i++) {
+		write_cr8(i & 15);
+		CHECK_EQ(read_cr8(), i & 15);
+	}
+	exits = vm_info(self()).exits - exits;
+	bare_printf("%lu exits\n", exits);
+	CHECK(exits < 5000);
+	bare_on_interrupt(0x65, count);
+	bare_on_interrupt(0x95, count);
+	for (u32 i = 0; i < 300; i += 3) {
+		write_cr8(6 + i % 9);
+		CHECK_EQ(bare_rdmsr(X2(0x80)), (6 + i % 9) << 4);
+		CHECK_EQ(bare_rdmsr(X2(0xa0)), (6 + i % 9) << 4);
+		bare_wrmsr(X2(0x3f0), 0x65);
+		for (u64 level = 6 + i % 9; level >= 6; level--) {
+			write_cr8(level);
+			bare_take_interrupts();
+			CHECK_EQ(hits, i);
+		}
+		__asm__ volatile("sti");
+		write_cr8(5);
+		bare_take_interrupts();
+		CHECK_EQ(hits, i + 1);
+		/* Raised again before IF is set: it waits; one that is higher does not. */
+		bare_wrmsr(X2(0x3f0), 0x65);
+		write_cr8(8);
+		bare_take_interrupts();
+		CHECK_EQ(hits, i + 1);
+		bare_wrmsr(X2(0x3f0), 0x95);
+		bare_take_interrupts();
+		CHECK_EQ(hits, i + 2);
+		/* By the register, too. */
+		bare_wrmsr(X2(0x80), 0x50);
+		bare_take_interrupts();
+		CHECK_EQ(hits, i + 3);
+		CHECK_EQ(read_cr8(), 5);
+	}
 	return 0;
 }
 
@@ -377,147 +435,9 @@ static int xapic(void)
 	bare_wrmsr(MSR_APIC_BASE, base);
 	for (u8 v = 0x71; v <= 0x73; v++)
 		bare_on_interrupt(v, count);
-	__asm__ volatile("sti; nop; nop; cli");
+	bare_take_interrupts();
 	CHECK_EQ(hits, 3);
 	return 0;
-}
-
-/* --- several vCPUs ---------------------------------------------------------------- */
-
-static volatile u32 arrived[BARE_MAX_CPUS], go;
-
-static void arrive(void)
-{
-	__atomic_add_fetch(&arrived[bare_cpu()], 1, __ATOMIC_SEQ_CST);
-}
-
-static void listener(void *arg)
-{
-	(void)arg;
-	__atomic_add_fetch(&go, 1, __ATOMIC_SEQ_CST);
-	for (;;)
-		__asm__ volatile("sti; hlt");
-}
-
-static bool all_have(u32 n, u32 except)
-{
-	for (u64 end = bare_rdtsc() + 2000 * bare_tsc_khz(); bare_rdtsc() < end;) {
-		bool ok = true;
-
-		for (u32 c = 0; c < bare_nr_cpus(); c++)
-			ok &= arrived[c] == n || c == except;
-		if (ok)
-			return true;
-		__asm__ volatile("sti; pause; cli");
-	}
-	return false;
-}
-
-static int ipis(void)
-{
-	u32 n = bare_nr_cpus();
-
-	CHECK(n >= 4);
-	bare_on_interrupt(0x80, arrive);
-	for (u32 c = 1; c < n; c++)
-		bare_start_cpu(c, listener, NULL);
-	while (go < n - 1)
-		__asm__ volatile("pause");
-	for (u32 c = 1; c < n; c++)
-		bare_send_ipi(c, 0x80);
-	CHECK(all_have(1, 0));
-	bare_wrmsr(X2(ICR), 0xc0080); /* all but self */
-	CHECK(all_have(2, 0));
-	CHECK_EQ(arrived[0], 0);
-	bare_wrmsr(X2(ICR), 0xffffffff00000080ul); /* broadcast */
-	CHECK(all_have(3, 0));
-	__asm__ volatile("sti; nop; cli");
-	CHECK_EQ(arrived[0], 1);
-	bare_wrmsr(X2(ICR), 0x600000880ul); /* logical: 1 and 2 */
-	for (u64 end = bare_rdtsc() + 2000 * bare_tsc_khz();
-	     bare_rdtsc() < end && (arrived[1] != 4 || arrived[2] != 4);)
-		__asm__ volatile("pause");
-	CHECK_EQ(arrived[1], 4);
-	CHECK_EQ(arrived[2], 4);
-	CHECK_EQ(arrived[3], 3);
-	/* INIT stops one, and it starts again where told. */
-	go = 0;
-	bare_start_cpu(2, listener, NULL);
-	while (!go)
-		__asm__ volatile("pause");
-	bare_send_ipi(2, 0x80);
-	for (u64 end = bare_rdtsc() + 2000 * bare_tsc_khz(); bare_rdtsc() < end && arrived[2] != 5;)
-		__asm__ volatile("pause");
-	CHECK_EQ(arrived[2], 5);
-	return 0;
-}
-
-/* --- INIT ---------------------------------------------------------------------------- */
-
-static volatile u64 debug[7];
-
-static void set_debug(void *arg)
-{
-	u64 v = 0x1234000, enable = 0x1000400; /* a condition, that is not enabled */
-
-	(void)arg;
-	__asm__ volatile(
-		"mov %0, %%dr0; mov %0, %%dr1; mov %0, %%dr2; mov %0, %%dr3; mov %0, %%cr2;"
-		"mov %1, %%dr7; mov %2, %%dr6" ::"r"(v),
-		"r"(enable), "r"(0xffff0ff1ul));
-	go = 1;
-}
-
-static void get_debug(void *arg)
-{
-	u64 r[7];
-
-	(void)arg;
-	__asm__ volatile(
-		"mov %%dr0, %0; mov %%dr1, %1; mov %%dr2, %2; mov %%dr3, %3; mov %%dr6, %4;"
-		"mov %%dr7, %5; mov %%cr2, %6"
-		: "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]), "=r"(r[4]), "=r"(r[5]),
-		  "=r"(r[6]));
-	for (int i = 0; i < 7; i++)
-		debug[i] = r[i];
-	go = 2;
-}
-
-/* By the other CPU: a SIPI alone does nothing to one that runs, INIT restarts the machine. */
-static void init_boot_cpu(void *arg)
-{
-	(void)arg;
-	bare_wrmsr(X2(ICR), 0x4608);
-	for (u64 end = bare_rdtsc() + bare_tsc_khz(); bare_rdtsc() < end;)
-		;
-	go = 3;
-	while (go == 3)
-		__asm__ volatile("pause");
-	bare_wrmsr(X2(ICR), 0x4500);
-}
-
-static int init(void)
-{
-	if (vm_info(self()).starts > 1)
-		return 0;
-	bare_start_cpu(1, set_debug, NULL);
-	while (go != 1)
-		__asm__ volatile("pause");
-	bare_start_cpu(1, get_debug, NULL);
-	while (go != 2)
-		__asm__ volatile("pause");
-	for (int i = 0; i < 4; i++)
-		CHECK_EQ(debug[i], 0);
-	CHECK_EQ(debug[4], 0xffff0ff0);
-	CHECK_EQ(debug[5], 0x400);
-	CHECK_EQ(debug[6], 0);
-	bare_start_cpu(1, init_boot_cpu, NULL);
-	while (go != 3)
-		__asm__ volatile("pause");
-	bare_printf("no SIPI has met the boot CPU\n");
-	go = 4;
-	for (;;)
-		__asm__ volatile("pause");
 }
 
 int bare_main(void)
@@ -526,14 +446,13 @@ int bare_main(void)
 		{ "timer", timer },
 		{ "timer-mode", timer_mode },
 		{ "priorities", priorities },
+		{ "cr8", cr8 },
 		{ "x2apic-gp", x2apic_gp },
 		{ "xapic", xapic },
-		{ "ipis", ipis },
 		{ "errors", errors },
 		{ "pv-eoi", pv_eoi },
 		{ "uart", uart },
 		{ "clock", clock },
-		{ "init", init },
 		{ NULL, NULL },
 	};
 

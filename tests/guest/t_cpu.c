@@ -350,7 +350,7 @@ static int write_tsc(void)
 		/* The timer's deadline is one of this counter, also if that is set back in time. */
 		set_back(values[i], step);
 		while (bare_rdmsr(0x823) & 1) { /* too late: the emulator was away */
-			__asm__ volatile("sti; nop; cli");
+			bare_take_interrupts();
 			set_back(values[i], step);
 		}
 		before = ticks;

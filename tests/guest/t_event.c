@@ -84,9 +84,11 @@ static int fresh_stack(void)
 		CHECK(page);
 		bare_wrmsr(X2(0x3f0), 0x61); /* self IPI */
 		__asm__ volatile(
-			"mov %%rsp, %%rbx; mov %0, %%rsp; sti; nop; nop; cli; mov %%rbx, %%rsp" ::
-				"r"((page + 1) * PAGE)
-			: "rbx", "memory", "cc");
+			"mov %%rsp, %%r12; mov %0, %%rsp\n"
+			"sti; cpuid; xor %%eax, %%eax; cpuid; cli\n" /* bare_take_interrupts() */
+			"mov %%r12, %%rsp" ::"r"((page + 1) * PAGE),
+			"a"(0)
+			: "rbx", "rcx", "rdx", "r12", "memory", "cc");
 		CHECK_EQ(taken, i + 1);
 		CHECK_EQ(bare_rdmsr(ISR_60), 0);
 	}
@@ -113,6 +115,7 @@ static int step_and_interrupt(void)
 			"a"(0x61), "d"(0)
 			: "memory", "cc");
 		bare_on_step(NULL);
+		bare_take_interrupts();
 		CHECK_EQ(taken, i + 1);
 		CHECK_EQ(steps, 5); /* wrmsr, nop, pushfq, andq, popfq */
 	}

@@ -187,7 +187,7 @@ bool svm_take_virq(struct vcpu *v)
  * The guest has not run since it was given the interrupt, for something of the host came
  * first.  What happens now may go before that interrupt, which nobody must see in service.
  */
-static void withdraw_virq(struct vcpu *v)
+void svm_withdraw_virq(struct vcpu *v)
 {
 	u8 vector = (u8)vmcb_of(v)->int_vector;
 
@@ -200,7 +200,7 @@ bool svm_interruptible(struct vcpu *v)
 	const struct vmcb *b = vmcb_of(v);
 
 	if (unlikely(svm_of(v)->virq))
-		withdraw_virq(v);
+		svm_withdraw_virq(v);
 	return b->rflags & BIT(9) && !(b->int_state & INTERRUPT_SHADOW) &&
 	       !(b->event_inj & EVENT_VALID);
 }
@@ -211,7 +211,7 @@ bool svm_nmi_allowed(struct vcpu *v)
 	const struct vmcb *b = x->vmcb;
 
 	if (unlikely(x->virq))
-		withdraw_virq(v);
+		svm_withdraw_virq(v);
 	if (x->iret_pending && x->iret_rip != b->rip)
 		x->iret_pending = false; /* it has been executed, or has faulted */
 	return !x->nmi_masked && !x->iret_pending && !(b->int_state & INTERRUPT_SHADOW) &&
@@ -260,18 +260,51 @@ void svm_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
 		b->event_inj |= EVENT_ERROR | (u64)error << 32;
 }
 
+u8 svm_get_cr8(struct vcpu *v)
+{
+	return vmcb_of(v)->int_ctl & 15;
+}
+
+void svm_set_cr8(struct vcpu *v, u8 value)
+{
+	struct vmcb *b = vmcb_of(v);
+
+	b->int_ctl = (b->int_ctl & ~V_TPR) | value;
+	svm_dirty(v, CLEAN_INT_CTL);
+}
+
+/* SVM has no threshold: each write exits while something waits for one. */
+void svm_tpr_exit(struct vcpu *v, u8 below)
+{
+	struct svm_vcpu *x = svm_of(v);
+
+	x->tpr_exit = below;
+	x->vmcb->intercept_cr &= ~(u32)INTERCEPT_CR_WRITE(8);
+	if (below || x->vmcb->intercept1 & INTERCEPT_VINTR)
+		x->vmcb->intercept_cr |= (u32)INTERCEPT_CR_WRITE(8);
+	svm_dirty(v, CLEAN_INTERCEPTS);
+}
+
 /*
  * A virtual interrupt that is never delivered: as soon as it could be, its
- * intercept ends the guest's run.
+ * intercept ends the guest's run.  Meanwhile writes of CR8 exit, since with
+ * V_IRQ set they are the end of QEMU.
  */
 void svm_request_virq(struct vcpu *v, bool on)
 {
 	struct vmcb *b = vmcb_of(v);
 
-	b->int_ctl = on ? b->int_ctl | (u32)VIRQ : b->int_ctl & ~(u32)VIRQ;
 	b->int_vector = 0;
-	b->intercept1 &= ~(u32)INTERCEPT_VINTR;
-	b->intercept1 |= on ? (u32)INTERCEPT_VINTR : 0;
+	if (on) {
+		b->int_ctl |= (u32)VIRQ;
+		b->intercept1 |= (u32)INTERCEPT_VINTR;
+		b->intercept_cr |= (u32)INTERCEPT_CR_WRITE(8);
+	} else {
+		b->int_ctl &= ~(u32)VIRQ;
+		b->intercept1 &= ~(u32)INTERCEPT_VINTR;
+		if (!svm_of(v)->tpr_exit)
+			b->intercept_cr &= ~(u32)INTERCEPT_CR_WRITE(8);
+	}
 	svm_dirty(v, CLEAN_INTERCEPTS | CLEAN_INT_CTL);
 }
 
@@ -279,7 +312,7 @@ void svm_interrupt_window(struct vcpu *v, bool on)
 {
 	svm_of(v)->irq_window = on; /* svm_run() looks at it */
 	if (on)
-		withdraw_virq(v); /* something of a higher priority has come meanwhile */
+		svm_withdraw_virq(v); /* something of a higher priority has come meanwhile */
 	else
 		svm_request_virq(v, false);
 }

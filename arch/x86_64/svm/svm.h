@@ -63,7 +63,9 @@ struct svm_vcpu {
 	u64 iret_rip; /* of the IRET that was intercepted and may not be done yet */
 	/* That IRET is single-stepped, for an NMI waits behind it: exit.c */
 	bool stepping, guest_tf;
+	bool tpr_exit; /* an interrupt waits for the TPR to be less */
 	u64 guest_dr6;
+	u8 virq_missed; /* times in a row that the CPU did not take a virtual interrupt */
 	struct guestregs regs;
 };
 
@@ -141,6 +143,9 @@ void svm_registers_save(struct vcpu *v);
 void svm_registers_load(struct vcpu *v);
 
 /* state.c */
+u8 svm_get_cr8(struct vcpu *v);
+void svm_set_cr8(struct vcpu *v, u8 value);
+void svm_tpr_exit(struct vcpu *v, u8 below);
 void svm_init_events(struct vcpu *v);
 void svm_get_state(struct vcpu *v, struct guest_state *s);
 void svm_set_state(struct vcpu *v, const struct guest_state *s);
@@ -154,6 +159,7 @@ void svm_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error);
 void svm_interrupt_window(struct vcpu *v, bool on);
 void svm_request_virq(struct vcpu *v, bool on);
 bool svm_take_virq(struct vcpu *v);
+void svm_withdraw_virq(struct vcpu *v);
 void svm_nmi_window(struct vcpu *v, bool on);
 
 /* vmcb.c */

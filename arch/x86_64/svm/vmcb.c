@@ -44,8 +44,7 @@ int svm_maps_init(void)
 
 static void init_intercepts(struct vmcb *b)
 {
-	b->intercept_cr =
-		(u32)(INTERCEPT_CR_WRITE(4) | INTERCEPT_CR_WRITE(8) | INTERCEPT_CR_READ(8));
+	b->intercept_cr = (u32)INTERCEPT_CR_WRITE(4);
 	b->intercept_exceptions = ALWAYS_INTERCEPTED;
 	b->intercept1 =
 		(u32)(INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_CR0_SELECTIVE |

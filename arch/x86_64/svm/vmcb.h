@@ -141,6 +141,7 @@ _Static_assert(sizeof(struct vmcb) == 4096, "a VMCB is one page");
 #define TLB_FLUSH_ASID 3
 
 /* int_ctl, int_state, nested_ctl */
+#define V_TPR 0xffu
 #define V_IRQ BIT(8)
 #define V_INTR_PRIO (15 << 16)
 #define V_IGN_TPR BIT(20)

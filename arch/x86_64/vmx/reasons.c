@@ -52,6 +52,7 @@ const struct vmx_reason vmx_reasons[VMX_REASON_NR] = {
 	[VMX_REASON_PAUSE] = { "PAUSE", EXIT_PAUSE, 1, 0, 0, 0, NULL },
 	[VMX_REASON_MACHINE_CHECK] = { "machine check during entry", EXIT_MACHINE_CHECK, 0, 0, 0, 0,
 				       NULL },
+	[VMX_REASON_TPR_BELOW] = { "TPR below threshold", EXIT_TPR_BELOW, 0, 0, 0, 0, NULL },
 	[VMX_REASON_EPT_VIOLATION] = { "EPT violation", EXIT_P2M_FAULT, 0, 1, 1, 0,
 				       vmx_decode_ept },
 	[VMX_REASON_EPT_MISCONFIG] = { "EPT misconfiguration", EXIT_UNKNOWN, 0, 0, 0, 0, NULL },

@@ -191,3 +191,21 @@ void vmx_nmi_window(struct vcpu *v, bool on)
 {
 	set_cpu_control(v, CPU_NMI_WINDOW, on);
 }
+
+u8 vmx_get_cr8(struct vcpu *v)
+{
+	return (u8)(*(volatile u32 *)&vmx_of(v)->vtpr >> 4 & 15);
+}
+
+void vmx_set_cr8(struct vcpu *v, u8 value)
+{
+	*(volatile u32 *)&vmx_of(v)->vtpr = (u32)value << 4;
+}
+
+/* Without the shadow each access exits. */
+void vmx_tpr_exit(struct vcpu *v, u8 below)
+{
+	(void)v;
+	if (vmx_caps.cpu & CPU_TPR_SHADOW)
+		vmwrite(VMCS_TPR_THRESHOLD, below);
+}

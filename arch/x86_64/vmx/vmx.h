@@ -33,6 +33,8 @@ const char *vmx_feature_control(u64 now, u64 *want);
 /* Pure: fills @caps; returns NULL, or in plain words what is missing. */
 const char *vmx_caps_check(const struct vmx_msrs *m, struct vmx_caps *caps);
 
+#define VMX_VTPR 0x80
+
 /* The VMX part of a vCPU; one page. */
 struct vmx_vcpu {
 	void *vmcs;
@@ -41,8 +43,14 @@ struct vmx_vcpu {
 	u32 cpu_controls; /* as now in the VMCS */
 	u64 ept_pointer;
 	u64 efer;
+	/*
+	 * The guest's TPR.  For the CPU this page is the "virtual-APIC page", of which "use TPR
+	 * shadow" alone gives it these four bytes.
+	 */
+	u32 vtpr __attribute__((aligned(VMX_VTPR)));
 	struct guestregs regs;
 };
+_Static_assert(offsetof(struct vmx_vcpu, vtpr) == VMX_VTPR, "SDM: Virtualizing MOV to CR8");
 
 static inline struct vmx_vcpu *vmx_of(struct vcpu *v)
 {
@@ -118,6 +126,9 @@ void vmx_vmcs_init(struct vcpu *v);
 void vmx_vmcs_load_host(void);
 
 /* state.c */
+u8 vmx_get_cr8(struct vcpu *v);
+void vmx_set_cr8(struct vcpu *v, u8 value);
+void vmx_tpr_exit(struct vcpu *v, u8 below);
 void vmx_init_events(struct vcpu *v);
 void vmx_get_state(struct vcpu *v, struct guest_state *s);
 void vmx_set_state(struct vcpu *v, const struct guest_state *s);

@@ -581,6 +581,49 @@ static void reserved_bits_of_x2apic(void **state)
 	assert_int_equal(value, 0x20);
 }
 
+/* --- CR8, which a guest writes without an exit --------------------------------------------- */
+
+static void enter_once(void)
+{
+	fake_cpu.on_run = NULL;
+	fake_cpu.played = fake_cpu.scripted = 0;
+	v->slice_end = fake.tsc + 1; /* the script is empty: the slice ends */
+	vcpu_execute(v);
+}
+
+static void priority_by_cr8(void **state)
+{
+	struct fake_vcpu *f = fake_of(v);
+
+	(void)state;
+	f->cr8 = 7;
+	assert_int_equal(rd(TPR), 0x70);
+	assert_int_equal(rd(PPR), 0x70);
+	lapic_raise(v, 0x65);
+	enter_once();
+	assert_int_equal(f->interrupts, 0);
+	assert_int_equal(f->tpr_exit, 6); /* as soon as it is below 6 */
+	lapic_raise(v, 0x95);
+	enter_once();
+	assert_int_equal(f->interrupt, 0x95);
+	assert_int_equal(f->tpr_exit, 0); /* the one that waits, waits for the other's end */
+	f->cr8 = 5;
+	wr(EOI, 0);
+	enter_once();
+	assert_int_equal(f->interrupt, 0x65);
+	assert_int_equal(f->interrupts, 2);
+	assert_int_equal(f->tpr_exit, 0);
+	wr(EOI, 0);
+	/* What is written to the register is in CR8; its lower half is the register's own. */
+	wr(TPR, 0x8c);
+	assert_int_equal(f->cr8, 8);
+	assert_int_equal(rd(TPR), 0x8c);
+	f->cr8 = 9;
+	assert_int_equal(rd(TPR), 0x90);
+	assert_true(lapic_base_write(v, v->lapic.base & ~X2));
+	assert_int_equal(f->cr8, 0);
+}
+
 /* --- who gets it ----------------------------------------------------------------------- */
 
 static void lowest_priority(void **state)
@@ -750,6 +793,7 @@ int main(void)
 		T(one_shot_timer),
 		T(periodic_timer),
 		T(mode_of_a_running_timer),
+		T(priority_by_cr8),
 		T(tsc_deadline_timer),
 		T(ipis_of_xapic),
 		T(ipis_of_x2apic),

@@ -45,6 +45,12 @@ static void a_good_cpu(void **state)
 	m.cpu2 &= ~(CPU2_PLE << 32);
 	assert_null(vmx_caps_check(&m, &c));
 	assert_int_equal(c.cpu2 & CPU2_PLE, 0);
+	/* With the shadow of the TPR, CR8 does not exit; without it it must. */
+	assert_int_equal(c.cpu & (CPU_CR8_LOAD | CPU_CR8_STORE | CPU_TPR_SHADOW), CPU_TPR_SHADOW);
+	m.cpu &= ~(CPU_TPR_SHADOW << 32);
+	assert_null(vmx_caps_check(&m, &c));
+	assert_int_equal(c.cpu & (CPU_CR8_LOAD | CPU_CR8_STORE | CPU_TPR_SHADOW),
+			 CPU_CR8_LOAD | CPU_CR8_STORE);
 	/* Before TRUE MSRs, CR3 exits were forced: then they are on. */
 	m.cpu |= CPU_CR3_LOAD | CPU_CR3_STORE;
 	assert_null(vmx_caps_check(&m, &c));
