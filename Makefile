@@ -7,7 +7,10 @@ BUILD ?= build
 CC := gcc
 Q := $(if $(V),,@)
 
-VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unversioned)
+# "0.2.0" at that release's tag or outside of a checkout, "0.2.0+COMMIT" elsewhere.
+RELEASE := $(file <VERSION)
+COMMIT := $(filter-out v$(RELEASE),$(shell git describe --always --dirty 2>/dev/null))
+VERSION := $(RELEASE)$(addprefix +,$(COMMIT:v$(RELEASE)-%=%))
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition -Wpointer-arith -Wvla -Wno-missing-field-initializers
@@ -34,12 +37,19 @@ HV := $(BUILD)/aerostat.elf
 # Rooms that run seldom are built small: the image has a bar, and the caches are the guests'.
 # A room has one flag.
 HV_SMALL := boot/% $(addprefix hv/,emulate/% control/% config/% block/% dev/% load/% base/%) \
-	arch/x86_64/pc/% arch/x86_64/quirks/%
+	arch/x86_64/pc/% arch/x86_64/quirks/% arch/x86_64/time/%
 $(filter $(HV_SMALL:%=$(BUILD)/%),$(HV_OBJS)): HV_CFLAGS += -Os
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HV_CFLAGS) -MMD -MP -c $< -o $@
+
+# Objects that name the version are compiled anew when it changes, and only then.
+$(BUILD)/version: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+FORCE:
+$(BUILD)/hv/base/version.o $(BUILD)/efi/boot/efi/main.c.o: $(BUILD)/version
 
 # Tables for guests: ASL (iasl has no macros with arguments) to AML to an object with its bytes.
 $(BUILD)/hv/load/dsdt.o: hv/load/dsdt.asl Makefile
@@ -55,7 +65,7 @@ $(BUILD)/%.o: %.S Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HV_CFLAGS) -MMD -MP -c $< -o $@
 
-# The letters of the screen: docs/debugging.md says why this font.
+# The letters of the screen: docs/notes.md says why this font.
 FONT := /usr/share/consolefonts/Lat15-Fixed16.psf.gz
 
 $(BUILD)/font.S: $(FONT) tools/font
@@ -107,7 +117,7 @@ $(BUILD)/guests/%.elf: $(BUILD)/guest/tests/guest/%.c.o $(BARE_OBJS) guest-drive
 
 -include $(BARE_OBJS:.o=.d) $(GUEST_NAMES:%=$(BUILD)/guest/tests/guest/%.c.d)
 
-.PHONY: all hypervisor
+.PHONY: all hypervisor FORCE
 all: $(HV) $(GUESTS) ## Build the hypervisor and the guests (no emulator)
 hypervisor: $(HV)
 
@@ -115,14 +125,14 @@ hypervisor: $(HV)
 
 CONF ?= examples/overcommit.conf
 # The machine that CONF asks for, as in "#! smp=2 mem=128".
-conf_args = $(shell sed -n 's/^#!.*\bargs=\([^ ]*\).*/\1/p' $(CONF) 2>/dev/null | head -n 1)
-conf_word = $(or $(shell sed -n 's/^#!.*\b$(1)=\([0-9]*\).*/\1/p' $(CONF) 2>/dev/null | head -n 1),$(2))
-ARGS ?= $(call conf_args)
+conf_word = $(shell tools/conf word "$(CONF)" $(1) $(2))$(if \
+	$(filter-out 0,$(.SHELLSTATUS)),$(error $(CONF) cannot be used))
+ARGS ?= $(call conf_word,args)
 MEM ?= $(call conf_word,mem,160)
 SMP ?= $(call conf_word,smp,2)
 TIMEOUT ?= 300
 
-RUN_ARGS := $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) \
+RUN_ARGS = $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) \
 	$(if $(filter file,$(origin TIMEOUT)),--unattended-timeout,--timeout) $(TIMEOUT) \
 	$(if $(INTERACTIVE),--interactive) \
 	$(if $(CPU),--cpu $(CPU)) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(LOG),--log $(LOG)) \
@@ -135,8 +145,8 @@ NESTED_INTEL_TESTS ?= nested-intel
 .PHONY: run linux linux-amd64 debian module module-sparse module-lockdep test-dkms test test-debian image bench machine-test firmware-test screen-test console-test test-nested test-nested-intel soak integrity broken deps clean help
 
 # What CONF's guests are made of, if they are Linux.
-linux_files = ! grep -qs 'build/linux/' $(CONF) || \
-	$(MAKE) --no-print-directory linux $$(grep -qs 'build/linux/module' $(CONF) && echo module)
+linux_files = made=$$(tools/conf made-by "$(CONF)") && \
+	{ [ -z "$$made" ] || $(MAKE) --no-print-directory $$made; }
 
 run: ## Boot in an emulator: the main job, three Debians on half of their memory, or CONF
 	$(Q)tools/deps build run $(if $(filter uefi,$(FIRMWARE)),image)
@@ -147,7 +157,7 @@ run: ## Boot in an emulator: the main job, three Debians on half of their memory
 image: ## build/aerostat.img, for a USB stick, with CONF and its guests
 	$(Q)tools/deps build image
 	$(Q)$(MAKE) --no-print-directory all $(EFI)
-	$(Q)tools/mkimage -o $(BUILD)/aerostat.img -k $(HV) -e $(EFI) -a "$(ARGS)" \
+	$(Q)tools/mkimage -o $(BUILD)/aerostat.img -k $(HV) -e $(EFI) -a "$(ARGS)" -V $(VERSION) \
 		-c $(if $(filter file,$(origin CONF)),tests/run/demo.conf,$(CONF))
 	@echo "  IMAGE $(BUILD)/aerostat.img; docs/hardware.md tells how to write it to a stick"
 
@@ -201,7 +211,7 @@ $(BUILD)/linux/bin/%: tests/guest/linux/%.c Makefile
 # The balloon driver for Linux, for the kernel that `make linux` fetched, and a guest with it.
 MODULE := $(BUILD)/linux/module.cpio
 MODULE_SRCS := $(wildcard guest-driver/*.[ch] guest-driver/linux/* tests/guest/linux/* \
-	tests/guest/linux/settarget/*)
+	tests/guest/linux/settarget/*) VERSION
 module: ## The balloon driver for Debian's kernel: build/linux/module/linux/aerostat.ko
 	$(Q)tools/deps run module
 	$(Q)$(MAKE) --no-print-directory $(MODULE)
@@ -224,7 +234,7 @@ module-lockdep: ## The driver's tests on a kernel with PROVE_LOCKING, which is b
 	$(Q)tests/run/run --emu qemu -j 1 --linux lockdep $(if $(TESTS),$(TESTS),$(LOCKDEP_TESTS))
 
 # Packages that nothing else needs, and a kernel with its headers: not part of `make test`.
-test-dkms: ## The driver's package in a fresh Debian, where DKMS builds it; some 3 minutes
+test-dkms: ## The driver's package in a fresh Debian, where DKMS builds it; about 3 minutes
 	$(Q)tools/deps debian
 	$(Q)$(MAKE) --no-print-directory -C guest-driver/linux deb OUT=$(abspath $(BUILD)/linux) >/dev/null
 	$(Q)tests/run/dkms $(BUILD)/linux/aerostat-dkms_*_all.deb
@@ -255,16 +265,16 @@ console-test: all ## Somebody types, at the console of several VMs; CASES="qemu/
 	$(Q)tests/run/console $(CASES)
 
 # Minutes, and packages that nothing else needs: not part of `make test`.
-test-debian: debian ## Two Debians with systemd at once on one disk image, some 2 minutes
+test-debian: debian ## Two Debians with systemd at once on one disk image, 2 to 3 minutes
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/run/run --emu qemu -- debian
 
-test-nested: ## In KVM, on Linux, on an emulated AMD CPU: no special hardware, some 3 minutes
+test-nested: ## In KVM, on Linux, on an emulated AMD CPU: no special hardware, 2 to 6 minutes
 	$(Q)tools/deps build run
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/run/run --emu nested -j 1 $(NESTED_TESTS)
 
-test-nested-intel: ## The same on an emulated Intel CPU: one guest, some 3 minutes
+test-nested-intel: ## The same on an emulated Intel CPU: one guest, about 3 minutes
 	$(Q)tools/deps build run
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/run/run --emu nested-intel -j 1 $(NESTED_INTEL_TESTS)
@@ -280,7 +290,7 @@ ifneq ($(ONLY),bare)
 endif
 	$(Q)tools/bench --hv $(HV) $(if $(EMU),--emu $(EMU)) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(SIDES),--sides $(SIDES)) --count $(BUILD)/count/aerostat.elf \
-		$(if $(MITIGATIONS),--mitigations $(MITIGATIONS))
+		$(if $(MITIGATIONS),--mitigations $(MITIGATIONS)) $(if $(WRITE),--write)
 
 deps: ## Install every package that any target needs (NO_INSTALL=1 only names them)
 	$(Q)tools/deps build run image unit check policy
@@ -297,19 +307,29 @@ help: ## This list
 	@echo "                [run: the fastest here; tests and bench: bochs and qemu]"
 	@echo "  FIRMWARE=NAME bios, or uefi (not in bochs) [bios]"
 	@echo "  CPU=MODEL     its CPU model [the emulator's best]"
+	@echo "  ARGS=WORDS    the hypervisor's command line: docs/debugging.md [what CONF asks for in #! args=]"
 	@echo "  MEM=MiB       the machine's memory [what CONF asks for in #! mem=, or 160]"
 	@echo "  SMP=N         its CPUs [what CONF asks for in #! smp=, or 2]"
 	@echo "  TIMEOUT=s     end a run after so many seconds [$(TIMEOUT); none where somebody types]"
 	@echo "  INTERACTIVE=1 what is typed goes to the machine, also if CONF has no console = NAME"
 	@echo "  LOG=DIR       keep one file per VM and one for the host there"
-	@echo "  TESTS=NAMES   for machine-test: tests/run/NAME.conf"
+	@echo "  TESTS=NAMES   for machine-test: tests/run/NAME.conf; for firmware-test, policy-experiments and"
+	@echo "                module-lockdep: their cases"
+	@echo "  CASES=NAMES   for screen-test and console-test: only these cases"
+	@echo "  NESTED_TESTS=NAMES, NESTED_INTEL_TESTS=NAMES   for test-nested [$(NESTED_TESTS)]"
+	@echo "                and test-nested-intel [$(NESTED_INTEL_TESTS)]"
+	@echo "  FUZZ=N        for unit: the tests of the instruction decoder try N million instructions"
 	@echo "  MITIGATIONS=M for bench: off, auto or force [off]"
 	@echo "  ONLY=WHAT     for bench: bare (the bench guest), linux, or balloon (beside KVM) [all]"
 	@echo "  SIDES=NAMES   for bench ONLY=balloon: measure only these of kvm, virtio, module anew"
+	@echo "  WRITE=1       for bench: write the figures that were measured into docs/benchmarks.md"
 	@echo "  SEED=N        for soak: repeats a run's decisions [from the clock]"
 	@echo "  ENTRIES=N     for soak: how many entries [1000000]"
 	@echo "  NO_INSTALL=1  do not install packages, only name what is missing"
+	@echo "  PREFIX=DIR, DESTDIR=DIR   for install-aeroctl: where it goes [$(PREFIX)], below what [nothing]"
 	@echo "  BUILD=DIR     where things are built [$(BUILD)]"
+	@echo "  BREAK=NAME    leave a part out (shootdown); with a BUILD of its own, for tests that must fail"
+	@echo "  COUNT=1       count exits by what they are for (tests/count.c); with a BUILD of its own"
 	@echo "  V=1           show commands"
 
 # --- checks ------------------------------------------------------------------------
@@ -321,7 +341,7 @@ TOOL_SRCS := $(wildcard tools/aeroctl/*.c tools/policysim/*.c)
 
 .PHONY: check objects headers $(ALONE) $(TOOL_SRCS:%=syntax/%)
 
-check: ## Formatting, two compilers, walls between folders, static analysis
+check: ## Formatting, two compilers, walls between folders, static analysis, documents, commits
 	$(Q)tools/check
 
 # All that we compile; CC and BUILD say with what and where.
@@ -339,5 +359,6 @@ $(ALONE): alone/%: %
 	$(Q)echo '#include <$<>' | $(CC) $(HV_CFLAGS) -fsyntax-only -x c -
 
 include tests/unit/unit.mk
+include tests/fuzz/fuzz.mk
 include tools/policysim/policysim.mk
 include tools/aeroctl/aeroctl.mk

@@ -15,7 +15,9 @@
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/cpu/smp.h>
 #include <arch/x86_64/cpu/trap.h>
-#include <arch/x86_64/cpu/tsc.h>
+#include <arch/x86_64/time/hpet.h>
+#include <arch/x86_64/time/tsc.h>
+#include <arch/x86_64/time/tsc_sync.h>
 #include <arch/x86_64/svm/backend.h>
 #include <arch/x86_64/vmx/backend.h>
 #include <boot/acpi.h>
@@ -25,22 +27,21 @@
 #include <boot/multiboot2.h>
 #include <hv/base/log.h>
 #include <hv/base/string.h>
-#include <hv/control/console.h>
-#include <hv/exit/cpuid.h>
-#include <hv/memory/governor.h>
-#include <hv/load/images.h>
+#include <hv/base/version.h>
+#include <hv/control/control.h>
 #include <hv/control/keys.h>
 #include <hv/control/manage.h>
-#include <hv/vm/sched.h>
-#include <hv/control/screen.h>
+#include <hv/control/operator.h>
+#include <hv/control/pages.h>
 #include <hv/control/status.h>
-#include <hv/control/timed.h>
+#include <hv/control/terminal.h>
+#include <hv/exit/cpuid.h>
+#include <hv/load/images.h>
+#include <hv/memory/governor.h>
+#include <hv/memory/waiters.h>
+#include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
 #include <mm/epoch.h>
-
-#ifndef VERSION
-#define VERSION "development"
-#endif
 
 #define MULTIBOOT1_MAGIC 0x2badb002
 #define CONFIG_NAME "aerostat.conf"
@@ -100,28 +101,44 @@ static void load_config(void)
 		       " was loaded; the boot loader must pass it as a module of that name");
 	if (!config_parse((const char *)img->data, img->size, config, error))
 		refuse(error);
+	host_config = &config->host;
+	if (config->note[0])
+		log_line("%s", config->note);
 }
 
 static void start_vms(void)
 {
+	struct vm *vm;
+
+	bus_init();
 	for (u32 i = 0; i < config->nr_vms; i++)
 		if (vm_create((u16)i, &config->vm[i]))
 			refuse("too little memory for the VMs' records");
-	for (u32 i = 0; i < config->nr_vms; i++)
-		if (config->vm[i].start)
-			vm_queue_start(vms[i]);
+	for_each_vm(vm)
+		if (vm->cfg->start)
+			vm_queue_start(vm);
 }
 
-/* The first, and then only when there are twice as many, or at the end. */
-static void report_nmis(bool all)
+/* Is @seen worth a line?  At the first, and then only when there are twice as many, or at the end. */
+static bool more_strays(u32 seen, u32 *reported, bool all)
 {
-	static u32 reported;
+	if (seen == *reported || (!all && seen < 2 * *reported))
+		return false;
+	*reported = seen;
+	return true;
+}
+
+static void report_strays(bool all)
+{
+	static u32 nmis, interrupts;
 	u32 seen = atomic_load(&nmi_count);
 
-	if (seen == reported || (!all && seen < 2 * reported))
-		return;
-	log_line("cpu: %u NMI%s that nobody asked for, ignored", seen, seen > 1 ? "s" : "");
-	reported = seen;
+	if (more_strays(seen, &nmis, all))
+		log_line("cpu: %u NMI%s that nobody asked for, ignored", seen, seen > 1 ? "s" : "");
+	seen = atomic_load(&stray_count);
+	if (more_strays(seen, &interrupts, all))
+		log_line("cpu: %u interrupt%s that nobody asked for, the last with vector %x", seen,
+			 seen > 1 ? "s" : "", atomic_load(&stray_vector));
 }
 
 /* Once; tools/bench reads this line. The APIC timer's calibration counts as ours. */
@@ -149,17 +166,16 @@ static void poll_keyboard(void)
 
 static void poll_terminal(u64 now)
 {
-	char typed[CONSOLE_TYPED_MAX];
+	char typed[OPERATOR_TYPED_MAX];
 
-	if (console_ready(now))
-		console_typed(typed, serial_read(typed, sizeof(typed)));
+	if (operator_ready(now))
+		operator_typed(typed, serial_read(typed, sizeof(typed)));
 }
 
 static void __attribute__((noreturn)) end_host(void)
 {
-	console_stop();
-	report_nmis(true);
-	screen_stop();
+	control_stop();
+	report_strays(true);
 	status_print();
 	status_summary();
 	if (manage_host_end() == HOST_REBOOT)
@@ -172,9 +188,8 @@ static void tick(u64 now)
 	u64 cpus_due = smp_poll(now);
 
 	report_boot();
-	report_nmis(false);
-	sched_event_at(cpus_due);
-	bus_tick(now);
+	report_strays(false);
+	sched_event_at(min(cpus_due, tsc_tick(now)));
 	if (memory_more()) { /* first things first, but guests run meanwhile */
 		sched_event_at(now + plat_tsc_khz());
 		return;
@@ -182,14 +197,23 @@ static void tick(u64 now)
 	governor_tick(now);
 	poll_keyboard();
 	poll_terminal(now);
-	console_tick(now);
-	manage_tick();
-	timed_tick(now);
-	/* Not while CPUs start: the log is to say how many there are. */
-	if (cpus_due == UINT64_MAX && vm_all_ended() &&
-	    (manage_host_end() != HOST_STAYS || (!config->host.stay && !timed_start_pending())))
+	control_tick(now);
+	/* Not while CPUs start: the log must say how many there are. */
+	if (cpus_due == UINT64_MAX && control_is_over())
 		end_host();
-	screen_tick(now);
+}
+
+/* Bounded pieces that take too long for the tick. */
+static bool background_work(void)
+{
+	bus_work(false);
+	return vm_background();
+}
+
+/* A bounded piece for a CPU that has nothing to run; false if there is none. */
+static bool idle_work(void)
+{
+	return vm_background() || bus_work(true) || memory_idle_work();
 }
 
 /* --- the screen ---------------------------------------------------------------- */
@@ -221,7 +245,7 @@ static void open_screen(void)
 						 { b->red_at, b->red_bits },
 						 { b->green_at, b->green_bits },
 						 { b->blue_at, b->blue_bits } });
-	if (!face || screen_init(face, VERSION))
+	if (!face || screen_init(face, version_text, screen_pages(version_text), NR_PAGES))
 		return;
 	log_line("screen: %u columns, %u rows of %s", face->columns, face->rows,
 		 b->text ? "text" : "pixels");
@@ -269,6 +293,8 @@ static bool option_is(const char *value, const char *word)
 	return !strncmp(value, word, n) && (!value[n] || value[n] == ' ');
 }
 
+#define TSC_SKEW 100000000 /* ticks: 2 s in Bochs */
+
 /* firmware=WHAT on the command line: leaves this CPU as some firmware does, for tests. */
 static void play_firmware(void)
 {
@@ -280,11 +306,19 @@ static void play_firmware(void)
 		wrmsr_safe(MSR_IA32_APIC_BASE, rdmsr(MSR_IA32_APIC_BASE) | APIC_BASE_EXTD);
 	else if (option_is(what, "vtx-off")) /* if nobody has locked it yet */
 		wrmsr_safe(MSR_IA32_FEATURE_CONTROL, FEATURE_CONTROL_LOCKED);
+	else if (option_is(what, "apic-ids"))
+		smp_lift_ids = 16;
+	else if (option_is(what, "tsc-skew")) {
+		tsc_sync_skew = TSC_SKEW;
+		wrmsr(MSR_IA32_TSC, rdtsc() + TSC_SKEW);
+		boot_tsc += TSC_SKEW;
+	} else if (option_is(what, "interrupts") && acpi.nr_ioapics)
+		ioapic_play_firmware(acpi.ioapic[0], cpuid(1, 0).b >> 24);
 	else
-		refuse("firmware= on the command line must be x2apic or vtx-off");
+		refuse("firmware= on the command line must be x2apic, vtx-off, apic-ids, tsc-skew or interrupts");
 }
 
-/* spare=0 on the command line: no guests on the boot CPU. docs/debugging.md tells who needs it. */
+/* spare=0 on the command line: no guests on the boot CPU. docs/emulators.md tells who needs it. */
 static void spare_cpu(void)
 {
 	const char *which = option("spare=");
@@ -296,10 +330,10 @@ static void spare_cpu(void)
 	sched_spare(0);
 }
 
-static void ap_main(void)
+static void ap_main(bool in_step)
 {
 	guestregs_cpu_init();
-	if (mitigate_cpu_init() == HV_OK && backend->cpu_enable() == HV_OK &&
+	if (in_step && mitigate_cpu_init() == HV_OK && backend->cpu_enable() == HV_OK &&
 	    balloon_cpu_init() == HV_OK)
 		sched_loop();
 	epoch_idle_enter(plat_cpu()); /* nobody waits for this CPU */
@@ -368,11 +402,15 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	memory_give_back_boot_room(); /* off its stack */
 	print_cpu();
 	play_firmware();
+	boot_tsc -= (u64)tsc_sync_boot();
+	pic_mask();
+	ioapic_quiet(acpi.ioapic, acpi.nr_ioapics);
+	hpet_init(acpi.hpet);
+	watchdog_stop(&acpi.watchdog);
 	tsc_init(acpi.pm_timer_port);
 	if (!acpi.no_cmos)
 		cmos_init(acpi.century);
-	pic_mask();
-	if (apic_init())
+	if (apic_init(acpi.highest_apic_id, acpi.no_x2apic))
 		refuse("no local APIC");
 	apic_enable();
 	apic_timer_calibrate();
@@ -395,17 +433,15 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 			"smp: %u CPUs are disabled by the firmware, %u are more than Aerostat takes",
 			acpi.cpus_disabled, acpi.cpus_left_out);
 	smp_start(acpi.apic_ids, acpi.nr_cpus, memory_low_page(), ap_main);
-	if (governor_init(&config->host))
+	if (governor_init())
 		refuse("too little memory");
 	log_line("memory: %lu MiB for guests", (frames_available() + memory_to_come()) >> 8);
 	crash_if_asked();
+	tsc_refine();
 	start_vms();
-	timed_init(config);
-	if (config->host.console[0])
-		console_begin(vms[config->host.console_vm]);
-	serial_listen();
-	screen_start(config->host.pages_ms, i8042_present());
-	sched_set_tick(tick);
+	control_start(config, i8042_present());
+	serial_listen(sched_event_at);
+	sched_set_work((struct sched_work){ tick, background_work, idle_work });
 	sched_event_at(plat_tsc());
 	sched_loop();
 }
@@ -425,7 +461,7 @@ void boot_main(u32 magic, u64 info)
 	const char *why;
 
 	cmos_hold_nmi(true); /* there is no IDT yet */
-	log_line("Aerostat %s", VERSION);
+	log_line("Aerostat %s", version_text);
 	if (magic == MULTIBOOT2_MAGIC)
 		boot_parse_multiboot2(plat_ptr(HPA(info)), &bi);
 	else if (magic == MULTIBOOT1_MAGIC)
@@ -443,6 +479,8 @@ void boot_main(u32 magic, u64 info)
 	if (why)
 		refuse(why);
 	consoles_late(&uart);
+	if (serial_sink())
+		terminal_open(serial_write, serial_sink());
 	if (percpu_create(0, 0))
 		refuse("too little memory");
 	percpu_load(cpus[0]);

@@ -134,7 +134,8 @@ struct aero_host_info {
 	aero_u64 hypervisor, tables; /* frames that it uses itself, and in second-level tables */
 	aero_u64 promised;	     /* in reserves: free, and not for everybody */
 	aero_u64 tax;		     /* on idle memory, percent */
-	aero_u64 reserved[3];
+	aero_u64 version;	     /* major << 32 | minor << 16 | patch; 0: older than 0.2.0 */
+	aero_u64 reserved[2];
 };
 
 #define AERO_VM_OFF 0
@@ -142,7 +143,12 @@ struct aero_host_info {
 #define AERO_VM_PAUSED 2
 #define AERO_VM_WAITING 3 /* for memory */
 #define AERO_VM_ENDED 4
-#define AERO_VM_STARTING 5
+#define AERO_VM_STARTING 5 /* also between the two halves of a reboot */
+/* The words for them, as everybody shows them. */
+#define AERO_VM_STATE_WORDS                                                \
+	{                                                                  \
+		"off", "running", "paused", "waiting", "ended", "starting" \
+	}
 
 struct aero_vm_info {
 	char name[AERO_NAME_MAX];

@@ -1,6 +1,64 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/log.h>
 #include <mm/audit.h>
+#include <mm/walk.h>
+
+/* One leaf or kind against the frame table. */
+static int audit_entry(struct p2m *p, u64 gfn, const struct pos *at)
+{
+	u64 e = *at->slot;
+	u32 frame = backing_frame(e);
+	const struct frame *f = frame_get(frame);
+	u64 base = ALIGN_DOWN(gfn, 1UL << level_order(at->level));
+
+	if (!backed(p, e))
+		return HV_OK;
+	if (!f || f->state != FRAME_GUEST || f->owner != p->acct.owner || f->gfn != base ||
+	    f->order != level_order(at->level))
+		return log_error(
+			HV_ECORRUPT,
+			"audit: VM %u gfn %lx maps frame %x: record says state %u, VM %u, gfn %lx, order %u",
+			p->acct.owner, gfn, frame, f ? f->state : 0, f ? f->owner : 0,
+			f ? f->gfn : 0, f ? f->order : 0);
+	return HV_OK;
+}
+
+/* The counts in a table's record against its entries. */
+static int audit_table(struct p2m *p, u32 table)
+{
+	const u64 *e = table_ptr(table);
+	const struct frame *f = frame_get(table);
+	u16 seen[P2M_NR_KINDS] = { 0 };
+
+	for (int i = 0; i < PT_ENTRIES; i++)
+		seen[kind_of(p, e[i])]++;
+	for (int k = 0; k < 4; k++)
+		if (f->state != FRAME_TABLE || f->owner != p->acct.owner || f->kinds[k] != seen[k])
+			return log_error(HV_ECORRUPT,
+					 "audit: VM %u table %x: kind %d counted %u, is %u",
+					 p->acct.owner, table, k, f->kinds[k], seen[k]);
+	return HV_OK;
+}
+
+int p2m_audit(struct p2m *p, u64 *gfn)
+{
+	for (int work = 0; work < P2M_WORK_MAX && *gfn < p->nr_gfns; work++) {
+		struct pos at = walk(p, *gfn, 1);
+		int err = HV_OK;
+
+		/* Tables where they begin, and those above that begin here too. */
+		for (int l = at.level; l <= PT_LEVELS && !err && pt_index(*gfn, l) == 0; l++) {
+			work += PT_ENTRIES / 8;
+			err = audit_table(p, walk(p, *gfn, l).table);
+		}
+		if (!err)
+			err = audit_entry(p, *gfn, &at);
+		if (err)
+			return err;
+		*gfn = (*gfn | ((1UL << level_order(at.level)) - 1)) + 1;
+	}
+	return *gfn < p->nr_gfns ? HV_EAGAIN : HV_OK;
+}
 
 static int audit_vm(struct audit *a, struct p2m *p)
 {

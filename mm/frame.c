@@ -5,19 +5,12 @@
  * writes a record (p2m.c counts table entries in kinds[], under its lock).
  */
 #include <hv/base/platform.h>
-#include <mm/buddy.h>
-#include <mm/epoch.h>
-#include <mm/frame.h>
+#include <mm/frames.h>
 
-static struct {
-	struct spinlock lock;
-	struct buddy buddy;
-	struct frame_stats stats;
-	u32 q_first, q_last; /* quarantine, oldest first */
-	u32 poisoned[FRAME_MAX_POISONED];
-	u32 nr_poisoned;
-	u64 scrubbing; /* frames on their way from dirty to clean */
-} frames;
+/* Idle CPUs scrub 8 KiB at a time, so that a woken vCPU does not wait for one. */
+#define SCRUB_ORDER 1
+
+struct frames frames;
 
 void frames_init(struct frame *table, u32 nr)
 {
@@ -104,11 +97,6 @@ u32 frame_head(u32 frame)
 	return FRAME_NONE;
 }
 
-static u64 free_count(void)
-{
-	return frames.buddy.count[0] + frames.buddy.count[1];
-}
-
 static bool poisoned_in(u32 frame, unsigned int order)
 {
 	for (u32 i = 0; i < frames.nr_poisoned; i++)
@@ -118,7 +106,7 @@ static bool poisoned_in(u32 frame, unsigned int order)
 }
 
 /* Every way back to the free lists: what is poisoned in the block stays out. */
-static void release_block(u32 frame, unsigned int order, enum frame_state state)
+void frames_release_block(u32 frame, unsigned int order, enum frame_state state)
 {
 	if (likely(!frames.nr_poisoned || !poisoned_in(frame, order))) {
 		buddy_free(&frames.buddy, frame, order, state);
@@ -128,45 +116,9 @@ static void release_block(u32 frame, unsigned int order, enum frame_state state)
 		frames.stats.bad++;
 	} else {
 		order--;
-		release_block(frame, order, state);
-		release_block(frame + (1u << order), order, state);
+		frames_release_block(frame, order, state);
+		frames_release_block(frame + (1u << order), order, state);
 	}
-}
-
-u32 frames_scarce_now;
-
-static void glance(u64 free, u64 promised)
-{
-	atomic_store(&frames_scarce_now, free < promised + FRAMES_SCARCE);
-}
-
-/* Brings the promise of @acct's min in line with what it has now. Holds frames.lock. */
-static void promise_min(struct frame_acct *acct)
-{
-	u64 want = acct->resident < acct->min ? acct->min - acct->resident : 0;
-
-	frames.stats.reserved += want - acct->min_promised;
-	acct->min_promised = want;
-}
-
-/* May @n frames be taken, and on what promise to @acct? Holds frames.lock. */
-static int charge(struct frame_acct *acct, u64 n, unsigned int flags)
-{
-	u64 free = free_count(), promised = frames.stats.reserved;
-
-	glance(free, promised);
-	if (free >= n && ((free - n >= promised && !(flags & FRAME_PROMISED)) ||
-			  (acct && acct->min_promised >= n)))
-		return HV_OK;
-	if (acct && (flags & FRAME_USE_RESERVE) && acct->reserve >= n && free >= n) {
-		acct->reserve -= n;
-		frames.stats.reserved -= n;
-		return HV_OK;
-	}
-	/* Whoever lets others go first does not try again at once. */
-	return (frames.stats.quarantine || frames.scrubbing) && !(flags & FRAME_PROMISED) ?
-		       HV_EAGAIN :
-		       HV_ENOMEM;
 }
 
 /* Takes a block off the free lists as HV, preferring @first. Holds frames.lock. */
@@ -196,20 +148,23 @@ static void *frame_ptr(u32 frame)
 int frame_alloc_guest(struct frame_acct *acct, u64 gfn, unsigned int order, unsigned int flags,
 		      u32 *frame)
 {
-	u64 n = 1UL << order, reserve;
+	u64 n = 1UL << order, reserve, min_promised;
 	struct frame *f;
 	bool clean;
 	int err;
 
 	spin_lock(&frames.lock);
 	reserve = acct->reserve;
-	err = charge(acct, n, flags);
+	min_promised = acct->min_promised;
+	err = frames_charge(acct, n, flags);
 	if (!err) {
 		*frame = take(order, FRAME_FREE_CLEAN, !(flags & FRAME_CLEAN_ONLY), &clean);
 		if (*frame == FRAME_NONE) {
 			/* Fragmented: only order 0 never comes here. Nothing is charged. */
-			frames.stats.reserved += reserve - acct->reserve;
+			frames.stats.reserved +=
+				reserve - acct->reserve + min_promised - acct->min_promised;
 			acct->reserve = reserve;
+			acct->min_promised = min_promised;
 			err = HV_ENOMEM;
 		}
 	}
@@ -228,8 +183,7 @@ int frame_alloc_guest(struct frame_acct *acct, u64 gfn, unsigned int order, unsi
 		frames.stats.hv -= n;
 		frames.stats.guest += n;
 		acct->resident += n;
-		if (acct->min_promised)
-			promise_min(acct);
+		frames_less_is_missing(acct);
 	}
 	spin_unlock(&frames.lock);
 	return err;
@@ -241,7 +195,7 @@ int frame_alloc_table(struct frame_acct *acct, unsigned int flags, u32 *frame)
 	int err;
 
 	spin_lock(&frames.lock);
-	err = charge(acct, 1, flags);
+	err = frames_charge_table(acct, flags);
 	if (!err) {
 		struct frame *f;
 
@@ -266,7 +220,7 @@ int frame_alloc_hv(unsigned int order, u32 *frame)
 	if (order > FRAME_MAX_ORDER)
 		return HV_EINVAL;
 	spin_lock(&frames.lock);
-	err = charge(NULL, 1UL << order, 0);
+	err = frames_charge(NULL, 1UL << order, 0);
 	if (!err) {
 		*frame = take(order, FRAME_FREE_DIRTY, true, &clean);
 		if (*frame == FRAME_NONE)
@@ -285,7 +239,7 @@ int frame_free_hv(u32 frame)
 		unsigned int order = frames.buddy.table[frame].order;
 
 		frames.stats.hv -= 1UL << order;
-		release_block(frame, order, FRAME_FREE_DIRTY);
+		frames_release_block(frame, order, FRAME_FREE_DIRTY);
 		err = HV_OK;
 	}
 	spin_unlock(&frames.lock);
@@ -385,86 +339,6 @@ void frame_unpin_all(u32 frame)
 		atomic_store(&f->aux, 0);
 }
 
-/*
- * Retiring is private to the VM that owns the frame (its lock is held), so
- * only the shared counters wait for quarantine_commit().
- */
-static void retire(u32 frame, struct frame_batch *batch)
-{
-	struct frame *f = &frames.buddy.table[frame];
-
-	f->state = FRAME_QUARANTINE;
-	f->link.next = FRAME_NONE;
-	f->link.prev = 0;
-	if (batch->first == FRAME_NONE)
-		batch->first = frame;
-	else
-		frames.buddy.table[batch->last].link.next = frame;
-	batch->last = frame;
-	batch->frames += 1UL << f->order;
-}
-
-int frame_retire_guest(struct frame_acct *acct, u32 frame, struct frame_batch *batch)
-{
-	struct frame *f = &frames.buddy.table[frame];
-	u64 n = 1UL << f->order;
-
-	if (unlikely(f->state != FRAME_GUEST || f->owner != acct->owner))
-		return HV_ESTATE;
-	if (unlikely(f->aux))
-		return HV_EBUSY;
-	f->owner = 0; /* quarantined guest frames are counted in commit */
-	acct->resident -= n;
-	retire(frame, batch);
-	return HV_OK;
-}
-
-int frame_retire_table(struct frame_acct *acct, u32 frame, struct frame_batch *batch)
-{
-	struct frame *f = &frames.buddy.table[frame];
-
-	if (f->state != FRAME_TABLE || f->owner != acct->owner)
-		return HV_ESTATE;
-	acct->tables--;
-	retire(frame, batch);
-	f->link.prev = 1; /* was a table */
-	return HV_OK;
-}
-
-static void refill(struct frame_acct *acct, u64 n)
-{
-	u64 want = acct->reserve_max > acct->reserve ? acct->reserve_max - acct->reserve : 0;
-
-	want = min(want, n);
-	acct->reserve += want;
-	frames.stats.reserved += want;
-}
-
-void quarantine_commit(struct frame_acct *acct, struct frame_batch *batch, u64 epoch)
-{
-	u64 tables = 0;
-
-	if (batch->first == FRAME_NONE)
-		return;
-	for (u32 i = batch->first; i != FRAME_NONE; i = frames.buddy.table[i].link.next) {
-		frames.buddy.table[i].aux = (u32)epoch;
-		tables += frames.buddy.table[i].link.prev;
-	}
-	spin_lock(&frames.lock);
-	if (frames.q_first == FRAME_NONE)
-		frames.q_first = batch->first;
-	else
-		frames.buddy.table[frames.q_last].link.next = batch->first;
-	frames.q_last = batch->last;
-	frames.stats.quarantine += batch->frames;
-	frames.stats.table -= tables;
-	frames.stats.guest -= batch->frames - tables;
-	promise_min(acct);
-	refill(acct, batch->frames);
-	spin_unlock(&frames.lock);
-	*batch = FRAME_BATCH_INIT;
-}
-
 void frame_poison(u32 frame)
 {
 	u32 head;
@@ -481,78 +355,10 @@ void frame_poison(u32 frame)
 			unsigned int order = f->order;
 
 			buddy_remove(&frames.buddy, head);
-			release_block(head, order, state);
+			frames_release_block(head, order, state);
 		}
 	}
 	spin_unlock(&frames.lock);
-}
-
-u64 quarantine_drain(unsigned int max)
-{
-	u64 freed = 0;
-	u32 safe;
-
-	if (atomic_load(&frames.q_first) == FRAME_NONE)
-		return 0;
-	safe = (u32)epoch_safe();
-	spin_lock(&frames.lock);
-	while (max-- && frames.q_first != FRAME_NONE) {
-		u32 frame = frames.q_first;
-		struct frame *f = &frames.buddy.table[frame];
-
-		if ((s32)(safe - f->aux) < 0)
-			break;
-		frames.q_first = f->link.next;
-		frames.stats.quarantine -= 1UL << f->order;
-		freed += 1UL << f->order;
-		release_block(frame, f->order, FRAME_FREE_DIRTY);
-	}
-	if (frames.q_first == FRAME_NONE)
-		frames.q_last = FRAME_NONE;
-	glance(free_count(), frames.stats.reserved);
-	spin_unlock(&frames.lock);
-	return freed;
-}
-
-void frame_reserve_fill(struct frame_acct *acct)
-{
-	spin_lock(&frames.lock);
-	promise_min(acct);
-	if (free_count() > frames.stats.reserved)
-		refill(acct, free_count() - frames.stats.reserved);
-	spin_unlock(&frames.lock);
-}
-
-void frame_reserve_drop(struct frame_acct *acct)
-{
-	spin_lock(&frames.lock);
-	frames.stats.reserved -= acct->reserve + acct->min_promised;
-	acct->reserve = acct->reserve_max = 0;
-	acct->min = acct->min_promised = 0;
-	spin_unlock(&frames.lock);
-}
-
-u64 frame_reserve_lend(struct frame_acct *from, struct frame_acct *to)
-{
-	u64 n;
-
-	spin_lock(&frames.lock);
-	n = to->reserve_max > to->reserve ? to->reserve_max - to->reserve : 0;
-	n = min(n, (from->reserve + 1) / 2);
-	from->reserve -= n;
-	to->reserve += n;
-	spin_unlock(&frames.lock);
-	return n;
-}
-
-u64 frames_available(void)
-{
-	u64 n;
-
-	spin_lock(&frames.lock);
-	n = free_count() > frames.stats.reserved ? free_count() - frames.stats.reserved : 0;
-	spin_unlock(&frames.lock);
-	return n;
 }
 
 bool frame_scrub_one(void)
@@ -563,7 +369,7 @@ bool frame_scrub_one(void)
 	if (!atomic_load(&frames.buddy.nonempty[0]))
 		return false;
 	spin_lock(&frames.lock);
-	frame = buddy_take_largest(&frames.buddy, ORDER_2M, FRAME_FREE_DIRTY, &order);
+	frame = buddy_take_largest(&frames.buddy, SCRUB_ORDER, FRAME_FREE_DIRTY, &order);
 	if (frame != FRAME_NONE) {
 		frames.buddy.table[frame].state = FRAME_HV;
 		frames.scrubbing += 1UL << order;
@@ -577,7 +383,7 @@ bool frame_scrub_one(void)
 	spin_lock(&frames.lock);
 	frames.scrubbing -= 1UL << order;
 	frames.stats.scrubbed_idle += 1UL << order;
-	release_block(frame, order, FRAME_FREE_CLEAN);
+	frames_release_block(frame, order, FRAME_FREE_CLEAN);
 	spin_unlock(&frames.lock);
 	return true;
 }

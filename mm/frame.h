@@ -45,16 +45,18 @@ struct frame {
 _Static_assert(sizeof(struct frame) == 16, "a frame record is 16 bytes");
 
 /*
- * What one VM holds, and what it is promised: its min by right, and a reserve
- * that serves its faults while its balloon inflates.
+ * What one VM holds, and what it is promised, in frames: its min by right, the tables for a
+ * p2m of its size, and a reserve that serves its faults while its balloon inflates.
  */
 struct frame_acct {
 	u16 owner;
-	u64 resident; /* GUEST frames, in 4 KiB */
+	u64 resident; /* GUEST frames */
 	u64 tables;
-	u64 min;	  /* guaranteed resident frames */
-	u64 min_promised; /* of those, not yet taken */
-	u64 reserve;	  /* frames promised to this VM and not yet taken */
+	u64 min;	     /* guaranteed resident frames */
+	u64 min_promised;    /* of those, not yet taken */
+	u64 tables_max;	     /* tables that it may ever need */
+	u64 tables_promised; /* of those, not yet taken */
+	u64 reserve;	     /* promised to this VM and not yet taken */
 	u64 reserve_max;
 };
 
@@ -63,7 +65,7 @@ struct frame_stats {
 	u64 free_dirty, free_clean;
 	u64 quarantine;
 	u64 hv, table, guest, bad;
-	u64 reserved;	   /* sum of the reserves */
+	u64 reserved;	   /* sum of all promises: mins, tables, reserves */
 	u64 scrubbed_idle; /* frames, ever */
 	u64 scrubbed_demand;
 };
@@ -158,8 +160,16 @@ void quarantine_commit(struct frame_acct *acct, struct frame_batch *batch, u64 e
 /* Frees what has outlived its epoch, at most @max blocks; returns frames freed. */
 u64 quarantine_drain(unsigned int max);
 
-/* Promises @acct its min, and its reserve while there are unpromised free frames. */
+/*
+ * Promises @acct all of what a VM starts with: @min_frames resident frames, @tables p2m tables,
+ * a reserve.  HV_ENOMEM: there are not as many unpromised frames, and nothing has changed.
+ */
+int frame_promise(struct frame_acct *acct, u64 min_frames, u64 tables, u64 reserve);
+
+/* Brings the promises up to what they should be, as far as there are unpromised frames. */
 void frame_reserve_fill(struct frame_acct *acct);
+
+/* Takes all promises back: the VM has ended. */
 void frame_reserve_drop(struct frame_acct *acct);
 
 /* Up to half of @from's reserve becomes @to's, as far as @to may have one; returns frames. */
@@ -179,7 +189,7 @@ static inline bool frames_scarce(void)
 /* Free and unpromised, in frames. */
 u64 frames_available(void);
 
-/* Scrubs one free dirty block of at most 2 MiB; false if there is none. */
+/* Scrubs one free dirty block of at most 8 KiB; false if there is none. */
 bool frame_scrub_one(void);
 
 /* Counts records by walking the table; for the audit. First error, or HV_OK. */

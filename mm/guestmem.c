@@ -45,7 +45,8 @@ static int write_page(struct p2m *p, gpa_t gpa, const u8 *buf, size_t len)
 		int err;
 
 		spin_lock(&p->lock);
-		err = p2m_populate(p, gpa.v >> PAGE_SHIFT, ORDER_4K, FRAME_USE_RESERVE, &kind);
+		err = p2m_populate(p, gpa.v >> PAGE_SHIFT, ORDER_4K, p->grant ? p->grant(p) : 0,
+				   &kind);
 		spin_unlock(&p->lock);
 		if (err && err != HV_ESTATE)
 			return err;

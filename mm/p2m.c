@@ -8,126 +8,13 @@
 #include <hv/base/platform.h>
 #include <mm/epoch.h>
 #include <mm/p2m.h>
-
-#define SW_KIND_SHIFT 3 /* bits 2:0 stay 0: not present in EPT and in NPT */
-#define SW_KIND_MASK (7UL << SW_KIND_SHIFT)
-/*
- * MAPPED in all respects, and yet not present: p2m_watch().  Only such 4 KiB leaves as
- * p2m_populate() makes, so that the frame, inverted like a payload, is all there is to keep.
- */
-#define SW_WATCHED (6UL << SW_KIND_SHIFT)
-/* A hole that the CPU may read without us, p2m_set_bus(): of a leaf's bits ignored in both. */
-#define SW_BUS BIT(52)
-/* R of EPT, P of NPT: what we map can be read, so the format's other bits need no test. */
-#define READABLE BIT(0)
-
-_Static_assert(P2M_MAPPED < 4, "the first four kinds are counted per table");
-_Static_assert(SW_WATCHED >> SW_KIND_SHIFT >= P2M_NR_KINDS, "no kind's number");
+#include <mm/walk.h>
 
 static u64 next_flush_gen = 1;
 
-/* A position in the tables: the entry, its level, and the table it is in. */
-struct pos {
-	u64 *slot;
-	int level;
-	u32 table;
-};
-
-static u64 sw_entry(enum p2m_kind kind, u64 payload)
+struct pos walk(const struct p2m *p, u64 gfn, int level)
 {
-	if (kind == P2M_HOLE)
-		return 0;
-	return (u64)kind << SW_KIND_SHIFT | (~(payload << PAGE_SHIFT) & PT_ADDR);
-}
-
-static bool watched(u64 e)
-{
-	return (e & (SW_KIND_MASK | READABLE)) == SW_WATCHED;
-}
-
-/* For the CPU; is there a frame or a table? */
-static bool present(const struct p2m *p, u64 e)
-{
-	(void)p;
-	return (e & (SW_BUS | READABLE)) == READABLE;
-}
-
-/* A frame is behind it, whether the CPU may use it or not. */
-static bool backed(const struct p2m *p, u64 e)
-{
-	return present(p, e) || watched(e);
-}
-
-static bool is_table(const struct p2m *p, u64 e, int level)
-{
-	return level > 1 && present(p, e) && !(e & PT_LARGE);
-}
-
-static enum p2m_kind kind_of(const struct p2m *p, u64 e)
-{
-	if (present(p, e))
-		return P2M_MAPPED;
-	if (e & SW_BUS)
-		return P2M_HOLE;
-	e &= SW_KIND_MASK;
-	return e == SW_WATCHED ? P2M_MAPPED : (enum p2m_kind)(e >> SW_KIND_SHIFT);
-}
-
-static u32 entry_frame(u64 e)
-{
-	return (u32)((e & PT_ADDR) >> PAGE_SHIFT);
-}
-
-/* Of what is backed. */
-static u32 backing_frame(u64 e)
-{
-	return entry_frame(e & READABLE ? e : ~e);
-}
-
-static u64 *table_ptr(u32 frame)
-{
-	return plat_ptr(HPA((u64)frame << PAGE_SHIFT));
-}
-
-static u16 *kinds(u32 table)
-{
-	return ((struct frame *)frame_get(table))->kinds;
-}
-
-/* Walks toward @level; stops early at an entry that is not a table. */
-static struct pos walk(const struct p2m *p, u64 gfn, int level)
-{
-	struct pos at = { .level = PT_LEVELS, .table = p->root_frame };
-
-	for (;;) {
-		u64 e;
-
-		at.slot = &table_ptr(at.table)[pt_index(gfn, at.level)];
-		if (at.level == level)
-			return at;
-		e = atomic_load(at.slot);
-		if (!is_table(p, e, at.level))
-			return at;
-		at.table = (u32)((e & PT_ADDR) >> PAGE_SHIFT);
-		at.level--;
-	}
-}
-
-/* The kind an entry counts as in its table's record; tables count as MAPPED. */
-static void count(struct p2m *p, u32 table, u64 old, u64 new)
-{
-	enum p2m_kind from = kind_of(p, old), to = kind_of(p, new);
-
-	if (from < 4)
-		kinds(table)[from]--;
-	if (to < 4)
-		kinds(table)[to]++;
-}
-
-static void set_entry(struct p2m *p, struct pos *at, u64 e)
-{
-	count(p, at->table, *at->slot, e);
-	atomic_store_release(at->slot, e);
+	return walk_hot(p, gfn, level);
 }
 
 int p2m_prepare(struct p2m *p, unsigned int flags)
@@ -150,7 +37,8 @@ int p2m_init(struct p2m *p, const struct pt_format *fmt, u16 owner, u64 nr_gfns)
 	/* The lock is not touched but taken: the audit may be waiting for it. */
 	spin_lock(&p->lock);
 	p->fmt = fmt;
-	p->acct = (struct frame_acct){ .owner = owner };
+	p->acct.owner = owner; /* promises of a VM that only reboots stay */
+	p->acct.resident = p->acct.tables = 0;
 	p->nr_gfns = nr_gfns;
 	p->ballooned = p->flushes = 0;
 	p->pool_count = 0;
@@ -218,7 +106,7 @@ static int split_entry(struct p2m *p, struct pos *at)
 }
 
 /* Like walk(), but cuts what is larger than @level on the way. */
-static int walk_split(struct p2m *p, u64 gfn, int level, struct pos *at)
+int p2m_walk_split(struct p2m *p, u64 gfn, int level, struct pos *at)
 {
 	for (;;) {
 		int err;
@@ -233,7 +121,7 @@ static int walk_split(struct p2m *p, u64 gfn, int level, struct pos *at)
 }
 
 /* A table whose 512 entries are of one non-present kind becomes one entry above it. */
-static void collapse(struct p2m *p, u64 gfn, struct pos *at, struct frame_batch *b)
+void p2m_collapse(struct p2m *p, u64 gfn, struct pos *at, struct frame_batch *b)
 {
 	while (at->level < PT_LEVELS) {
 		u16 *k = kinds(at->table);
@@ -269,7 +157,7 @@ int p2m_set_range(struct p2m *p, u64 gfn, u64 n, enum p2m_kind kind)
 		err = p2m_prepare(p, 0);
 		if (err)
 			return err;
-		err = walk_split(p, gfn, level, &at);
+		err = p2m_walk_split(p, gfn, level, &at);
 		if (err)
 			return err;
 		if (kind_of(p, *at.slot) != P2M_HOLE && kind_of(p, *at.slot) != P2M_EMPTY)
@@ -290,7 +178,7 @@ int p2m_set_bus(struct p2m *p, u64 gfn, u64 n, u32 frame)
 		int err = p2m_prepare(p, 0);
 
 		if (!err)
-			err = walk_split(p, gfn, 1, &at);
+			err = p2m_walk_split(p, gfn, 1, &at);
 		if (err)
 			return err;
 		if (kind_of(p, *at.slot) != P2M_HOLE)
@@ -298,6 +186,15 @@ int p2m_set_bus(struct p2m *p, u64 gfn, u64 n, u32 frame)
 		set_entry(p, &at, e);
 	}
 	return HV_OK;
+}
+
+u64 p2m_tables_max(u64 pages, u64 nr_gfns)
+{
+	const u64 gib = 1UL << level_order(3), top = 1UL << level_order(4);
+
+	/* One more at level 1: memory is cut at 640 KiB and at the hole below 4 GiB. */
+	return (pages + PT_ENTRIES - 1) / PT_ENTRIES + 1 + (nr_gfns + gib - 1) / gib +
+	       (nr_gfns + top - 1) / top + 1 + P2M_POOL;
 }
 
 struct p2m_entry p2m_lookup(const struct p2m *p, u64 gfn)
@@ -308,7 +205,7 @@ struct p2m_entry p2m_lookup(const struct p2m *p, u64 gfn)
 
 	if (gfn >= p->nr_gfns)
 		return r;
-	at = walk(p, gfn, 1);
+	at = walk_hot(p, gfn, 1);
 	e = atomic_load(at.slot);
 	if (is_table(p, e, at.level)) /* became one under us: the caller retries */
 		return p2m_lookup(p, gfn);
@@ -324,20 +221,6 @@ struct p2m_entry p2m_lookup(const struct p2m *p, u64 gfn)
 	return r;
 }
 
-static int order_level(unsigned int order)
-{
-	return order == ORDER_4K ? 1 : order == ORDER_2M ? 2 : order == ORDER_1G ? 3 : 0;
-}
-
-static int check_place(const struct p2m *p, u64 gfn, unsigned int order)
-{
-	u64 n = 1UL << order;
-
-	if (!order_level(order) || gfn & (n - 1))
-		return HV_EINVAL;
-	return gfn < p->nr_gfns && n <= p->nr_gfns - gfn ? HV_OK : HV_ERANGE;
-}
-
 int p2m_map(struct p2m *p, u64 gfn, u32 frame, unsigned int order, unsigned int prot,
 	    enum memtype mt)
 {
@@ -351,7 +234,7 @@ int p2m_map(struct p2m *p, u64 gfn, u32 frame, unsigned int order, unsigned int 
 	at = walk(p, gfn, level);
 	if (present(p, *at.slot) || kind_of(p, *at.slot) != P2M_EMPTY)
 		return HV_ESTATE;
-	err = walk_split(p, gfn, level, &at);
+	err = p2m_walk_split(p, gfn, level, &at);
 	if (err)
 		return err;
 	set_entry(p, &at, leaf(p, (u64)frame << PAGE_SHIFT, level, prot, mt));
@@ -376,7 +259,7 @@ static bool populate_large(struct p2m *p, u64 gfn)
 
 	if (frame_alloc_guest(&p->acct, base, ORDER_2M, FRAME_CLEAN_ONLY, &frame))
 		return false;
-	hv_assert(!walk_split(p, base, 2, &at));
+	hv_assert(!p2m_walk_split(p, base, 2, &at));
 	set_entry(p, &at, leaf(p, (u64)frame << PAGE_SHIFT, 2, PROT_RWX, MEMTYPE_WB));
 	return true;
 }
@@ -391,7 +274,7 @@ int p2m_populate(struct p2m *p, u64 gfn, unsigned int max_order, unsigned int fl
 	*kind = P2M_HOLE;
 	if (gfn >= p->nr_gfns)
 		return HV_ESTATE;
-	at = walk(p, gfn, 1);
+	at = walk_hot(p, gfn, 1);
 	*kind = kind_of(p, *at.slot);
 	if (watched(*at.slot)) { /* touched, then */
 		set_entry(p, &at, guest_leaf(p, backing_frame(*at.slot)));
@@ -410,217 +293,9 @@ int p2m_populate(struct p2m *p, u64 gfn, unsigned int max_order, unsigned int fl
 	if (err)
 		return err;
 	if (at.level > 1)
-		hv_assert(!walk_split(p, gfn, 1, &at));
+		hv_assert(!p2m_walk_split(p, gfn, 1, &at));
 	set_entry(p, &at, guest_leaf(p, frame));
 	return HV_OK;
-}
-
-/* May the memory of the whole table under @at go? */
-static int table_lockable(struct p2m *p, u32 table)
-{
-	u16 *k = kinds(table);
-	u64 *e = table_ptr(table);
-
-	if (k[P2M_BALLOON])
-		return HV_ESTATE;
-	if (k[P2M_MAPPED] + k[P2M_EMPTY] != PT_ENTRIES)
-		return HV_ERANGE;
-	for (int i = 0; i < PT_ENTRIES; i++)
-		if (backed(p, e[i]) && frame_get(backing_frame(e[i]))->aux)
-			return HV_EBUSY;
-	return HV_OK;
-}
-
-static void drop_table(struct p2m *p, struct pos *at, enum p2m_kind to, struct frame_batch *b)
-{
-	u32 table = entry_frame(*at->slot);
-	u64 *e = table_ptr(table);
-
-	set_entry(p, at, sw_entry(to, 0));
-	for (int i = 0; i < PT_ENTRIES; i++)
-		if (backed(p, e[i]))
-			hv_assert(!frame_retire_guest(&p->acct, backing_frame(e[i]), b));
-	hv_assert(!frame_retire_table(&p->acct, table, b));
-}
-
-/* An entry of exactly the wanted level that is a leaf or a kind. */
-static void drop_entry(struct p2m *p, struct pos *at, enum p2m_kind to, struct frame_batch *b)
-{
-	u64 e = *at->slot;
-
-	set_entry(p, at, sw_entry(to, 0));
-	if (backed(p, e))
-		hv_assert(!frame_retire_guest(&p->acct, backing_frame(e), b));
-}
-
-static int lockable(const struct p2m *p, u64 e)
-{
-	switch (kind_of(p, e)) {
-	case P2M_MAPPED:
-		return frame_get(backing_frame(e))->aux ? HV_EBUSY : HV_OK;
-	case P2M_EMPTY:
-		return HV_OK;
-	case P2M_BALLOON:
-		return HV_ESTATE;
-	default:
-		return HV_ERANGE;
-	}
-}
-
-/* The frames over @gfn go, and the place becomes @to: BALLOON or EMPTY. */
-static int drop(struct p2m *p, u64 gfn, unsigned int order, enum p2m_kind to, struct frame_batch *b,
-		u64 *work)
-{
-	int level = order_level(order), err = check_place(p, gfn, order);
-	struct pos at;
-
-	*work += 1;
-	if (err)
-		return err;
-	at = walk(p, gfn, level);
-	if (is_table(p, *at.slot, at.level)) {
-		if (level != 2) /* 1 GiB entries are not part of the protocol */
-			return HV_EINVAL;
-		*work += PT_ENTRIES;
-		err = table_lockable(p, entry_frame(*at.slot));
-		if (err)
-			return err;
-		drop_table(p, &at, to, b);
-	} else {
-		err = lockable(p, *at.slot);
-		if (err || kind_of(p, *at.slot) == to)
-			return err;
-		if (at.level != level) {
-			*work += PT_ENTRIES;
-			err = p2m_prepare(p, FRAME_USE_RESERVE);
-			if (!err)
-				err = walk_split(p, gfn, level, &at);
-			if (err)
-				return err;
-		}
-		drop_entry(p, &at, to, b);
-	}
-	if (to == P2M_BALLOON)
-		p->ballooned += 1UL << order;
-	collapse(p, gfn, &at, b);
-	return HV_OK;
-}
-
-int p2m_lock(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b, u64 *work)
-{
-	return drop(p, gfn, order, P2M_BALLOON, b, work);
-}
-
-int p2m_report(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b, u64 *work)
-{
-	return drop(p, gfn, order, P2M_EMPTY, b, work);
-}
-
-/* Every BALLOON entry of the table becomes EMPTY; returns how many there were. */
-static u64 unlock_table(struct p2m *p, u32 table)
-{
-	struct pos at = { .slot = table_ptr(table), .level = 1, .table = table };
-	u64 n = 0;
-
-	for (int i = 0; i < PT_ENTRIES; i++, at.slot++)
-		if (kind_of(p, *at.slot) == P2M_BALLOON) {
-			set_entry(p, &at, sw_entry(P2M_EMPTY, 0));
-			n++;
-		}
-	return n;
-}
-
-int p2m_unlock(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b, u64 *work)
-{
-	int level = order_level(order), err = check_place(p, gfn, order);
-	struct pos at;
-	u64 n = 1UL << order;
-
-	*work += 1;
-	if (err)
-		return err;
-	at = walk(p, gfn, level);
-	if (is_table(p, *at.slot, at.level)) {
-		u32 table = entry_frame(*at.slot);
-
-		/* A 2 MiB entry of which the guest popped some: the rest goes out. */
-		if (level != 2)
-			return HV_EINVAL;
-		if (!kinds(table)[P2M_BALLOON])
-			return HV_ESTATE;
-		*work += PT_ENTRIES;
-		n = unlock_table(p, table);
-		at = walk(p, gfn, 1);
-	} else {
-		if (kind_of(p, *at.slot) != P2M_BALLOON)
-			return kind_of(p, *at.slot) == P2M_HOLE ? HV_ERANGE : HV_ESTATE;
-		if (at.level != level) {
-			*work += PT_ENTRIES;
-			err = p2m_prepare(p, FRAME_USE_RESERVE);
-			if (!err)
-				err = walk_split(p, gfn, level, &at);
-			if (err)
-				return err;
-		}
-		set_entry(p, &at, sw_entry(P2M_EMPTY, 0));
-	}
-	p->ballooned -= n;
-	collapse(p, gfn, &at, b);
-	return HV_OK;
-}
-
-/*
- * Visits the entries from *@gfn on, one by one, at whatever size they have.
- * @op may replace the entry; a table that it empties collapses.
- */
-static int sweep(struct p2m *p, u64 *gfn, struct frame_batch *b,
-		 void (*op)(struct p2m *p, struct pos *at, struct frame_batch *b))
-{
-	for (int work = 0; work < P2M_WORK_MAX; work++) {
-		struct pos at;
-		u64 here = *gfn;
-
-		if (here >= p->nr_gfns)
-			return HV_OK;
-		at = walk(p, here, 1);
-		*gfn = (here | ((1UL << level_order(at.level)) - 1)) + 1;
-		op(p, &at, b);
-		collapse(p, here, &at, b);
-	}
-	return HV_EAGAIN;
-}
-
-static void op_reset(struct p2m *p, struct pos *at, struct frame_batch *b)
-{
-	(void)b;
-	if (kind_of(p, *at->slot) == P2M_BALLOON) {
-		p->ballooned -= 1UL << level_order(at->level);
-		set_entry(p, at, sw_entry(P2M_EMPTY, 0));
-	}
-}
-
-static void op_teardown(struct p2m *p, struct pos *at, struct frame_batch *b)
-{
-	u64 e = *at->slot;
-
-	if (kind_of(p, e) == P2M_BALLOON)
-		p->ballooned -= 1UL << level_order(at->level);
-	if (e)
-		set_entry(p, at, 0);
-	if (backed(p, e)) {
-		frame_unpin_all(backing_frame(e)); /* the VM is gone, and its pins with it */
-		hv_assert(!frame_retire_guest(&p->acct, backing_frame(e), b));
-	}
-}
-
-int p2m_reset_balloon(struct p2m *p, u64 *gfn, struct frame_batch *b)
-{
-	return p->ballooned ? sweep(p, gfn, b, op_reset) : HV_OK;
-}
-
-int p2m_teardown(struct p2m *p, u64 *gfn, struct frame_batch *b)
-{
-	return sweep(p, gfn, b, op_teardown);
 }
 
 void p2m_destroy(struct p2m *p)
@@ -631,7 +306,6 @@ void p2m_destroy(struct p2m *p)
 		hv_assert(!frame_retire_table(&p->acct, p->pool[--p->pool_count], &b));
 	hv_assert(!frame_retire_table(&p->acct, p->root_frame, &b));
 	p->root = HPA(0);
-	frame_reserve_drop(&p->acct);
 	p2m_commit(p, &b);
 }
 
@@ -672,7 +346,7 @@ int p2m_split(struct p2m *p, u64 gfn, unsigned int order)
 
 	if (!err)
 		err = p2m_prepare(p, 0);
-	return err ? err : walk_split(p, gfn, order_level(order), &at);
+	return err ? err : p2m_walk_split(p, gfn, order_level(order), &at);
 }
 
 bool p2m_make_executable(struct p2m *p, u64 gfn, int *err)
@@ -771,61 +445,4 @@ void p2m_flush(struct p2m *p)
 {
 	atomic_store_seq(&p->flush_gen, atomic_add(&next_flush_gen, 1));
 	kick_others(atomic_load_seq(&p->active));
-}
-
-/* One leaf or kind against the frame table. */
-static int audit_entry(struct p2m *p, u64 gfn, const struct pos *at)
-{
-	u64 e = *at->slot;
-	u32 frame = backing_frame(e);
-	const struct frame *f = frame_get(frame);
-	u64 base = ALIGN_DOWN(gfn, 1UL << level_order(at->level));
-
-	if (!backed(p, e))
-		return HV_OK;
-	if (!f || f->state != FRAME_GUEST || f->owner != p->acct.owner || f->gfn != base ||
-	    f->order != level_order(at->level))
-		return log_error(
-			HV_ECORRUPT,
-			"audit: VM %u gfn %lx maps frame %x: record says state %u, VM %u, gfn %lx, order %u",
-			p->acct.owner, gfn, frame, f ? f->state : 0, f ? f->owner : 0,
-			f ? f->gfn : 0, f ? f->order : 0);
-	return HV_OK;
-}
-
-/* The counts in a table's record against its entries. */
-static int audit_table(struct p2m *p, u32 table)
-{
-	const u64 *e = table_ptr(table);
-	const struct frame *f = frame_get(table);
-	u16 seen[P2M_NR_KINDS] = { 0 };
-
-	for (int i = 0; i < PT_ENTRIES; i++)
-		seen[kind_of(p, e[i])]++;
-	for (int k = 0; k < 4; k++)
-		if (f->state != FRAME_TABLE || f->owner != p->acct.owner || f->kinds[k] != seen[k])
-			return log_error(HV_ECORRUPT,
-					 "audit: VM %u table %x: kind %d counted %u, is %u",
-					 p->acct.owner, table, k, f->kinds[k], seen[k]);
-	return HV_OK;
-}
-
-int p2m_audit(struct p2m *p, u64 *gfn)
-{
-	for (int work = 0; work < P2M_WORK_MAX && *gfn < p->nr_gfns; work++) {
-		struct pos at = walk(p, *gfn, 1);
-		int err = HV_OK;
-
-		/* Tables where they begin, and those above that begin here too. */
-		for (int l = at.level; l <= PT_LEVELS && !err && pt_index(*gfn, l) == 0; l++) {
-			work += PT_ENTRIES / 8;
-			err = audit_table(p, walk(p, *gfn, l).table);
-		}
-		if (!err)
-			err = audit_entry(p, *gfn, &at);
-		if (err)
-			return err;
-		*gfn = (*gfn | ((1UL << level_order(at.level)) - 1)) + 1;
-	}
-	return *gfn < p->nr_gfns ? HV_EAGAIN : HV_OK;
 }

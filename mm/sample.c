@@ -3,8 +3,6 @@
 
 #define TRIES 8 /* to find a page that is mapped */
 #define NO_PAGE UINT32_MAX
-/* A split takes a frame, for a table: not from those who may be waiting for one. */
-#define SPLIT_SPARE (MIB(4) >> PAGE_SHIFT)
 
 void sampler_init(struct sampler *s, u64 seed, u32 pages)
 {
@@ -71,7 +69,7 @@ static void begin_page(struct sampler *s, struct p2m *p, u32 i)
 		if (e.kind != P2M_MAPPED)
 			continue;
 		/* Else the large page's own bit, if there is one, must do: it says too much. */
-		if (e.order == ORDER_2M && frames_available() >= SPLIT_SPARE)
+		if (e.order == ORDER_2M)
 			set_split(s, i, p2m_split(p, gfn, ORDER_4K) == HV_OK);
 		if (p2m_watch(p, gfn)) {
 			s->gfn[i] = (u32)gfn;

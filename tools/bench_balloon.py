@@ -17,6 +17,7 @@ import time
 
 sys.dont_write_bytecode = True
 from debian import Cpio, fetch_kernel, modules_of
+from runner.lines import joined
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TOOLS = os.path.join(TOP, "tools")
@@ -30,7 +31,7 @@ SIDES = ("kvm", "virtio", "module")
 MEM = 1024              # MiB of the guest
 HOST_MEM = 1800         # MiB of the machine
 TIMEOUT = 900           # seconds for one side
-TRIES = 4               # for KVM, which now and then loses an interrupt there: docs/debugging.md
+TRIES = 4               # for KVM, which now and then loses an interrupt there: docs/notes.md
 PAGES = 512 << 8        # what the balloon takes
 # No XSAVE: KVM would not learn of its guest's XSETBV in TCG.  No ERMS: each byte that
 # `rep stosb` writes would be counted.
@@ -92,14 +93,14 @@ class Bench:
     def aerostat(self, side, hv, more=""):
         words = f"{WORDS} host=aerostat driver={side}{more}"
         device = "balloon = virtio\n" if side == "virtio" else ""
-        self.save(f"{side}.conf", f"[host]\nstatus = 600000\npolicy = 60000\n[vm linux]\nmemory = {MEM}M\n"
+        self.save(f"{side}.conf", f"[host]\nstatus = 600s\npolicy = 60s\n[vm linux]\nmemory = {MEM}M\n"
                   f"control = yes\nkernel = vmlinuz\ninitrd = initrd\ncmdline = {words}\n{device}")
         done = subprocess.run(
             [os.path.join(TOOLS, "run"), "--emu", "qemu", "--cpu", CPU, "--icount", "--smp", "1",
              "--mem", str(HOST_MEM), "--hv", hv, "--conf", self.path(f"{side}.conf"),
              "--timeout", str(TIMEOUT), "--quiet", "--log", self.path(side),
              "--args", "mitigations=off"], capture_output=True, text=True, errors="replace")
-        text = self.load(os.path.join(side, "serial.raw"))
+        text = joined(self.load(os.path.join(side, "serial.raw")))
         if done.returncode:
             sys.exit(f"bench: {side}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
         return text

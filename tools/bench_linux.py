@@ -16,6 +16,7 @@ import sys
 
 sys.dont_write_bytecode = True
 from debian import Cpio, fetch_kernel, modules_of
+from runner.lines import joined
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TOOLS = os.path.join(TOP, "tools")
@@ -97,7 +98,7 @@ class Linux:
                                "--log", self.path(log), *arguments],
                               capture_output=True, text=True, errors="replace")
         with open(self.path(os.path.join(log, "serial.raw")), errors="replace") as f:
-            text = f.read()
+            text = joined(f.read())
         if done.returncode == 124:
             sys.exit(f"bench: {log}: no end after {TIMEOUT} s:\n{text[-2000:]}")
         return text

@@ -9,7 +9,7 @@ EFI_CFLAGS := -std=gnu17 -Os -g -I. $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI $(WARNIN
 	-fno-asynchronous-unwind-tables -fno-strict-aliasing -fcf-protection=none \
 	-DVERSION='"$(VERSION)"'
 # The hypervisor's parser: the same words for the same mistakes.
-EFI_SRCS := $(wildcard boot/efi/*.c) hv/config/config.c hv/config/disk_parse.c hv/config/timed_parse.c hv/base/format.c hv/base/string.c boot/efi/enter.S
+EFI_SRCS := $(wildcard boot/efi/*.c) hv/config/config.c hv/config/disk_parse.c hv/config/text.c hv/config/timed_parse.c hv/base/format.c hv/base/string.c boot/efi/enter.S
 EFI_OBJS := $(EFI_SRCS:%=$(BUILD)/efi/%.o)
 
 $(BUILD)/efi/%.o: % Makefile boot/efi/efi.mk

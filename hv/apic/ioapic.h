@@ -13,6 +13,7 @@
 #define IOAPIC_BASE 0xfec00000UL
 #define IOAPIC_SIZE 0x1000UL
 #define IOAPIC_PINS 24
+#define IOAPIC_PIN_BALLOON 5 /* of the device AERO0001: load/dsdt.asl */
 
 struct vcpu;
 struct vm;

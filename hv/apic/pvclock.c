@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/platform.h>
-#include <hv/exit/exit.h>
+#include <hv/memory/waiters.h>
 #include <hv/apic/pvclock.h>
 #include <hv/vm/vm.h>
 #include <mm/guestmem.h>
@@ -69,7 +69,7 @@ bool pvclock_give(struct vcpu *v, u64 gpa, const void *data, size_t bytes)
 	if (err != HV_ENOMEM && err != HV_EAGAIN)
 		return !err;
 	v->advance = 0;
-	fault_wait(v, err);
+	memory_wait(v, err);
 	return true;
 }
 
@@ -81,7 +81,7 @@ static u8 stable(const struct vm *vm)
 
 static bool write_system_time(struct vcpu *v, u64 value)
 {
-	struct pvclock_scale s = pvclock_scale(plat_tsc_khz());
+	struct pvclock_scale s = pvclock_scale(v->vm->tsc_khz);
 	/* The guest's TSC is 0 when the VM starts, unless it wrote it, and so is its system time. */
 	struct time_info t = { .version = 2,
 			       .tsc_timestamp = v->tsc_offset - v->vm->tsc_offset,
@@ -129,7 +129,8 @@ void pvclock_tsc_written(struct vcpu *v)
 static bool write_wall_clock(struct vcpu *v, u64 value)
 {
 	/* When the VM's system time was 0. */
-	u64 us = plat_wall_time_us() - (plat_tsc() + v->vm->tsc_offset) * 1000 / plat_tsc_khz();
+	u64 ran = tsc_since(0 - v->vm->tsc_offset, plat_tsc());
+	u64 us = plat_wall_time_us() - ran * 1000 / v->vm->tsc_khz;
 	struct wall_clock w = { 2, (u32)(us / 1000000), (u32)(us % 1000000) * 1000 };
 
 	if (value & 3 || (value && !pvclock_give(v, value, &w, sizeof(w))))

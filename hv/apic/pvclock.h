@@ -33,7 +33,7 @@ bool pvclock_read(struct vcpu *v, u32 msr, u64 *value);
 
 /*
  * False, and nothing is changed: not on four bytes, or not in the VM's memory (in its
- * balloon neither).  Without a frame in the host the vCPU waits: see fault_wait().
+ * balloon neither).  Without a frame in the host the vCPU waits: see memory_wait().
  */
 bool pvclock_write(struct vcpu *v, u32 msr, u64 value);
 

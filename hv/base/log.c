@@ -18,10 +18,13 @@ static struct {
 
 void log_add_sink(struct log_sink *sink)
 {
-	u64 end = log_state.written, from = end > LOG_RING_SIZE ? end - LOG_RING_SIZE : 0;
+	u64 end = log_written();
 
-	for (; from < end; from++)
-		sink->write(&log_state.ring[from % LOG_RING_SIZE], 1);
+	for (struct log_sink *k = log_state.sinks; k; k = k->next)
+		if (k == sink)
+			return;
+	for (u64 at = log_oldest(); at < end; at++)
+		sink->write(&log_state.ring[at % LOG_RING_SIZE], 1);
 	sink->next = log_state.sinks;
 	log_state.sinks = sink;
 }
@@ -141,15 +144,4 @@ int log_error_at(const char *where, int err, const char *fmt, ...)
 				  hv_strerror(err), where);
 	emit_line(line, len);
 	return err;
-}
-
-size_t log_tail(char *buf, size_t size)
-{
-	u64 end = log_state.written;
-	u64 have = min(end, (u64)LOG_RING_SIZE);
-	u64 n = min(have, (u64)size);
-
-	for (u64 i = 0; i < n; i++)
-		buf[i] = log_state.ring[(end - n + i) % LOG_RING_SIZE];
-	return n;
 }

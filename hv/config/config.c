@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/string.h>
 #include <hv/config/config.h>
-#include <hv/control/timed.h>
+#include <hv/config/text.h>
 
 #define MIN_MEMORY MIB(1)
 #define MAX_MEMORY GIB(4096)
 #define MIN_DEFAULT UINT64_MAX
-#define MAX_TIME (365UL * 86400 * 1000) /* milliseconds */
 
 struct parser {
 	struct config *c;
@@ -28,105 +27,7 @@ static bool fail(struct parser *p, const char *fmt, ...)
 	return false;
 }
 
-bool config_error(char error[CONFIG_ERROR_MAX], const char *fmt, ...)
-{
-	__builtin_va_list ap;
-
-	__builtin_va_start(ap, fmt);
-	str_vformat(error, CONFIG_ERROR_MAX, fmt, ap);
-	__builtin_va_end(ap);
-	return false;
-}
-
-static bool is_space(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r';
-}
-
-static bool parse_number(const char *s, u64 *v, const char **end)
-{
-	u64 n = 0;
-
-	if (*s < '0' || *s > '9')
-		return false;
-	for (; *s >= '0' && *s <= '9'; s++) {
-		if (n > (UINT64_MAX - 9) / 10)
-			return false;
-		n = n * 10 + (u64)(*s - '0');
-	}
-	*v = n;
-	*end = s;
-	return true;
-}
-
-bool config_next_word(const char **s, char *word, size_t size)
-{
-	size_t n = 0;
-
-	while (is_space(**s))
-		(*s)++;
-	for (; **s && !is_space(**s); (*s)++)
-		if (n < size - 1)
-			word[n++] = **s;
-	word[n] = '\0';
-	return n;
-}
-
-bool config_parse_size(const char *s, u64 *bytes)
-{
-	unsigned int shift = 0;
-	const char *end;
-	u64 n;
-
-	if (!parse_number(s, &n, &end))
-		return false;
-	switch (*end) {
-	case 'k':
-	case 'K':
-		shift = 10;
-		break;
-	case 'm':
-	case 'M':
-		shift = 20;
-		break;
-	case 'g':
-	case 'G':
-		shift = 30;
-		break;
-	}
-	if (shift)
-		end++;
-	if (shift && end[0] == 'i' && end[1] == 'B')
-		end += 2;
-	if (*end || n > UINT64_MAX >> shift)
-		return false;
-	*bytes = n << shift;
-	return true;
-}
-
-bool config_parse_time(const char *s, u64 *ms)
-{
-	static const struct {
-		char unit[3];
-		u32 ms;
-	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 } };
-	const char *end;
-	u64 n;
-
-	if (!parse_number(s, &n, &end))
-		return false;
-	*ms = n;
-	if (!n && !*end)
-		return true;
-	for (u32 i = 0; i < ARRAY_SIZE(units); i++)
-		if (!strcmp(units[i].unit, end)) {
-			*ms = n * units[i].ms;
-			return n <= MAX_TIME / units[i].ms;
-		}
-	return false;
-}
-
-/* What a key sets and how it is written. */
+/* How the value of a key is written. */
 enum value_kind {
 	V_SIZE,
 	V_NUMBER,
@@ -146,6 +47,7 @@ struct key {
 	enum value_kind kind;
 	size_t offset;
 	u64 min, max; /* numbers: themselves; sizes, texts: bytes; times: milliseconds */
+	bool bare;    /* a time that may be written as a number of milliseconds */
 };
 
 #define HOST(field) offsetof(struct host_config, field)
@@ -154,12 +56,12 @@ struct key {
 static const struct key host_keys[] = {
 	{ "memory", V_SIZE, HOST(memory), MIB(4), MAX_MEMORY },
 	{ "stay", V_YES_NO, HOST(stay), 0, 0 },
-	{ "status", V_NUMBER, HOST(status_ms), 0, 3600000 },
+	{ "status", V_TIME, HOST(status_ms), 0, 3600000, true },
 	{ "console", V_CONSOLE, HOST(console), 0, CONFIG_NAME_MAX },
 	{ "pages", V_TIME, HOST(pages_ms), 0, 3600000 },
 	{ "at", V_AT, 0, 0, 0 },
-	{ "policy", V_NUMBER, HOST(policy_ms), 1, 60000 },
-	{ "sample", V_NUMBER, HOST(sample_ms), 1, 600000 },
+	{ "policy", V_TIME, HOST(policy_ms), 1, 60000, true },
+	{ "sample", V_TIME, HOST(sample_ms), 1, 600000, true },
 	{ "sample_pages", V_NUMBER, HOST(sample_pages), 10, 256 },
 	{ "tax", V_NUMBER, HOST(tax), 0, 99 },
 	{ "balloon_max", V_NUMBER, HOST(balloon_max), 0, 95 },
@@ -252,42 +154,91 @@ static bool add_timed(struct parser *p, const char *value)
 	return true;
 }
 
-static bool set_value(struct parser *p, const struct key *k, void *base, const char *value)
+static bool set_size(struct parser *p, const struct key *k, u64 *at, const char *value)
 {
-	void *at = (char *)base + k->offset;
+	u64 n;
+
+	if (!config_parse_size(value, &n))
+		return fail(p, "\"%s\" is not a size; write for example %s = 64M", value, k->name);
+	if (n & PAGE_MASK)
+		return fail(p, "%s must be a multiple of 4K", k->name);
+	if (n < k->min || n > k->max)
+		return fail(p, "%s = %s is out of range; from %luK to %luG is possible", k->name,
+			    value, k->min >> 10, k->max >> 30);
+	*at = n;
+	return true;
+}
+
+static bool set_number(struct parser *p, const struct key *k, u32 *at, const char *value)
+{
 	const char *end;
 	u64 n;
 
+	if (!config_parse_number(value, &n, &end) || *end)
+		return fail(p, "\"%s\" is not a number; write for example %s = %lu", value, k->name,
+			    max(k->min, 1UL));
+	if (n < k->min || n > k->max)
+		return fail(p, "%s = %s is out of range; from %lu to %lu is possible", k->name,
+			    value, k->min, k->max);
+	*at = (u32)n;
+	return true;
+}
+
+/* Bare numbers were milliseconds once: accepted, and the log says how to write them. */
+static bool bare_time(struct parser *p, const struct key *k, const char *value, u64 *ms)
+{
+	const char *end;
+
+	if (!config_parse_number(value, ms, &end) || *end)
+		return false;
+	if (!p->c->note[0])
+		str_format(p->c->note, CONFIG_ERROR_MAX,
+			   "aerostat.conf: line %d: %s = %s means %s ms; write %s = %sms", p->line,
+			   k->name, value, value, k->name, value);
+	return true;
+}
+
+static bool set_time(struct parser *p, const struct key *k, u32 *at, const char *value)
+{
+	u64 n;
+
+	if (!config_parse_time(value, &n) && !(k->bare && bare_time(p, k, value, &n)))
+		return fail(p, "\"%s\" is not a time; write for example %s = 10s", value, k->name);
+	if (n < k->min || n > k->max)
+		return fail(p, "%s = %s is out of range; from %lums to %lus is possible", k->name,
+			    value, k->min, k->max / 1000);
+	*at = (u32)n;
+	return true;
+}
+
+static bool set_text(struct parser *p, const struct key *k, char *at, const char *value)
+{
+	return str_copy(at, value, k->max) ||
+	       fail(p, "the value is too long; %lu characters are the most", k->max - 1);
+}
+
+static bool set_initrd(struct parser *p, const char *value)
+{
+	for (const char *c = value; *c; c++)
+		if (config_is_space(*c))
+			return fail(
+				p,
+				"initrd is one file; for a file with arguments write module = %s",
+				value);
+	return set_module(p, value);
+}
+
+static bool set_value(struct parser *p, const struct key *k, void *base, const char *value)
+{
+	void *at = (char *)base + k->offset;
+
 	switch (k->kind) {
 	case V_SIZE:
-		if (!config_parse_size(value, &n))
-			return fail(p, "\"%s\" is not a size; write for example %s = 64M", value,
-				    k->name);
-		if (n & PAGE_MASK)
-			return fail(p, "%s must be a multiple of 4K", k->name);
-		if (n < k->min || n > k->max)
-			return fail(p, "%s = %s is out of range; from %luK to %luG is possible",
-				    k->name, value, k->min >> 10, k->max >> 30);
-		*(u64 *)at = n;
-		return true;
+		return set_size(p, k, at, value);
 	case V_NUMBER:
-		if (!parse_number(value, &n, &end) || *end)
-			return fail(p, "\"%s\" is not a number; write for example %s = %lu", value,
-				    k->name, max(k->min, 1UL));
-		if (n < k->min || n > k->max)
-			return fail(p, "%s = %s is out of range; from %lu to %lu is possible",
-				    k->name, value, k->min, k->max);
-		*(u32 *)at = (u32)n;
-		return true;
+		return set_number(p, k, at, value);
 	case V_TIME:
-		if (!config_parse_time(value, &n))
-			return fail(p, "\"%s\" is not a time; write for example %s = 10s", value,
-				    k->name);
-		if (n < k->min || n > k->max)
-			return fail(p, "%s = %s is out of range; up to %lus is possible", k->name,
-				    value, k->max / 1000);
-		*(u32 *)at = (u32)n;
-		return true;
+		return set_time(p, k, at, value);
 	case V_YES_NO:
 		if (strcmp(value, "yes") && strcmp(value, "no"))
 			return fail(p, "%s takes yes or no, not \"%s\"", k->name, value);
@@ -295,20 +246,11 @@ static bool set_value(struct parser *p, const struct key *k, void *base, const c
 		return true;
 	case V_CONSOLE: /* a VM whose section may come later */
 		p->c->host.console_line = p->line;
-		__attribute__((fallthrough));
+		return set_text(p, k, at, value);
 	case V_TEXT:
-		if (!str_copy(at, value, k->max))
-			return fail(p, "the value is too long; %lu characters are the most",
-				    k->max - 1);
-		return true;
+		return set_text(p, k, at, value);
 	case V_INITRD:
-		for (end = value; *end; end++)
-			if (is_space(*end))
-				return fail(
-					p,
-					"initrd is one file; for a file with arguments write module = %s",
-					value);
-		return set_module(p, value);
+		return set_initrd(p, value);
 	case V_MODULE:
 		return set_module(p, value);
 	case V_BALLOON:
@@ -336,7 +278,7 @@ static bool open_vm(struct parser *p, char *name)
 {
 	struct config *c = p->c;
 
-	while (is_space(*name))
+	while (config_is_space(*name))
 		name++;
 	if (!valid_name(name))
 		return fail(p, "a VM's name is 1 to 31 letters, digits, - or _, as in [vm web1]");
@@ -369,9 +311,28 @@ static bool parse_section(struct parser *p, char *s)
 		p->vm = NULL;
 		return true;
 	}
-	if (!strncmp(s, "vm", 2) && is_space(s[2]))
+	if (!strncmp(s, "vm", 2) && config_is_space(s[2]))
 		return open_vm(p, s + 2);
 	return fail(p, "unknown section [%s]; write [host] or [vm NAME]", s);
+}
+
+static const struct key *find_key(const struct key *keys, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(keys[i].name, name))
+			return &keys[i];
+	return NULL;
+}
+
+static bool unknown_key(struct parser *p, const char *name)
+{
+	if (p->in_host && find_key(vm_keys, ARRAY_SIZE(vm_keys), name))
+		return fail(p, "\"%s\" belongs to a VM; put it under [vm NAME]", name);
+	if (!p->in_host && find_key(host_keys, ARRAY_SIZE(host_keys), name))
+		return fail(p, "\"%s\" belongs to the host; put it under [host]", name);
+	return fail(p, "unknown key \"%s\"; did you mean \"%s\"?", name,
+		    p->in_host ? nearest(host_keys, ARRAY_SIZE(host_keys), name) :
+				 nearest(vm_keys, ARRAY_SIZE(vm_keys), name));
 }
 
 static bool parse_key(struct parser *p, char *s)
@@ -379,6 +340,7 @@ static bool parse_key(struct parser *p, char *s)
 	const struct key *keys = p->in_host ? host_keys : vm_keys;
 	size_t n = p->in_host ? ARRAY_SIZE(host_keys) : ARRAY_SIZE(vm_keys);
 	char *eq = s, *value, *end;
+	const struct key *key;
 
 	while (*eq && *eq != '=')
 		eq++;
@@ -387,19 +349,17 @@ static bool parse_key(struct parser *p, char *s)
 	if (!p->in_host && !p->vm)
 		return fail(p, "a key before any section; start with [host] or [vm NAME]");
 	value = eq + 1;
-	while (is_space(*value))
+	while (config_is_space(*value))
 		value++;
-	for (end = eq; end > s && is_space(end[-1]);)
+	for (end = eq; end > s && config_is_space(end[-1]);)
 		end--;
 	*end = '\0';
-	for (size_t i = 0; i < n; i++)
-		if (!strcmp(keys[i].name, s)) {
-			if (!*value && keys[i].kind != V_TEXT)
-				return fail(p, "%s has no value", s);
-			return set_value(p, &keys[i],
-					 p->in_host ? (void *)&p->c->host : (void *)p->vm, value);
-		}
-	return fail(p, "unknown key \"%s\"; did you mean \"%s\"?", s, nearest(keys, n, s));
+	key = find_key(keys, n, s);
+	if (!key)
+		return unknown_key(p, s);
+	if (!*value && key->kind != V_TEXT)
+		return fail(p, "%s has no value", s);
+	return set_value(p, key, p->in_host ? (void *)&p->c->host : (void *)p->vm, value);
 }
 
 /* One line without its comment and outer blanks. */
@@ -408,14 +368,14 @@ static char *trim(char *s)
 	char *end;
 
 	for (char *c = s; *c; c++)
-		if ((*c == '#' || *c == ';') && (c == s || is_space(c[-1]))) {
+		if ((*c == '#' || *c == ';') && (c == s || config_is_space(c[-1]))) {
 			*c = '\0';
 			break;
 		}
-	while (is_space(*s))
+	while (config_is_space(*s))
 		s++;
 	end = s + strlen(s);
-	while (end > s && is_space(end[-1]))
+	while (end > s && config_is_space(end[-1]))
 		*--end = '\0';
 	return s;
 }
@@ -496,6 +456,7 @@ bool config_parse(const char *text, size_t len, struct config *c, char error[CON
 		if (*s && !(*s == '[' ? parse_section(&p, s) : parse_key(&p, s)))
 			return false;
 	}
+	p.line = max(p.line, 1); /* of an empty file, too */
 	if (!c->nr_vms)
 		return fail(&p, "no [vm NAME] section: there is nothing to run");
 	for (u32 i = 0; i < c->nr_vms; i++)

@@ -91,6 +91,8 @@ struct timed_action {
 
 struct config {
 	struct host_config host;
+	char note
+		[CONFIG_ERROR_MAX]; /* something accepted that should be written otherwise, or "" */
 	u32 nr_timed;
 	struct timed_action timed[MAX_TIMED]; /* in the order of the file */
 	u32 nr_vms;
@@ -103,21 +105,7 @@ struct config {
  */
 bool config_parse(const char *text, size_t len, struct config *c, char error[CONFIG_ERROR_MAX]);
 
-/* --- for the parsers of its values --- */
-
-/* Writes the message; returns false. */
-bool config_error(char error[CONFIG_ERROR_MAX], const char *fmt, ...) __printf(2, 3);
-
-/* The next word of *@s into @word, cut to @size; false at the end. */
-bool config_next_word(const char **s, char *word, size_t size);
-
-/* disk_parse.c: takes "FILE cow 64M latency=5ms"; false: @error says what to write. */
-bool disk_parse(const char *text, struct disk_config *d, char error[CONFIG_ERROR_MAX]);
-
-/* "90s", "500ms", "5m", "2h", "0" -> milliseconds, at most a year. false: not a time. */
-bool config_parse_time(const char *s, u64 *ms);
-
-/* "64M" -> bytes. false: not a size. */
-bool config_parse_size(const char *s, u64 *bytes);
+/* The word for an action in the file. */
+const char *timed_name(enum timed_kind kind);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A line "disk = ..." of aerostat.conf. */
 #include <hv/base/string.h>
-#include <hv/config/config.h>
+#include <hv/config/text.h>
 
 #define SIZE_MAX_DISK GIB(64)
 #define LATENCY_MAX 10000000 /* microseconds */

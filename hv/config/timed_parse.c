@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/string.h>
-#include <hv/control/timed.h>
+#include <hv/config/text.h>
 
 #define STATUS_MAX 255
 

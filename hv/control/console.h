@@ -1,73 +1,65 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who has the keyboard: the terminal on the host's serial port is lent to one VM at
- * a time, or is the hypervisor's own.  What a VM says becomes lines of the log,
- * without anything that a terminal would obey; while it has the terminal, its bytes
- * go there as they come, and the log waits in its ring.
+ * A VM's console.  Any number of devices are one: what a guest says on them becomes
+ * lines of the log, without anything that a terminal would obey, or goes to the terminal
+ * as it is while the VM has that; what is typed for the VM goes to one of them.
+ *
+ * A line of the log says whose it is and whether it ends: "NAME| text" ends a line of the
+ * VM, "NAME|+text" is a piece of one that goes on.
  */
-#ifndef HV_CONSOLE_H
-#define HV_CONSOLE_H
+#ifndef HV_CONTROL_CONSOLE_H
+#define HV_CONTROL_CONSOLE_H
 
 #include <hv/base/atomic.h>
-#include <hv/base/log.h>
+#include <hv/base/types.h>
 
 #define CONSOLE_LINE_MAX 160
 
 struct vm;
 
-/* What is typed for @vm. Any CPU; returns for how many more there is room, the rest is lost. */
+/*
+ * Takes bytes that were typed for @vm and drops those that find no room; returns how many
+ * more there is room for.  Any CPU.
+ */
 typedef u32 (*console_input_fn)(struct vm *vm, const char *bytes, size_t n);
 
-/* A VM's side: its unfinished line (a prompt, mostly), and who listens. */
 struct console {
-	struct spinlock lock; /* taken below a device's own */
-	u8 escape;	      /* within an escape sequence: see put() */
-	u32 length, logged;   /* of the line, and what of it was shown already */
-	u64 written;	      /* TSC of the last byte */
-	console_input_fn input;
+	struct spinlock lock;	/* taken below a device's own, above log_lock() */
+	u8 escape;		/* within an escape sequence: see put() */
+	bool open;		/* the log has a piece of the unfinished line, and waits for more */
+	u32 length, logged;	/* of the unfinished line, and how much of it was shown */
+	u64 written;		/* TSC of the last byte */
+	console_input_fn input; /* (a) of the device that the guest listens on, or NULL */
+	console_input_fn polled; /* (a) of the device that a guest may poll, or NULL */
 	char line[CONSOLE_LINE_MAX + 1];
 };
 
-/* --- for devices that are a VM's console; any number of them --- */
+/* --- for devices --- */
 
-/* As after power-on: nobody listens. While no vCPU runs. */
+/* As after power-on: no device is there. While no vCPU runs. */
 void console_reset(struct vm *vm);
+
+/* The guest may poll this device: it gets what is typed while the guest listens on none. */
+void console_attach(struct vm *vm, console_input_fn input);
+
+/* The guest listens on this device; the last one gets what is typed. Any CPU. */
+void console_listen(struct vm *vm, console_input_fn input);
 
 /* The guest says something. Any CPU. */
 void console_output(struct vm *vm, const char *bytes, size_t n);
 
-/* The guest listens on this device; the last one gets what is typed, before any the UART. */
-void console_listen(struct vm *vm, console_input_fn input);
-
 /* --- for the host --- */
 
-/* The terminal: writes bytes as they are, and is this sink of the log. Once, at boot. */
-void console_open(void (*write)(const char *bytes, size_t n), struct log_sink *sink);
+/* Gives the guest what was typed; returns how many more bytes there is room for.  @vm is alive. */
+u32 console_input(struct vm *vm, const char *bytes, size_t n);
 
-/* @vm gets the keyboard as soon as it runs. Boot. */
-void console_begin(struct vm *vm);
-
-/* Has a VM the terminal? Nobody sees tables then. */
-bool console_lent(void);
-
-/*
- * False: what is typed should wait in the port, for the guest is not ready for
- * CONSOLE_TYPED_MAX bytes.  Not for longer than a second: Ctrl-a must come through.
- * From the scheduler's tick.
- */
-#define CONSOLE_TYPED_MAX 64
-bool console_ready(u64 now);
-
-/* Somebody typed. From the scheduler's tick. */
-void console_typed(const char *bytes, size_t n);
-
-/* Shows @vm's unfinished line: it ends. */
+/* @vm is over: its unfinished line ends and is shown. */
 void console_flush(struct vm *vm);
 
-/* Shows unfinished lines of all VMs that are quiet at TSC @now, and what the terminal missed. */
-void console_tick(u64 now);
+/* Lends the terminal to @vm and shows its unfinished line there. From the scheduler's tick. */
+void console_lend(struct vm *vm);
 
-/* The terminal is the hypervisor's from now on, with all that it missed. The host ends. */
-void console_stop(void);
+/* Shows unfinished lines of all VMs that are quiet at TSC @now. From the scheduler's tick. */
+void console_tick(u64 now);
 
 #endif

@@ -2,8 +2,11 @@
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
+#include <hv/base/version.h>
+#include <hv/memory/admission.h>
 #include <hv/memory/governor.h>
 #include <hv/control/manage.h>
+#include <hv/control/status.h>
 #include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
 #include <mm/guestmem.h>
@@ -47,28 +50,11 @@ void manage_host_info(struct vcpu *v)
 		.hypervisor = s.hv,
 		.tables = s.table,
 		.promised = s.reserved,
-		.tax = governor_config()->tax,
+		.tax = host_config->tax,
+		.version = version_number(version_text),
 	};
 
 	give(v, v->gpr[GPR_RBX], &info, sizeof(info));
-}
-
-static u32 visible_state(const struct vm *vm)
-{
-	switch (atomic_load(&vm->state)) {
-	case VM_RUNNING:
-		return atomic_load(&vm->waiting) ? AERO_VM_WAITING : AERO_VM_RUNNING;
-	case VM_PAUSED:
-		return AERO_VM_PAUSED;
-	case VM_QUEUED:
-	case VM_STARTING:
-	case VM_BUILT:
-		return AERO_VM_STARTING;
-	case VM_NONE:
-		return AERO_VM_OFF;
-	default:
-		return vm->again ? AERO_VM_STARTING : AERO_VM_ENDED;
-	}
 }
 
 static u16 vm_flags(const struct vm *vm)
@@ -91,7 +77,7 @@ void manage_vm_info(struct vcpu *v)
 	last = vm_alive(vm) ? governor_last(vm) : (struct policy_vm_out){ 0 };
 	info = (struct aero_vm_info){
 		.id = vm->id,
-		.state = visible_state(vm),
+		.state = status_vm_state(vm),
 		.exit_status = (u32)vm->exit_status,
 		.vcpus = vm->nr_vcpus,
 		.memory = vm->pages,
@@ -113,7 +99,7 @@ void manage_vm_info(struct vcpu *v)
 		.starts = vm->starts,
 		.entitlement = last.entitlement,
 		.rho = last.rho,
-		.disk = bus_frames(vm),
+		.disk = vm_disk_frames(vm),
 		.active_low = vm->sampler.estimate.low,
 		.active_high = vm->sampler.estimate.high,
 		.reason = (u8)last.reason,
@@ -152,7 +138,7 @@ void manage_audit(struct vcpu *v)
 	u64 seen;
 	int err;
 
-	if (!spin_trylock(&vm->audit_lock)) { /* another vCPU of this VM is at it */
+	if (!spin_trylock(&vm->audit_lock)) { /* another vCPU of this VM audits */
 		done(v, AERO_AGAIN, 0);
 		return;
 	}
@@ -203,20 +189,23 @@ void manage_restart(struct vcpu *v)
 	done(v, vm_queue_start(vm) ? AERO_ERR_STATE : AERO_OK, 0);
 }
 
-/* What one changes, another checks against: promises, and min against max. */
+/* Over a check and the change after it: of min against promises and max, of max against min. */
 static struct spinlock limits_lock;
 
 static int set_min(struct vm *vm, u64 pages)
 {
 	if (pages > vm->cfg->max >> PAGE_SHIFT)
 		return HV_ERANGE;
-	if (vm_alive(vm) && !vm_can_promise(vm, pages))
+	if (vm_alive(vm) && !admission_allows_min(vm, pages))
 		return HV_ENOMEM;
 	atomic_store(&vm->cfg->min, pages << PAGE_SHIFT);
-	if (vm_alive(vm)) {
+	/* Under the lock, and while there is a map: a VM that has ended is promised nothing. */
+	spin_lock(&vm->p2m.lock);
+	if (vm->p2m.root.v) {
 		atomic_store(&vm->p2m.acct.min, pages);
 		frame_reserve_fill(&vm->p2m.acct);
 	}
+	spin_unlock(&vm->p2m.lock);
 	return HV_OK;
 }
 
@@ -303,7 +292,7 @@ void manage_guest_stats(struct vcpu *v)
 
 	if (!vm)
 		return;
-	s = vm->balloon.stats; /* one that is being written may be half old */
+	s = vm->balloon.stats; /* may be half old while the guest writes it */
 	give(v, v->gpr[GPR_RCX], &s, sizeof(s));
 }
 
@@ -326,10 +315,11 @@ enum host_end manage_host_end(void)
 
 void manage_tick(void)
 {
+	struct vm *vm;
+
 	if (manage_host_end() == HOST_STAYS)
 		return;
-	/* One that is being built is ended the next time. */
-	for (u32 i = 0; i < nr_vms; i++)
-		vm_end(vms[i], 0, "the host %s",
+	for_each_vm(vm) /* a VM that is being built is ended in a later tick */
+		vm_end(vm, 0, "the host %s",
 		       manage_host_end() == HOST_REBOOT ? "reboots" : "powers off");
 }

@@ -4,16 +4,8 @@
 #include <hv/base/string.h>
 #include <hv/dev/bus.h>
 #include <hv/dev/virtio_rng.h>
-#include <hv/load/load.h>
 #include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
-
-static bool is_linux(const struct vm *vm)
-{
-	const struct image *kernel = image_find(vm->cfg->kernel);
-
-	return kernel && load_is_linux(kernel);
-}
 
 u64 bus_frames(const struct vm *vm)
 {
@@ -47,9 +39,9 @@ static int open_disk(struct vm *vm, u32 i)
 int bus_start(struct vm *vm)
 {
 	struct virtio *slot;
-	bool standard = is_linux(vm);
 
-	if (!standard && !vm->cfg->nr_disks)
+	vm->slots = 0;
+	if (!vm->is_linux && !vm->cfg->nr_disks)
 		return HV_OK;
 	if (!vm->bus)
 		vm->bus = frame_alloc_pages(frame_order(sizeof(*vm->bus)));
@@ -57,12 +49,13 @@ int bus_start(struct vm *vm)
 		return HV_ENOMEM;
 	slot = vm->bus->slot;
 	memset(slot, 0, sizeof(vm->bus->slot));
-	if (standard)
+	if (vm->is_linux)
 		virtio_plug(&slot[SLOT_CONSOLE], &virtio_console, vm, SLOT_CONSOLE,
 			    &vm->bus->console);
-	if (standard && (vm->cfg->balloon == BALLOON_AUTO || vm->cfg->balloon == BALLOON_VIRTIO))
+	if (vm->is_linux &&
+	    (vm->cfg->balloon == BALLOON_AUTO || vm->cfg->balloon == BALLOON_VIRTIO))
 		virtio_balloon_plug(&slot[SLOT_BALLOON], vm, SLOT_BALLOON, &vm->bus->balloon);
-	if (standard && plat_has_random())
+	if (vm->is_linux && plat_has_random())
 		virtio_plug(&slot[SLOT_RNG], &virtio_rng, vm, SLOT_RNG, NULL);
 	for (u32 i = 0; i < vm->cfg->nr_disks; i++) {
 		int err = open_disk(vm, i);
@@ -71,18 +64,11 @@ int bus_start(struct vm *vm)
 			return err;
 	}
 	for (u32 i = 0; i < VIRTIO_SLOTS; i++)
-		if (slot[i].kind)
+		if (slot[i].kind) {
 			virtio_reset(&slot[i]);
+			vm->slots |= 1u << i;
+		}
 	return HV_OK;
-}
-
-u32 bus_slots(const struct vm *vm)
-{
-	u32 slots = 0;
-
-	for (u32 i = 0; vm->bus && i < VIRTIO_SLOTS; i++)
-		slots |= vm->bus->slot[i].kind ? 1u << i : 0;
-	return slots;
 }
 
 void bus_quiesce(struct vm *vm)
@@ -101,14 +87,85 @@ bool bus_stop(struct vm *vm)
 	return true;
 }
 
-void bus_tick(u64 now)
-{
-	for (u32 i = 0; i < nr_vms; i++) {
-		u64 due = UINT64_MAX;
+/* Background work on devices takes at most 4/9 of a CPU that has something to run. */
+#define BUDGET_US 1000
+#define REST(spent) ((spent)*5 / 4)
 
-		for (u32 s = 0; vm_alive(vms[i]) && vms[i]->bus && s < VIRTIO_SLOTS; s++)
-			due = min(due, virtio_work_due(&vms[i]->bus->slot[s], now));
-		if (due != UINT64_MAX)
-			sched_event_at(due);
+static struct {
+	u32 busy;	/* (a) a CPU is at it */
+	u32 first;	/* the VM to begin with: each has its turn */
+	u64 rest_until; /* (a) TSC */
+} work;
+
+void bus_init(void)
+{
+	work.first = 0;
+	work.rest_until = 0;
+}
+
+/* Devices of @vm that are due, one piece each; returns the TSC ticks that it took. */
+static u64 work_for(struct vm *vm, u64 now)
+{
+	u64 begin = plat_tsc(), spent;
+
+	for (u32 s = 0; s < VIRTIO_SLOTS; s++)
+		virtio_work_due(&vm->bus->slot[s], now);
+	spent = plat_tsc() - begin;
+	sched_charge(vm, spent);
+	return spent;
+}
+
+static bool has_devices(const struct vm *vm)
+{
+	return vm->bus && atomic_load(&vm->state) == VM_RUNNING;
+}
+
+/* TSC at which a device of a VM is due. */
+static u64 next_due(void)
+{
+	u64 due = UINT64_MAX;
+	const struct vm *vm;
+
+	for_each_vm(vm)
+		for (u32 s = 0; has_devices(vm) && s < VIRTIO_SLOTS; s++)
+			if (vm->bus->slot[s].kind)
+				due = min(due, atomic_load(&vm->bus->slot[s].due));
+	return due;
+}
+
+static u64 work_for_all(u64 now)
+{
+	u64 budget = plat_tsc_khz() * BUDGET_US / 1000, spent = 0;
+	u32 n = nr_vms;
+
+	for (u32 i = 0; i < n && spent < budget; i++) {
+		struct vm *vm = vms[(work.first + i) % n];
+
+		if (has_devices(vm))
+			spent += work_for(vm, now);
+		if (spent >= budget)
+			work.first = (work.first + i + 1) % n;
 	}
+	return spent;
+}
+
+bool bus_work(bool idle)
+{
+	u64 now = plat_tsc(), due = next_due(), spent;
+
+	if (due > now || (!idle && now < atomic_load(&work.rest_until))) {
+		if (due != UINT64_MAX)
+			sched_event_at(max(due, atomic_load(&work.rest_until)));
+		return false;
+	}
+	if (atomic_swap(&work.busy, 1u))
+		return false;
+	spent = work_for_all(now);
+	if (!idle)
+		atomic_store(&work.rest_until, plat_tsc() + REST(spent));
+	atomic_store_release(&work.busy, 0u);
+	due = next_due();
+	if (due != UINT64_MAX)
+		sched_event_at(max(due, atomic_load(&work.rest_until)));
+	return true;
 }

@@ -20,14 +20,14 @@ struct bus {
 	struct virtio_balloon balloon;
 };
 
+/* No VM has devices yet. Boot. */
+void bus_init(void);
+
 /* In frames: what the VM's disks hold as long as it is on, and nobody can reclaim. */
 u64 bus_frames(const struct vm *vm);
 
 /* Devices as after power-on; disks keep what was written if the VM only reboots. HV_ENOENT, HV_ENOMEM. */
 int bus_start(struct vm *vm);
-
-/* Bit per slot that is in use. */
-u32 bus_slots(const struct vm *vm);
 
 /* The VM is no longer alive: on return no CPU works in its devices, and none will. */
 void bus_quiesce(struct vm *vm);
@@ -35,7 +35,11 @@ void bus_quiesce(struct vm *vm);
 /* It is off for good: gives the disks' frames back, a bounded piece; true when all are. */
 bool bus_stop(struct vm *vm);
 
-/* Work that is due at TSC @now, of all VMs. From the scheduler's tick. */
-void bus_tick(u64 now);
+/*
+ * A bounded piece of what is due in the devices of all VMs, charged to them (sched_charge).
+ * Each VM has its turn; between two pieces the CPU rests from it for longer than they took, if
+ * it is not @idle.  One CPU at a time.  False: nothing was done.
+ */
+bool bus_work(bool idle);
 
 #endif

@@ -40,6 +40,7 @@ void uart_reset(struct vm *vm)
 	u->ier = u->fcr = u->lcr = u->mcr = u->scratch = u->dll = u->dlm = u->msr_delta = 0;
 	u->thr_interrupt = u->overrun = u->line_up = false;
 	u->head = u->tail = 0;
+	console_attach(vm, uart_input);
 }
 
 /* --- the interrupt ---------------------------------------------------------------- */

@@ -26,7 +26,7 @@ struct uart {
 	u8 input[UART_INPUT_MAX];
 };
 
-/* As after power-on, its input empty. While no vCPU runs. */
+/* As after power-on, its input empty, and a device of the VM's console. While no vCPU runs. */
 void uart_reset(struct vm *vm);
 
 /* Accesses to UART_PORT .. UART_PORT + 7. */

@@ -5,7 +5,7 @@
 #include <hv/base/string.h>
 #include <hv/dev/bus.h>
 #include <hv/dev/virtio.h>
-#include <hv/memory/governor.h>
+#include <hv/memory/waiters.h>
 #include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
 
@@ -96,18 +96,16 @@ void virtio_again(struct virtio *d, u64 at)
 	sched_event_at(at);
 }
 
-void virtio_rest(struct virtio *d, u64 now)
+bool virtio_may_go_on(const struct virtio *d)
 {
-	u64 end = plat_tsc();
-
-	virtio_again(d, end + (end - now));
+	return plat_tsc() < d->until;
 }
 
 bool virtio_wait_for_memory(struct virtio *d, int err)
 {
 	if (err != HV_ENOMEM && err != HV_EAGAIN)
 		return false;
-	governor_hurry();
+	memory_wait_device();
 	virtio_again(d, plat_tsc() + plat_tsc_khz() * MEMORY_RETRY_US / 1000);
 	return true;
 }
@@ -139,15 +137,16 @@ void virtq_interrupt(struct virtio *d, u32 queue)
 	update_line(d);
 }
 
-void virtio_work(struct virtio *d, u64 now)
+void virtio_work(struct virtio *d, u64 now, u32 us)
 {
 	atomic_store(&d->due, UINT64_MAX);
 	if (!works(d))
 		return;
 	d->budget = WORK_DESCRIPTORS;
+	d->until = plat_tsc() + plat_tsc_khz() * us / 1000;
 	d->kind->work(d, now);
 	if (!d->budget)
-		virtio_rest(d, now);
+		virtio_again(d, now);
 }
 
 u64 virtio_work_due(struct virtio *d, u64 now)
@@ -158,8 +157,8 @@ u64 virtio_work_due(struct virtio *d, u64 now)
 		return atomic_load(&d->due);
 	spin_lock(&d->lock);
 	/* Under the lock, so that the VM is not taken apart meanwhile: see bus_quiesce(). */
-	if (vm_alive(d->vm))
-		virtio_work(d, now);
+	if (atomic_load(&d->vm->state) == VM_RUNNING)
+		virtio_work(d, now, VIRTIO_BACKGROUND_US);
 	spin_unlock(&d->lock);
 	return atomic_load(&d->due);
 }
@@ -293,7 +292,7 @@ static void write_register(struct virtio *d, u32 reg, u32 value)
 		d->queue_sel = value;
 		break;
 	case REG_QUEUE_NOTIFY:
-		virtio_work(d, plat_tsc());
+		virtio_work(d, plat_tsc(), VIRTIO_EXIT_US);
 		break;
 	case REG_INTERRUPT_ACK:
 		d->isr &= ~value;

@@ -26,6 +26,10 @@ struct vm;
 #define VIRTIO_QUEUES 4
 #define VIRTQ_SIZE 128 /* the most; a power of two */
 
+/* How long one call of work() goes on: in an exit, which is the guest's own time, or in the background. */
+#define VIRTIO_EXIT_US 500
+#define VIRTIO_BACKGROUND_US 250
+
 #define VIRTIO_F_VERSION_1 BIT(32)
 
 struct virtio;
@@ -70,6 +74,7 @@ struct virtio {
 	u32 queue_sel, device_features_sel, driver_features_sel;
 	u64 due; /* (a) TSC when work() is to be called, UINT64_MAX: not before the guest notifies */
 	u32 budget;	/* descriptors that this call of work() may still read */
+	u64 until;	/* TSC at which this call of work() ends */
 	u64 interrupts; /* statistics */
 	struct virtq q[VIRTIO_QUEUES];
 };
@@ -131,17 +136,14 @@ int virtq_write(struct virtio *d, const struct virtq_chain *c, u64 offset, const
 /* The configuration space is another now: tells the driver. */
 void virtio_config_changed(struct virtio *d);
 
-/* Works, if the driver is ready. */
-void virtio_work(struct virtio *d, u64 now);
+/* Works for @us microseconds at most, if the driver is ready. */
+void virtio_work(struct virtio *d, u64 now, u32 us);
 
 /* work() is to be called again at TSC @at, or earlier. */
 void virtio_again(struct virtio *d, u64 at);
 
-/*
- * The same as soon as as much time has passed as this call, which began at @now, has taken:
- * the guest that keeps a device busy from the tick has at most half of a CPU for it.
- */
-void virtio_rest(struct virtio *d, u64 now);
+/* May this call of work() begin another piece?  Asked before each, of some microseconds. */
+bool virtio_may_go_on(const struct virtio *d);
 
 /* Is @err a lack of memory, now?  Then work() is called again soon, and the rest waits. */
 bool virtio_wait_for_memory(struct virtio *d, int err);

@@ -69,7 +69,7 @@ static int move(struct virtio *d, const struct virtq_chain *c, enum balloon_op o
 	if (done < all)
 		virtio_wait_for_memory(d, HV_EAGAIN);
 	else if (*progress < c->bytes_out / sizeof(u32))
-		virtio_rest(d, t->now);
+		virtio_again(d, t->now);
 	else
 		return HV_OK;
 	return HV_ESTATE;
@@ -112,7 +112,7 @@ static int report(struct virtio *d, const struct virtq_chain *c, u64 *progress, 
 		*progress = ends[done - 1];
 	if (*progress >= c->bytes_in)
 		return HV_OK;
-	virtio_rest(d, t->now);
+	virtio_again(d, t->now);
 	return HV_ESTATE;
 }
 
@@ -268,9 +268,17 @@ static void work(struct virtio *d, u64 now)
 	statistics(d, now);
 }
 
+static void ring(struct vm *vm)
+{
+	if (vm->bus && vm->bus->slot[SLOT_BALLOON].kind)
+		virtio_again(&vm->bus->slot[SLOT_BALLOON], plat_tsc());
+}
+
+const struct balloon_front virtio_balloon_front = { "virtio-balloon", BALLOON_VIRTIO, ring };
+
 static bool claim(struct virtio *d)
 {
-	return balloon_claim(d->vm, FRONT_VIRTIO);
+	return balloon_claim(d->vm, &virtio_balloon_front);
 }
 
 static void started(struct virtio *d)
@@ -285,7 +293,7 @@ static void reset(struct virtio *d)
 	memset(b->done, 0, sizeof(b->done));
 	b->next_stats = b->stats_read = 0;
 	b->config.pages = 0;
-	if (atomic_load(&d->vm->balloon.front) == FRONT_VIRTIO)
+	if (atomic_load(&d->vm->balloon.front) == &virtio_balloon_front)
 		balloon_release(d->vm);
 }
 
@@ -304,10 +312,4 @@ void virtio_balloon_plug(struct virtio *d, struct vm *vm, u32 slot, struct virti
 	virtio_plug(d, &virtio_balloon, vm, slot, b);
 	d->config = &b->config;
 	d->config_size = sizeof(b->config);
-}
-
-void virtio_balloon_ring(struct vm *vm)
-{
-	if (vm->bus && vm->bus->slot[SLOT_BALLOON].kind)
-		virtio_again(&vm->bus->slot[SLOT_BALLOON], plat_tsc());
 }

@@ -21,7 +21,6 @@ struct virtio_balloon {
 
 void virtio_balloon_plug(struct virtio *d, struct vm *vm, u32 slot, struct virtio_balloon *b);
 
-/* The target is another. Any CPU, any lock. */
-void virtio_balloon_ring(struct vm *vm);
+extern const struct balloon_front virtio_balloon_front;
 
 #endif

@@ -19,7 +19,6 @@ struct request {
 };
 
 #define REQUEST_MAX MIB(4) /* a driver that asks for more at once gets an error */
-#define PASS_MAX MIB(1)	   /* bytes for which one call works; a request begun is finished */
 
 static void log_full(struct virtio *d)
 {
@@ -62,13 +61,16 @@ static int transfer(struct virtio *d, const struct virtq_chain *c, bool out, u64
 	if (bytes % DISK_SECTOR || bytes > REQUEST_MAX || sector > blk->config.capacity ||
 	    sectors > blk->config.capacity - sector || (out && !blk->disk.writable))
 		return HV_ERANGE;
-	for (u64 done = 0; done < bytes;) {
-		size_t n = bytes - done;
-		int err = transfer_piece(d, c, out, sector * DISK_SECTOR + done, done, &n);
+	while (blk->done < bytes) {
+		size_t n = bytes - blk->done;
+		int err = virtio_may_go_on(d) ?
+				  transfer_piece(d, c, out, sector * DISK_SECTOR + blk->done,
+						 blk->done, &n) :
+				  HV_EBUSY;
 
 		if (err)
 			return err;
-		done += n;
+		blk->done += n;
 	}
 	*(out ? &blk->writes : &blk->reads) += sectors;
 	return HV_OK;
@@ -119,7 +121,9 @@ static bool serve(struct virtio *d, const struct virtq_chain *c)
 		return false;
 	}
 	err = carry_out(d, c, &r, &status);
-	if (virtio_wait_for_memory(d, err))
+	if (err == HV_EBUSY) /* the rest of it comes later */
+		virtio_again(d, plat_tsc());
+	if (err == HV_EBUSY || virtio_wait_for_memory(d, err))
 		return false;
 	if (err)
 		status = S_IOERR;
@@ -128,6 +132,8 @@ static bool serve(struct virtio *d, const struct virtq_chain *c)
 		err = virtq_done(d, 0, c, status == S_OK ? (u32)c->bytes_in : 1);
 	if (err && !virtio_wait_for_memory(d, err))
 		virtio_broken(d, "a block request's status has no place in memory");
+	if (!err)
+		((struct virtio_blk *)d->device)->done = 0;
 	return !err;
 }
 
@@ -148,20 +154,18 @@ static void work(struct virtio *d, u64 now)
 	struct virtio_blk *blk = d->device;
 	u32 waiting = virtq_waiting(d, 0);
 	struct virtq_chain c;
-	u64 bytes = 0;
 	bool any = false;
 
 	note_arrivals(d, waiting, now);
 	for (; waiting; waiting--) {
 		u64 due = blk->due[d->q[0].next % VIRTQ_SIZE];
 
-		if (due > now || bytes >= PASS_MAX) {
+		if (due > now || !virtio_may_go_on(d)) {
 			virtio_again(d, max(due, now));
 			break;
 		}
 		if (virtq_peek(d, 0, &c) || !serve(d, &c))
 			break;
-		bytes += c.bytes_in + c.bytes_out;
 		any = true;
 	}
 	if (any)
@@ -170,7 +174,10 @@ static void work(struct virtio *d, u64 now)
 
 static void reset(struct virtio *d)
 {
-	((struct virtio_blk *)d->device)->seen = 0;
+	struct virtio_blk *blk = d->device;
+
+	blk->seen = 0;
+	blk->done = 0;
 }
 
 const struct virtio_kind virtio_blk = {

@@ -13,6 +13,7 @@
 #define BLK_SEGMENTS (VIRTQ_SIZE - 2)
 
 struct virtio_blk {
+	u64 done; /* bytes of the request that is next: a large one is done in pieces */
 	struct disk disk;
 	u64 latency; /* TSC ticks */
 	u16 seen;    /* available index up to which arrivals are noted */

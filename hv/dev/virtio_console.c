@@ -5,8 +5,7 @@
 
 enum { QUEUE_RX, QUEUE_TX };
 
-#define CHUNK 128     /* bytes at a time, on the stack */
-#define PASS_MAX 2048 /* bytes that one call shows */
+#define CHUNK 16 /* bytes between two looks at the time: a serial port takes 87 us for each */
 
 /* --- what is typed --- */
 
@@ -54,7 +53,7 @@ static u32 typed(struct vm *vm, const char *bytes, size_t n)
 	for (size_t i = 0; i < n && con->head - con->tail < VIRTIO_CONSOLE_INPUT; i++)
 		con->input[con->head++ % VIRTIO_CONSOLE_INPUT] = (u8)bytes[i];
 	if (n && vm_alive(vm))
-		virtio_work(d, plat_tsc());
+		virtio_work(d, plat_tsc(), VIRTIO_EXIT_US);
 	room = VIRTIO_CONSOLE_INPUT - (con->head - con->tail);
 	spin_unlock(&d->lock);
 	return room;
@@ -62,8 +61,8 @@ static u32 typed(struct vm *vm, const char *bytes, size_t n)
 
 /* --- what the guest says --- */
 
-/* Shows the rest of @c, as far as *@budget goes; false: it is not done. */
-static bool show(struct virtio *d, const struct virtq_chain *c, u32 *budget)
+/* Shows the rest of @c, as long as it may; false: it is not done. */
+static bool show(struct virtio *d, const struct virtq_chain *c)
 {
 	struct virtio_console *con = d->device;
 
@@ -71,9 +70,9 @@ static bool show(struct virtio *d, const struct virtq_chain *c, u32 *budget)
 	if (!con->speaks)
 		console_listen(d->vm, typed);
 	con->speaks = true;
-	while (con->sent < c->bytes_out && *budget) {
+	while (con->sent < c->bytes_out && virtio_may_go_on(d)) {
 		char bytes[CHUNK];
-		u32 n = (u32)min(c->bytes_out - con->sent, (u64)min((u32)CHUNK, *budget));
+		u32 n = (u32)min(c->bytes_out - con->sent, (u64)CHUNK);
 
 		if (virtq_read(d, c, con->sent, bytes, n)) {
 			virtio_broken(d, "what is to be shown is not in memory");
@@ -81,7 +80,6 @@ static bool show(struct virtio *d, const struct virtq_chain *c, u32 *budget)
 		}
 		console_output(d->vm, bytes, n);
 		con->sent += n;
-		*budget -= n;
 	}
 	return con->sent == c->bytes_out;
 }
@@ -89,14 +87,13 @@ static bool show(struct virtio *d, const struct virtq_chain *c, u32 *budget)
 static void transmit(struct virtio *d, u64 now)
 {
 	struct virtio_console *con = d->device;
-	u32 budget = PASS_MAX, waiting = virtq_waiting(d, QUEUE_TX);
+	u32 waiting = virtq_waiting(d, QUEUE_TX);
 	struct virtq_chain c;
 	bool any = false;
 
 	for (; waiting && !virtq_peek(d, QUEUE_TX, &c); waiting--) {
-		if (!show(d, &c, &budget)) {
-			if (!budget)
-				virtio_again(d, now);
+		if (!show(d, &c)) {
+			virtio_again(d, now);
 			break;
 		}
 		if (virtio_wait_for_memory(d, virtq_done(d, QUEUE_TX, &c, 0)))

@@ -292,7 +292,7 @@ static void answer_hypervisor(struct vcpu *v, u32 leaf, u32 r[4])
 		r[ECX] = (u32)(v->vm->cfg->memory >> 20);
 		break;
 	case AERO_CPUID_TIMING:
-		r[EAX] = r[EBX] = (u32)plat_tsc_khz();
+		r[EAX] = r[EBX] = (u32)v->vm->tsc_khz;
 		break;
 	}
 }

@@ -29,11 +29,6 @@ void exit_wrmsr(struct vcpu *v, struct vmexit *e);
 void exit_io(struct vcpu *v, struct vmexit *e);
 /* fault.c */
 void exit_p2m_fault(struct vcpu *v, struct vmexit *e);
-/*
- * The host has no frame for what @v does (@err: HV_ENOMEM or HV_EAGAIN): it does it
- * again once there may be one.  RIP must still be there.
- */
-void fault_wait(struct vcpu *v, int err);
 /* hypercall.c */
 void exit_hypercall(struct vcpu *v, struct vmexit *e);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Hypercalls by table: the handler, and beside it the permission, checked once. */
+#include <hv/exit/calls.h>
 #include <hv/exit/exit.h>
 #include <hv/control/manage.h>
 #include <hv/vm/vm.h>
@@ -13,14 +14,14 @@ struct call_row {
 #define MANAGE_CALLS 0x80000100u
 
 static const struct call_row balloon_calls[] = {
-	[AERO_CALL_START - BALLOON_CALLS] = { balloon_start, false },
-	[AERO_CALL_POLL - BALLOON_CALLS] = { balloon_poll, false },
-	[AERO_CALL_LOCK - BALLOON_CALLS] = { balloon_lock, false },
-	[AERO_CALL_UNLOCK - BALLOON_CALLS] = { balloon_unlock, false },
-	[AERO_CALL_STATS - BALLOON_CALLS] = { balloon_stats, false },
-	[AERO_CALL_DOORBELL - BALLOON_CALLS] = { balloon_doorbell, false },
-	[AERO_CALL_GROW - BALLOON_CALLS] = { balloon_grow, false },
-	[AERO_CALL_REPORT - BALLOON_CALLS] = { balloon_report, false },
+	[AERO_CALL_START - BALLOON_CALLS] = { call_start, false },
+	[AERO_CALL_POLL - BALLOON_CALLS] = { call_poll, false },
+	[AERO_CALL_LOCK - BALLOON_CALLS] = { call_lock, false },
+	[AERO_CALL_UNLOCK - BALLOON_CALLS] = { call_unlock, false },
+	[AERO_CALL_STATS - BALLOON_CALLS] = { call_stats, false },
+	[AERO_CALL_DOORBELL - BALLOON_CALLS] = { call_doorbell, false },
+	[AERO_CALL_GROW - BALLOON_CALLS] = { call_grow, false },
+	[AERO_CALL_REPORT - BALLOON_CALLS] = { call_report, false },
 };
 
 static const struct call_row manage_calls[] = {

@@ -161,7 +161,7 @@ int acpi_load(struct vm *vm)
 {
 	struct tables t = { 0 };
 	bool balloon = vm->cfg->balloon == BALLOON_AUTO || vm->cfg->balloon == BALLOON_AEROSTAT;
-	struct acpi_machine machine = { bus_slots(vm) | (balloon ? (u32)ACPI_HAS_BALLOON : 0) };
+	struct acpi_machine machine = { vm->slots | (balloon ? (u32)ACPI_HAS_BALLOON : 0) };
 	size_t dsdt = _binary_dsdt_aml_start.length;
 	int err;
 

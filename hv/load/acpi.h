@@ -17,9 +17,6 @@ struct acpi_machine {
 	u32 devices; /* bit per virtio slot in use; ACPI_HAS_BALLOON */
 };
 
-/* The I/O APIC's pin of the device AERO0001, as dsdt.asl has it. */
-#define ACPI_BALLOON_PIN 5
-
 /* Writes them. HV_ENOMEM, HV_EAGAIN. */
 int acpi_load(struct vm *vm);
 

@@ -17,7 +17,31 @@ struct loaded {
 	u64 rax, rbx, rsi;
 };
 
-/* Logs what is wrong with an image in words. HV_EINVAL, HV_ENOENT, HV_ENOMEM, HV_ERANGE. */
+/*
+ * Copies of a start that are still to be done: parts of files that are in memory for good.
+ * A VM's images may be hundreds of MiB, and others go on meanwhile.
+ */
+#define LOAD_COPIES 8
+struct load_queue {
+	struct load_copy {
+		u64 to; /* guest-physical */
+		const u8 *from;
+		u64 bytes;
+	} copy[LOAD_COPIES];
+	u32 nr, at;
+	u64 done; /* bytes of copy[at] */
+};
+
+/*
+ * Some of the queued copies of @vm, for some hundred microseconds.  HV_OK: all are done;
+ * HV_EBUSY: call again; HV_ENOMEM, HV_EAGAIN: there is no frame now.
+ */
+int loader_step(struct vm *vm);
+
+/*
+ * Logs what is wrong with an image in words.  HV_EINVAL, HV_ENOENT, HV_ENOMEM, HV_ERANGE.
+ * HV_OK: loader_step() does the rest.
+ */
 int loader_load(struct vm *vm, struct loaded *out);
 
 /* --- between the loaders ------------------------------------------------------------- */
@@ -33,6 +57,9 @@ u64 load_low_end(const struct vm *vm);
 
 int load_multiboot(struct vm *vm, const struct image *kernel, struct loaded *out);
 
+/* Is the VM's kernel there, and a Linux bzImage? */
+bool loader_is_linux(const struct vm *vm);
+
 bool load_is_linux(const struct image *kernel);
 int load_linux(struct vm *vm, const struct image *kernel, struct loaded *out);
 
@@ -41,7 +68,7 @@ int load_bad(const struct vm *vm, int err, const char *what);
 
 /*
  * Copies @bytes to guest-physical @to; what is left up to @total is zero already.
- * HV_ERANGE (logged) where there is no memory.
+ * HV_ERANGE (logged) where there is no memory.  Large copies are queued: @from must stay.
  */
 int load_put(struct vm *vm, u64 to, const void *from, size_t bytes, u64 total);
 

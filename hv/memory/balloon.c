@@ -1,39 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
-#include <hv/dev/virtio_balloon.h>
 #include <hv/memory/governor.h>
-#include <hv/load/acpi.h>
-#include <hv/vm/sched.h>
+#include <hv/memory/waiters.h>
 #include <hv/vm/vm.h>
-#include <mm/guestmem.h>
 
-#define PAGING_PART 4096  /* of a VM's pages: so many in a second are no strays */
-#define PAGING_LEAST 16UL /* nor are so many */
-#define PAGING_MS 10000UL /* statistics are news for so long */
+/* A guest pages if more than 1/PAGING_PART of its pages a second come back, and PAGING_LEAST. */
+#define PAGING_PART 4096
+#define PAGING_LEAST 16UL
+#define PAGING_MS 10000UL /* statistics count as new for this long */
 #define HOLD_SECONDS 2	  /* no new inflation after a guest asked to grow */
 #define ENTRY_KNOWN (AERO_ENTRY_ADDR | AERO_ENTRY_2M)
-
-/*
- * A kernel that touches what it allocates takes a frame for each page of a
- * batch before the first is locked; when memory is short, they must fit into
- * the VM's reserve.
- */
-static u64 scarce_hint(const struct vm *vm)
-{
-	return min((u64)atomic_load(&vm->balloon.hint), max(vm->p2m.acct.reserve / 2, 1UL));
-}
-
-static void reply(struct vcpu *v, s64 status, u64 result)
-{
-	struct balloon *b = &v->vm->balloon;
-
-	v->gpr[GPR_RAX] = (u64)status;
-	v->gpr[GPR_RBX] = result;
-	v->gpr[GPR_RCX] = atomic_load(&b->target);
-	v->gpr[GPR_RDX] = unlikely(frames_scarce()) ? scarce_hint(v->vm) : atomic_load(&b->hint);
-	b->calls++;
-}
 
 void balloon_init(struct vm *vm)
 {
@@ -45,32 +22,17 @@ bool balloon_below_target(const struct vm *vm)
 	return vm->p2m.ballooned < atomic_load(&vm->balloon.target);
 }
 
-static void ring(struct vm *vm, u32 vector, u32 apic)
-{
-	if (vector == AERO_DOORBELL_ACPI) { /* an edge */
-		ioapic_set_line(vm, ACPI_BALLOON_PIN, true);
-		ioapic_set_line(vm, ACPI_BALLOON_PIN, false);
-	} else {
-		for (u32 i = 0; i < vm->nr_vcpus; i++)
-			if (i == apic)
-				lapic_raise(vm->vcpus[i], (u8)vector);
-	}
-}
-
 static void target_moved(struct vm *vm, u64 old, u64 pages)
 {
-	struct balloon *b = &vm->balloon;
-	u32 vector = atomic_load(&b->doorbell_vector);
+	const struct balloon_front *front = atomic_load(&vm->balloon.front);
 
 	if (old == pages)
 		return;
-	if (vector && vm_alive(vm))
-		ring(vm, vector, b->doorbell_apic);
-	if (atomic_load(&b->front) == FRONT_VIRTIO)
-		virtio_balloon_ring(vm);
+	if (front && vm_alive(vm))
+		front->ring(vm);
 	/* A larger target opens the reserve: whoever waited may go on. */
 	if (pages > old && atomic_load(&vm->waiting))
-		sched_wake_memory_waiters();
+		memory_wake_waiters();
 }
 
 void balloon_set_target(struct vm *vm, u64 pages)
@@ -84,18 +46,16 @@ void balloon_move_target(struct vm *vm, u64 from, u64 to)
 		target_moved(vm, from, to);
 }
 
-bool balloon_claim(struct vm *vm, enum balloon_front front)
+bool balloon_claim(struct vm *vm, const struct balloon_front *front)
 {
-	static const char *const names[] = { "", "aerostat", "virtio-balloon" };
 	enum balloon_choice choice = vm->cfg->balloon;
-	bool offered = choice == BALLOON_AUTO ||
-		       (choice == BALLOON_AEROSTAT && front == FRONT_AEROSTAT) ||
-		       (choice == BALLOON_VIRTIO && front == FRONT_VIRTIO);
+	bool offered = choice == BALLOON_AUTO || choice == front->choice;
+	const struct balloon_front *none = NULL;
 
-	if (offered && (atomic_cas(&vm->balloon.front, (u32)FRONT_NONE, (u32)front) ||
+	if (offered && (atomic_cas(&vm->balloon.front, none, front) ||
 			atomic_load(&vm->balloon.front) == front))
 		return true;
-	log_line("vm %s: its driver %s gets no balloon: %s", vm->cfg->name, names[front],
+	log_line("vm %s: its driver %s gets no balloon: %s", vm->cfg->name, front->name,
 		 offered ? "the other driver was first" : "see balloon = in its configuration");
 	return false;
 }
@@ -104,7 +64,7 @@ void balloon_release(struct vm *vm)
 {
 	vm->balloon.started = false;
 	vm->balloon.reset_gfn = 0;
-	atomic_store(&vm->balloon.front, (u32)FRONT_NONE);
+	atomic_store(&vm->balloon.front, (const struct balloon_front *)NULL);
 }
 
 int balloon_reset(struct vm *vm)
@@ -119,42 +79,10 @@ int balloon_reset(struct vm *vm)
 	if (!err) {
 		vm->balloon.reset_gfn = 0;
 		vm->balloon.started = true;
-		atomic_store(&vm->balloon.doorbell_vector, 0u);
+		atomic_store(&vm->balloon.doorbell.vector, 0u);
 	}
 	spin_unlock(&vm->p2m.lock);
 	return err;
-}
-
-/* Has the driver that calls the balloon? */
-static bool started(const struct vm *vm)
-{
-	return vm->balloon.started && atomic_load(&vm->balloon.front) == FRONT_AEROSTAT;
-}
-
-void balloon_start(struct vcpu *v)
-{
-	u64 version = v->gpr[GPR_RBX], features = v->gpr[GPR_RCX];
-
-	if (version != AERO_ABI_VERSION) {
-		reply(v, AERO_ERR_INVALID, AERO_ABI_VERSION);
-		return;
-	}
-	if (!balloon_claim(v->vm, FRONT_AEROSTAT)) {
-		reply(v, AERO_ERR_STATE, 0);
-		return;
-	}
-	if (balloon_reset(v->vm) == HV_EAGAIN) {
-		reply(v, AERO_AGAIN, 0);
-		return;
-	}
-	reply(v, AERO_OK,
-	      features & (AERO_FEATURE_2M | AERO_FEATURE_DOORBELL | AERO_FEATURE_STATS |
-			  AERO_FEATURE_GROW | AERO_FEATURE_REPORT));
-}
-
-void balloon_poll(struct vcpu *v)
-{
-	reply(v, started(v->vm) ? AERO_OK : AERO_ERR_STATE, v->vm->p2m.ballooned);
 }
 
 typedef int (*entry_fn)(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b,
@@ -267,63 +195,6 @@ u32 balloon_entries(struct vm *vm, enum balloon_op op, u64 *entries, u32 first, 
 	return done;
 }
 
-/*
- * The request is copied in once and only the copy is used; statuses go back
- * only if there are any, since a clean entry already reads as OK.  The lock is
- * dropped at each bound on work, and the call goes on if nobody else has anything
- * to do meanwhile: an exit less.
- */
-static void do_batch(struct vcpu *v, enum balloon_op op)
-{
-	u64 *entries = balloon_scratch();
-	struct vm *vm = v->vm;
-	gpa_t page = GPA(v->gpr[GPR_RBX]);
-	u64 count = v->gpr[GPR_RCX], first = v->gpr[GPR_RDX];
-	u64 done = first;
-	bool refused;
-
-	if (page.v & PAGE_MASK || count > AERO_BATCH_MAX || first >= count) {
-		reply(v, AERO_ERR_INVALID, 0);
-		return;
-	}
-	if (!started(vm)) {
-		reply(v, AERO_ERR_STATE, 0);
-		return;
-	}
-	if (guest_read(&vm->p2m, GPA(page.v + first * sizeof(u64)), entries + first,
-		       (count - first) * sizeof(u64))) {
-		reply(v, AERO_ERR_FAULT, first);
-		return;
-	}
-	do {
-		u64 from = done, work = 0;
-
-		done = balloon_entries(vm, op, entries, (u32)from, (u32)count, page.v >> PAGE_SHIFT,
-				       &work, &refused);
-		if (refused && guest_write(&vm->p2m, GPA(page.v + from * sizeof(u64)),
-					   entries + from, (done - from) * sizeof(u64))) {
-			reply(v, AERO_ERR_FAULT, done);
-			return;
-		}
-	} while (done < count && vcpu_may_go_on(v));
-	reply(v, done < count ? AERO_AGAIN : AERO_OK, done);
-}
-
-void balloon_lock(struct vcpu *v)
-{
-	do_batch(v, BALLOON_LOCK);
-}
-
-void balloon_unlock(struct vcpu *v)
-{
-	do_batch(v, BALLOON_UNLOCK);
-}
-
-void balloon_report(struct vcpu *v)
-{
-	do_batch(v, BALLOON_REPORT);
-}
-
 /* Pages that were gone when they were needed, ever. */
 static u64 paged_in(const struct aero_stats *s)
 {
@@ -334,7 +205,8 @@ static u64 paged_in(const struct aero_stats *s)
 static void note_paging(struct vm *vm, const struct aero_stats *s, u64 now)
 {
 	struct balloon *b = &vm->balloon;
-	u64 more = paged_in(s) - paged_in(&b->stats), ms = (now - b->stats_at) / plat_tsc_khz();
+	u64 more = paged_in(s) - paged_in(&b->stats),
+	    ms = tsc_since(b->stats_at, now) / plat_tsc_khz();
 	u64 strays = max(vm->pages / PAGING_PART, PAGING_LEAST);
 
 	/* Not from one boot to the next, nor after a pause: that is no rate. */
@@ -360,36 +232,6 @@ s64 balloon_disagreement(const struct vm *vm)
 	return vm->balloon.stats_at ?
 		       ((s64)says - (s64)(vm->pages - used)) * 1000 / (s64)vm->pages :
 		       0;
-}
-
-void balloon_stats(struct vcpu *v)
-{
-	struct aero_stats s;
-
-	if (v->gpr[GPR_RBX] & 7) {
-		reply(v, AERO_ERR_INVALID, 0);
-		return;
-	}
-	if (guest_read(&v->vm->p2m, GPA(v->gpr[GPR_RBX]), &s, sizeof(s))) {
-		reply(v, AERO_ERR_FAULT, 0);
-		return;
-	}
-	balloon_note_stats(v->vm, &s);
-	reply(v, AERO_OK, 0);
-}
-
-void balloon_doorbell(struct vcpu *v)
-{
-	u64 vector = v->gpr[GPR_RBX], apic = v->gpr[GPR_RCX];
-
-	if (vector && vector != AERO_DOORBELL_ACPI &&
-	    (vector < 32 || vector > 255 || apic >= v->vm->nr_vcpus)) {
-		reply(v, AERO_ERR_INVALID, 0);
-		return;
-	}
-	v->vm->balloon.doorbell_apic = (u32)apic;
-	atomic_store(&v->vm->balloon.doorbell_vector, (u32)vector);
-	reply(v, AERO_OK, 0);
 }
 
 /* Not for ever: after a hold-off as long a time must pass before the next. */
@@ -424,18 +266,12 @@ void balloon_shrank(struct vm *vm, u64 pages)
 	governor_hurry();
 }
 
-/* Answered here and now: the target shrinks before the call returns. */
-void balloon_grow(struct vcpu *v)
+u64 balloon_grow(struct vm *vm, u64 want)
 {
-	struct vm *vm = v->vm;
 	struct balloon *b = &vm->balloon;
-	u64 want = min(v->gpr[GPR_RBX], vm->pages), target = atomic_load(&b->target);
-	u64 size = vm->p2m.ballooned, floor = floor_of(vm, target);
+	u64 size = vm->p2m.ballooned, target = atomic_load(&b->target);
+	u64 floor = floor_of(vm, target);
 
-	if (!started(vm)) {
-		reply(v, AERO_ERR_STATE, 0);
-		return;
-	}
 	if (want) {
 		target = min(target, size);
 		target = max(target > want ? target - want : 0, floor);
@@ -444,5 +280,5 @@ void balloon_grow(struct vcpu *v)
 		balloon_set_target(vm, target);
 		governor_hurry();
 	}
-	reply(v, AERO_OK, size > target ? size - target : 0);
+	return size > target ? size - target : 0;
 }

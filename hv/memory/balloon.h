@@ -8,23 +8,32 @@
 
 #include <guest-driver/aerostat_abi.h>
 #include <hv/base/types.h>
+#include <hv/config/config.h>
 
-struct vcpu;
 struct vm;
 
 #define BALLOON_BY_POLICY UINT64_MAX
 
-/* Which of the guest's drivers has the balloon: the first to start. */
-enum balloon_front { FRONT_NONE, FRONT_AEROSTAT, FRONT_VIRTIO };
+/*
+ * How one of the guest's drivers reaches its balloon.  The first to start has it.
+ * ring(): the target of @vm has changed; tell the driver.  Any CPU.
+ */
+struct balloon_front {
+	const char *name; /* of the driver */
+	enum balloon_choice choice;
+	void (*ring)(struct vm *vm);
+};
 
 struct balloon {
-	u32 front;     /* (a) enum balloon_front */
+	const struct balloon_front *front; /* (a) NULL: none */
 	bool started;  /* its driver has started, and the reset for it is complete */
 	u64 reset_gfn; /* where an unfinished START goes on */
 	u64 target;    /* (a) pages */
 	u64 manual;    /* (a) set by management, or BALLOON_BY_POLICY */
 	u32 hint;      /* (a) pages that the next batch should cover */
-	u32 doorbell_vector, doorbell_apic;
+	struct {
+		u32 vector, apic; /* (a) 0: none; the front's own */
+	} doorbell;
 	u32 calls;	/* of the driver, ever: that it moves shows that the driver lives */
 	u64 hold_until; /* (a) no inflation before this TSC: the guest asked to grow */
 	u64 grow_pages; /* (a) asked for and not yet seen by the policy */
@@ -59,13 +68,13 @@ s64 balloon_disagreement(const struct vm *vm);
 /* May this VM use its reserve? While it is on its way to a larger balloon. */
 bool balloon_below_target(const struct vm *vm);
 
-/* --- for the front ends: the calls below, and hv/dev/virtio_balloon.c --- */
+/* --- for the fronts: hv/exit/balloon_calls.c and hv/dev/virtio_balloon.c --- */
 
 /*
  * The driver of @front starts: false if the VM has no such balloon (`balloon =`), or
  * the other was first; a line in the log says so.
  */
-bool balloon_claim(struct vm *vm, enum balloon_front front);
+bool balloon_claim(struct vm *vm, const struct balloon_front *front);
 
 /* Its driver is gone. */
 void balloon_release(struct vm *vm);
@@ -92,14 +101,10 @@ u64 *balloon_scratch(void);
  */
 void balloon_shrank(struct vm *vm, u64 pages);
 
-/* The calls; @v's registers hold arguments and results (see the ABI). */
-void balloon_start(struct vcpu *v);
-void balloon_poll(struct vcpu *v);
-void balloon_lock(struct vcpu *v);
-void balloon_unlock(struct vcpu *v);
-void balloon_report(struct vcpu *v);
-void balloon_stats(struct vcpu *v);
-void balloon_doorbell(struct vcpu *v);
-void balloon_grow(struct vcpu *v);
+/*
+ * The guest asks for @want pages back before it runs out of memory: the target falls at once.
+ * Returns how many pages the driver may take out now.
+ */
+u64 balloon_grow(struct vm *vm, u64 want);
 
 #endif

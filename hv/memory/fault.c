@@ -6,9 +6,8 @@
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/exit/exit.h>
-#include <hv/memory/governor.h>
+#include <hv/memory/waiters.h>
 #include <hv/emulate/mmio.h>
-#include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
 
 /*
@@ -16,7 +15,6 @@
  * when ACPI is hardware-reduced and there is no UEFI; it does not use the reset register.
  */
 #define RESET_VECTOR 0xffff0UL
-#define WAIT_LOG_MS 1000 /* one line for a VM that waits again and again */
 
 /* The guest touched a page that it had given away: it gets an empty one. */
 static int pop(struct vm *vm, u64 gfn)
@@ -35,26 +33,13 @@ static int pop(struct vm *vm, u64 gfn)
 	return HV_OK;
 }
 
-/* Large pages only while there is plenty: they take memory that may never be used. */
-static unsigned int wanted_order(const struct vm *vm)
-{
-	return governor_state() == POLICY_HIGH &&
-			       vm->p2m.acct.resident + 512 <= vm->cfg->max >> PAGE_SHIFT ?
-		       ORDER_2M :
-		       ORDER_4K;
-}
-
 /* HV_OK: enter again. HV_ESTATE: not memory that can be backed; *@kind says what it is. */
 static int serve(struct vm *vm, u64 gfn, enum p2m_kind *kind)
 {
-	unsigned int flags = balloon_below_target(vm) ? FRAME_USE_RESERVE : 0;
-	unsigned int order = wanted_order(vm);
+	unsigned int flags = memory_grant(vm);
+	unsigned int order = flags & MEMORY_GRANT_LARGE ? ORDER_2M : ORDER_4K;
 	int err;
 
-	if (unlikely(frames_scarce()) && !sched_memory_turn(vm)) {
-		flags |= FRAME_PROMISED;
-		order = ORDER_4K;
-	}
 	spin_lock(&vm->p2m.lock);
 	err = p2m_populate(&vm->p2m, gfn, order, flags, kind);
 	if (*kind == P2M_BALLOON) {
@@ -65,35 +50,6 @@ static int serve(struct vm *vm, u64 gfn, enum p2m_kind *kind)
 	vm->faults += !err;
 	spin_unlock(&vm->p2m.lock);
 	return err;
-}
-
-/* Frames in quarantine come soon: then this CPU just tries again. */
-void fault_wait(struct vcpu *v, int err)
-{
-	struct vm *vm = v->vm;
-
-	if (quarantine_drain(64)) {
-		sched_wake_memory_waiters();
-		return;
-	}
-	if (err == HV_EAGAIN) {
-		/* Others must pass a quiescent point first; this CPU does so by coming back. */
-		for (u32 i = 0; i < plat_nr_cpus(); i++)
-			if (i != plat_cpu())
-				plat_kick(i);
-		v->slice_end = 0;
-		return;
-	}
-	if (!vm->wait_logged || plat_tsc() - vm->wait_logged > WAIT_LOG_MS * plat_tsc_khz()) {
-		vm->wait_logged = plat_tsc();
-		log_line("vm %s: paused until memory comes back: the host has none left",
-			 vm->cfg->name);
-	}
-	/* Others before us in the queue: what there is, is theirs. */
-	if (frames_available())
-		sched_wake_memory_waiters();
-	sched_block(v, VCPU_NO_MEMORY);
-	governor_hurry();
 }
 
 /* HV_OK: whatever there was to do is done. */
@@ -119,7 +75,7 @@ static void mapped_fault(struct vcpu *v, const struct vmexit *e)
 	int err = e->fault.exec ? make_executable(v->vm, e->fault.gpa.v >> PAGE_SHIFT) : HV_OK;
 
 	if (err) {
-		fault_wait(v, err);
+		memory_wait(v, err);
 		return;
 	}
 	if (!e->fault.write || p2m_lookup(&v->vm->p2m, e->fault.gpa.v >> PAGE_SHIFT).writable)
@@ -134,7 +90,7 @@ void exit_p2m_fault(struct vcpu *v, struct vmexit *e)
 	int err = serve(v->vm, e->fault.gpa.v >> PAGE_SHIFT, &kind);
 
 	if (unlikely(err == HV_ENOMEM || err == HV_EAGAIN)) {
-		fault_wait(v, err);
+		memory_wait(v, err);
 		return;
 	}
 	atomic_store(&v->stood_since, 0UL);

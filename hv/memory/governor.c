@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
-#include <hv/control/console.h>
+#include <hv/memory/admission.h>
 #include <hv/memory/governor.h>
+#include <hv/memory/waiters.h>
 #include <hv/vm/sched.h>
-#include <hv/control/status.h>
 #include <hv/vm/vm.h>
 
 #define SILENT_SECONDS 3      /* a driver that has not called for so long is inactive */
@@ -13,8 +13,7 @@
 
 /* One, from governor_init() on. */
 static struct governor {
-	struct host_config cfg;
-	u64 next_decision, next_sample, next_status, hurry_after;
+	u64 next_decision, next_sample, hurry_after;
 	u32 hurry; /* (a) */
 	struct policy_in in;
 	struct policy_out out;
@@ -42,12 +41,11 @@ static u64 ms_to_ticks(u64 ms)
 	return ms * plat_tsc_khz();
 }
 
-int governor_init(const struct host_config *cfg)
+int governor_init(void)
 {
 	gov = frame_alloc_pages(frame_order(sizeof(*gov)));
 	if (!gov)
 		return HV_ENOMEM;
-	gov->cfg = *cfg;
 	gov->out.state = POLICY_HIGH;
 	gov->out.hint = POLICY_HINT_MAX;
 	gov->out.vm = gov->vm_out;
@@ -55,21 +53,12 @@ int governor_init(const struct host_config *cfg)
 	gov->in.vm = gov->vm;
 	gov->culprit = POLICY_NOBODY;
 	gov->next_decision = plat_tsc();
-	gov->next_status = plat_tsc() + ms_to_ticks(cfg->status_ms);
 	return HV_OK;
 }
 
 enum policy_state governor_state(void)
 {
 	return gov ? gov->out.state : POLICY_HIGH;
-}
-
-const struct host_config *governor_config(void)
-{
-	static const struct host_config before = { .sample_pages = SAMPLE_PAGES,
-						   .balloon_max = 95 };
-
-	return gov ? &gov->cfg : &before;
 }
 
 const char *governor_why(const struct vm *vm)
@@ -110,10 +99,10 @@ static bool responsive(struct vm *vm, u64 now)
 	if (!vm->balloon.started)
 		return false;
 	/* One that we keep waiting for memory cannot answer, and is not to blame. */
-	if (calls != d->calls || (!d->silent && sched_wants_memory(vm, now)))
+	if (calls != d->calls || (!d->silent && memory_wanted_by(vm, now)))
 		d->at = now;
 	d->calls = calls;
-	silent = now - d->at >= ms_to_ticks(SILENT_SECONDS * 1000);
+	silent = tsc_since(d->at, now) >= ms_to_ticks(SILENT_SECONDS * 1000);
 	if (silent != d->silent)
 		log_line(
 			silent ?
@@ -138,10 +127,10 @@ static bool stuck(struct vm *vm, u64 now)
 
 	/* A hold-off asks for nothing, and excuses nothing. */
 	if (ballooned > d->ballooned ||
-	    (!held_off(vm, now) && (near || (!d->stuck && sched_wants_memory(vm, now)))))
+	    (!held_off(vm, now) && (near || (!d->stuck && memory_wanted_by(vm, now)))))
 		d->grew = now;
 	d->ballooned = ballooned;
-	late = now - d->grew >= ms_to_ticks(STUCK_SECONDS * 1000);
+	late = tsc_since(d->grew, now) >= ms_to_ticks(STUCK_SECONDS * 1000);
 	if (late != d->stuck)
 		log_line(late ? "vm %s: its balloon has stood at %lu of %lu MiB for %u s: stuck" :
 				"vm %s: its balloon moves again, %lu of %lu MiB",
@@ -167,7 +156,8 @@ static void sample(struct vm *vm)
 /* Between two steps, in milliseconds: whole samples take cfg.sample_ms. */
 static u64 sample_step_ms(void)
 {
-	return max(gov->cfg.sample_ms * (u64)SAMPLE_STEP / max(gov->cfg.sample_pages, 1u), 1UL);
+	return max(host_config->sample_ms * (u64)SAMPLE_STEP / max(host_config->sample_pages, 1u),
+		   1UL);
 }
 
 /*
@@ -176,7 +166,7 @@ static u64 sample_step_ms(void)
  */
 static bool exhausted(const struct vm *vm, u64 now)
 {
-	return sched_wants_memory(vm, now) && balloon_below_target(vm) &&
+	return memory_wanted_by(vm, now) && balloon_below_target(vm) &&
 	       vm->p2m.acct.reserve <= P2M_POOL;
 }
 
@@ -205,7 +195,8 @@ static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 		.active_permille = vm->active_permille,
 		.faulted = resident > last ? resident - last : 0,
 		.grow = atomic_swap(&vm->balloon.grow_pages, 0UL),
-		.waiting = sched_wants_memory(vm, now),
+		/* At its max it waits for itself: others need not give anything. */
+		.waiting = memory_wanted_by(vm, now) && !memory_at_max(vm),
 		.responsive = responsive(vm, now),
 		/* No fault of its driver, but nobody's to share out: two would wait for each other. */
 		.stuck = stuck(vm, now) || exhausted(vm, now),
@@ -256,7 +247,7 @@ static void lend_reserve(struct vm *vm, u64 now)
 		    vms[i]->p2m.acct.reserve > lender->p2m.acct.reserve)
 			lender = vms[i];
 	if (lender != vm && frame_reserve_lend(&lender->p2m.acct, &vm->p2m.acct))
-		sched_wake_memory_waiters();
+		memory_wake_waiters();
 }
 
 /* More is in use at once than there is: no balloon helps, and somebody is to know. */
@@ -280,14 +271,14 @@ static void report_standstill(u64 now)
 	for (u32 i = 0; i < nr_vms; i++) {
 		resident += vms[i]->p2m.acct.resident;
 		if (atomic_load(&vms[i]->state) == VM_RUNNING)
-			*(sched_stands_still(vms[i]) ? &waiting : &going) = true;
+			*(memory_stands_still(vms[i]) ? &waiting : &going) = true;
 	}
 	if (!waiting || going || resident != gov->standstill.resident) {
 		gov->standstill.since = now;
 		gov->standstill.resident = resident;
 		gov->standstill.named = false;
-	} else if (!gov->standstill.named &&
-		   now - gov->standstill.since >= ms_to_ticks(STANDSTILL_SECONDS * 1000)) {
+	} else if (!gov->standstill.named && tsc_since(gov->standstill.since, now) >=
+						     ms_to_ticks(STANDSTILL_SECONDS * 1000)) {
 		log_line(
 			"memory: all VMs have waited for it for %u s and none can give any: end one "
 			"(Ctrl-a, its number, Ctrl-a k k)",
@@ -306,16 +297,14 @@ static void decide(u64 now)
 	/* What is promised to somebody is not free for the others. */
 	gov->in.free = s.free_dirty + s.free_clean + s.quarantine;
 	gov->in.free -= min(gov->in.free, s.reserved);
-	gov->in.tax = gov->cfg.tax;
-	gov->in.balloon_max = gov->cfg.balloon_max;
+	gov->in.tax = host_config->tax;
+	gov->in.balloon_max = host_config->balloon_max;
 	gov->in.state = gov->out.state;
 	gov->in.cap_yields = gov->out.cap_yields;
 	gov->in.nr_vms = 0;
 	for (u32 i = 0; i < nr_vms; i++) {
 		if (vms[i]->again) /* what it starts with is to be found for it */
-			gov->in.free -=
-				min(gov->in.free,
-				    (vms[i]->cfg->min + vms[i]->cfg->reserve) >> PAGE_SHIFT);
+			gov->in.free -= min(gov->in.free, admission_start_frames(vms[i]));
 		if (!vm_alive(vms[i]))
 			continue;
 		frame_reserve_fill(&vms[i]->p2m.acct);
@@ -339,7 +328,7 @@ void governor_tick(u64 now)
 {
 	/* All waiters: one may have a promise although nothing is free for others. */
 	quarantine_drain(256);
-	sched_wake_memory_waiters();
+	memory_wake_waiters();
 	if (now >= gov->next_sample) {
 		for (u32 i = 0; i < nr_vms; i++)
 			sample(vms[i]);
@@ -348,16 +337,9 @@ void governor_tick(u64 now)
 	if (now >= gov->next_decision ||
 	    (now >= gov->hurry_after && atomic_swap(&gov->hurry, 0u))) {
 		decide(now);
-		gov->next_decision = now + ms_to_ticks(gov->cfg.policy_ms);
+		gov->next_decision = now + ms_to_ticks(host_config->policy_ms);
 		/* A guest can ask for hurry as often as it likes. */
-		gov->hurry_after = now + ms_to_ticks(gov->cfg.policy_ms) / 4;
-	}
-	if (gov->cfg.status_ms && now >= gov->next_status) {
-		if (!console_lent())
-			status_print();
-		gov->next_status = now + ms_to_ticks(gov->cfg.status_ms);
+		gov->hurry_after = now + ms_to_ticks(host_config->policy_ms) / 4;
 	}
 	sched_event_at(min(gov->next_decision, gov->next_sample));
-	if (gov->cfg.status_ms)
-		sched_event_at(gov->next_status);
 }

@@ -12,7 +12,7 @@
 struct vm;
 
 /* HV_ENOMEM. Until then the host has plenty of memory and nothing to decide. */
-int governor_init(const struct host_config *cfg);
+int governor_init(void);
 
 /* The periodic work of the host, at TSC @now. */
 void governor_tick(u64 now);
@@ -21,9 +21,6 @@ void governor_tick(u64 now);
 void governor_hurry(void);
 
 enum policy_state governor_state(void);
-
-/* What [host] says. */
-const struct host_config *governor_config(void);
 
 /* Why @vm's target is what it is, in words. */
 const char *governor_why(const struct vm *vm);

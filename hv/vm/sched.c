@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/platform.h>
-#include <hv/apic/pvclock.h>
-#include <hv/apic/pvcpu.h>
 #include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
 #include <mm/epoch.h>
@@ -13,18 +11,16 @@ static struct {
 	u64 idle;   /* bit per idle CPU that runs vCPUs */
 	u64 spared; /* bit per CPU that runs none */
 	u32 ticking;
-	sched_tick_fn tick;
+	struct sched_work work;
 	struct vcpu *running[MAX_CPUS];
 	u32 wake[MAX_CPUS]; /* (a) for plat_idle() */
 } sched;
 
 u64 sched_event __aligned(64);
+static u64 sched_later __aligned(64); /* (a) events that came while one CPU is in the tick */
 u64 sched_first_run;
 
-#define MEMORY_TURN 4 /* in 1/256 of an entitlement */
-#define STOOD_MS 1000 /* a guest whose CPU stood still for so long is told */
-
-static u64 slice_ticks(void)
+u64 sched_slice_ticks(void)
 {
 	return plat_tsc_khz() * SCHED_SLICE_US / 1000;
 }
@@ -32,7 +28,7 @@ static u64 slice_ticks(void)
 void sched_init(void)
 {
 	list_init(&sched.ready);
-	sched_event = UINT64_MAX;
+	sched_event = sched_later = UINT64_MAX;
 }
 
 void sched_spare(u32 cpu)
@@ -40,17 +36,60 @@ void sched_spare(u32 cpu)
 	sched.spared |= BIT(cpu);
 }
 
-void sched_set_tick(sched_tick_fn fn)
+void sched_set_work(struct sched_work work)
 {
-	sched.tick = fn;
+	sched.work = work;
 }
 
+static void not_after(u64 *event, u64 tsc)
+{
+	u64 old = atomic_load(event);
+
+	while (tsc < old && !atomic_cas(event, old, tsc))
+		old = atomic_load(event);
+}
+
+/*
+ * While a CPU is in the tick, events wait in sched_later until it has finished: a run on
+ * another CPU is not cut short for what that CPU serves.
+ */
 void sched_event_at(u64 tsc)
 {
-	u64 old = atomic_load(&sched_event);
+	not_after(&sched_later, tsc);
+	if (!atomic_load_seq(&sched.ticking))
+		not_after(&sched_event, tsc);
+}
 
-	while (tsc < old && !atomic_cas(&sched_event, old, tsc))
-		old = atomic_load(&sched_event);
+/* The tick begins: what is due by @now is served by it. */
+static void begin_events(u64 now)
+{
+	u64 later;
+
+	atomic_store_seq(&sched_event, UINT64_MAX);
+	later = atomic_swap(&sched_later, UINT64_MAX);
+	if (later > now)
+		not_after(&sched_later, later);
+}
+
+static void end_events(void)
+{
+	atomic_store_seq(&sched.ticking, 0u);
+	not_after(&sched_event, atomic_load_seq(&sched_later));
+}
+
+/* Sleeping earns at most one slice of credit. With sched.lock held. */
+static u64 least_vruntime(void)
+{
+	return sched.clock - min(sched.clock, sched_slice_ticks());
+}
+
+void sched_charge(const struct vm *vm, u64 ticks)
+{
+	spin_lock(&sched.lock);
+	for (u32 i = 0; i < vm->nr_vcpus; i++)
+		vm->vcpus[i]->vruntime = max(vm->vcpus[i]->vruntime, least_vruntime()) +
+					 ticks * 1000 / max(vm->cfg->shares, 1u);
+	spin_unlock(&sched.lock);
 }
 
 /* A VM's shares are divided among its vCPUs. */
@@ -67,19 +106,16 @@ static bool runnable(const struct vcpu *v)
 /* With sched.lock held. */
 static void make_ready(struct vcpu *v)
 {
-	u64 floor = sched.clock > slice_ticks() ? sched.clock - slice_ticks() : 0;
-
 	v->state = VCPU_READY;
 	v->ready_since = plat_tsc();
-	/* Sleeping earns at most one slice of credit. */
-	v->vruntime = max(v->vruntime, floor);
+	v->vruntime = max(v->vruntime, least_vruntime());
 	list_add_tail(&sched.ready, &v->ready);
 }
 
 /* Virtual time of a running vCPU, up to now. */
 static u64 vruntime_now(const struct vcpu *v)
 {
-	return v->vruntime + (plat_tsc() - v->started) * 1000 / weight(v);
+	return v->vruntime + tsc_since(v->started, plat_tsc()) * 1000 / weight(v);
 }
 
 /* No CPU is idle: the one whose vCPU is furthest ahead of @v makes room. */
@@ -188,69 +224,11 @@ static enum vcpu_state settle(struct vcpu *v)
 	return why;
 }
 
-/*
- * What a VM has of what it is entitled to, in 1/256: large and small ones suffer alike
- * by the same part.  One that no decision has seen yet has nothing.
- */
-static u64 memory_rank(const struct vm *vm)
-{
-	u64 e = atomic_load(&vm->entitlement);
-
-	return e ? vm->p2m.acct.resident * 256 / e : 0;
-}
-
-bool sched_wants_memory(const struct vm *vm, u64 now)
-{
-	return atomic_load(&vm->waiting) || now < atomic_load(&vm->woken_until);
-}
-
-bool sched_stands_still(const struct vm *vm)
+void sched_wake_no_memory(const struct vm *vm)
 {
 	for (u32 i = 0; i < vm->nr_vcpus; i++)
-		if (atomic_load(&vm->vcpus[i]->stood_since) > STOOD_BY_PAUSE)
-			return true;
-	return false;
-}
-
-/*
- * The last rank whose turn it is.  The width of a turn keeps two that are equal from handing
- * the CPU to each other page by page.  A VM that cannot run does not hold up others.
- */
-static u64 turn_ends(void)
-{
-	u64 least = UINT64_MAX - MEMORY_TURN, now = plat_tsc();
-
-	for (u32 i = 0; i < nr_vms; i++)
-		if (sched_wants_memory(vms[i], now) && atomic_load(&vms[i]->state) == VM_RUNNING)
-			least = min(least, memory_rank(vms[i]));
-	return least + MEMORY_TURN;
-}
-
-bool sched_memory_turn(const struct vm *vm)
-{
-	return memory_rank(vm) <= turn_ends();
-}
-
-/* What is free for nobody else is no reason to wait for others. */
-static bool has_promise(const struct vm *vm)
-{
-	return vm->p2m.acct.min_promised || (vm->p2m.acct.reserve && balloon_below_target(vm));
-}
-
-void sched_wake_memory_waiters(void)
-{
-	u64 turn = turn_ends();
-
-	for (u32 i = 0; i < nr_vms; i++) {
-		struct vm *vm = vms[i];
-
-		if (!atomic_load(&vm->waiting) || (memory_rank(vm) > turn && !has_promise(vm)))
-			continue;
-		atomic_store(&vm->woken_until, plat_tsc() + 2 * slice_ticks());
-		for (u32 j = 0; j < vm->nr_vcpus; j++)
-			if (vm->vcpus[j]->state == VCPU_NO_MEMORY)
-				sched_wake(vm->vcpus[j]);
-	}
+		if (vm->vcpus[i]->state == VCPU_NO_MEMORY)
+			sched_wake(vm->vcpus[i]);
 }
 
 bool sched_should_yield(const struct vcpu *v)
@@ -332,7 +310,7 @@ static struct vcpu *pick(u32 cpu)
 		best->state = VCPU_RUNNING;
 		best->cpu = cpu;
 		best->started = plat_tsc();
-		best->waited += best->started - best->ready_since;
+		best->waited += tsc_since(best->ready_since, best->started);
 		sched.idle &= ~BIT(cpu);
 		sched.running[cpu] = best;
 		sched.clock = max(sched.clock, best->vruntime);
@@ -362,7 +340,7 @@ void sched_put(struct vcpu *v)
 {
 	spin_lock(&sched.lock);
 	v->vruntime = vruntime_now(v);
-	v->ran += plat_tsc() - v->started;
+	v->ran += tsc_since(v->started, plat_tsc());
 	sched.running[v->cpu] = NULL;
 	v->state = settle(v);
 	note_standing(v);
@@ -384,28 +362,12 @@ void sched_vm_resumed(const struct vm *vm)
 	spin_unlock(&sched.lock);
 }
 
-/* Longer than a guest's watchdogs take for an accident. */
-static bool stood_long(const struct vcpu *v)
-{
-	u64 since = atomic_load(&v->stood_since);
-
-	return since && v->started - since > STOOD_MS * plat_tsc_khz();
-}
-
 static void run(struct vcpu *v)
 {
-	v->slice_end = v->started + slice_ticks();
+	v->slice_end = v->started + sched_slice_ticks();
 	if (unlikely(!atomic_load(&sched_first_run)))
 		atomic_store(&sched_first_run, plat_tsc());
-	if (unlikely(stood_long(v))) {
-		pvclock_stopped(v);
-		atomic_cas(&v->stood_since, STOOD_BY_PAUSE, 0UL); /* that is over */
-	}
-	if (v->pv_steal)
-		pvcpu_steal_begin(v);
 	vcpu_execute(v);
-	if (v->pv_steal && v->next == VCPU_READY)
-		pvcpu_steal_preempted(v);
 	sched_put(v);
 }
 
@@ -435,31 +397,19 @@ static void events(void)
 
 	if (now < sched_next_event() || atomic_swap(&sched.ticking, 1))
 		return;
-	atomic_store_seq(&sched_event, UINT64_MAX);
+	begin_events(now);
 	sched_event_at(expire_timers(now));
-	if (sched.tick)
-		sched.tick(now);
-	atomic_store_release(&sched.ticking, 0);
-	/* Loading a VM takes a while: timers go on meanwhile, on the other CPUs. */
-	if (vm_background())
+	if (sched.work.tick)
+		sched.work.tick(now);
+	end_events();
+	/* Devices and the loading of VMs take a while: timers go on meanwhile, on other CPUs. */
+	if (sched.work.background && sched.work.background())
 		sched_event_at(plat_tsc() + plat_tsc_khz());
-}
-
-/* Work for a CPU that has nothing to run; false if there is none. */
-static bool background(void)
-{
-	if (vm_background())
-		return true;
-	if (quarantine_drain(64)) {
-		sched_wake_memory_waiters();
-		return true;
-	}
-	return frame_scrub_one();
 }
 
 static void go_idle(u32 cpu)
 {
-	if (background()) {
+	if (sched.work.idle && sched.work.idle()) {
 		epoch_quiescent(cpu, epoch_now());
 		return;
 	}

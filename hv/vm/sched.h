@@ -58,23 +58,17 @@ static inline u64 sched_next_event(void)
 }
 void sched_event_at(u64 tsc);
 
-/*
- * Wakes who waits for memory and may have some now: the VM furthest below its
- * entitlement and those that are as far, and whoever has a promise.  The others
- * come when these have theirs, or nobody waits before them any more.  Any CPU.
- */
-void sched_wake_memory_waiters(void);
-/*
- * Is a vCPU of @vm without the memory that it needs?  One that was woken for it
- * counts until it has had a CPU and time to take any.  @now: TSC.  Takes no lock.
- */
-bool sched_wants_memory(const struct vm *vm, u64 now);
+/* Wakes the vCPUs of @vm that wait for memory: hv/memory/waiters.h says when. */
+void sched_wake_no_memory(const struct vm *vm);
 
-/* Does a vCPU of @vm get no further for want of memory, whether it waits or is just trying again? */
-bool sched_stands_still(const struct vm *vm);
+/*
+ * The host has worked @ticks of TSC time for @vm outside of its vCPUs' runs: as if they had
+ * run for so long, together.  Any CPU.
+ */
+void sched_charge(const struct vm *vm, u64 ticks);
 
-/* May @vm take memory that is promised to nobody?  Not while one further below waits. */
-bool sched_memory_turn(const struct vm *vm);
+/* A slice in TSC ticks. */
+u64 sched_slice_ticks(void);
 
 /* @vm goes from paused to running: its ready vCPUs look for a CPU. */
 void sched_vm_resumed(const struct vm *vm);
@@ -82,8 +76,16 @@ void sched_vm_resumed(const struct vm *vm);
 /* Takes @v off the list for good; false while it still runs. */
 bool sched_retire(struct vcpu *v);
 
-/* Background work that boot registers: called by one CPU at a time. */
-typedef void (*sched_tick_fn)(u64 now);
-void sched_set_tick(sched_tick_fn fn);
+/*
+ * Work of the host that the scheduler knows nothing about.  tick: what is due at TSC @now, by
+ * one CPU at a time.  background: a bounded piece that may take long, any CPU; idle: the same
+ * on a CPU that has nothing to run.  True: there may be more.
+ */
+struct sched_work {
+	void (*tick)(u64 now);
+	bool (*background)(void);
+	bool (*idle)(void);
+};
+void sched_set_work(struct sched_work work);
 
 #endif

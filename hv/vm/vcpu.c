@@ -3,10 +3,14 @@
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/exit/exit.h>
+#include <hv/apic/pvclock.h>
 #include <hv/apic/pvcpu.h>
+#include <hv/memory/waiters.h>
 #include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
 #include <mm/epoch.h>
+
+#define STOOD_MS 1000 /* a guest whose CPU stood still for so long is told */
 
 struct vcpu *vcpu_alloc(struct vm *vm, u32 index)
 {
@@ -221,7 +225,7 @@ static void step(struct vcpu *v, u32 cpu)
 
 		lapic_timer_check(v, now);
 		if (quarantine_drain(64))
-			sched_wake_memory_waiters();
+			memory_wake_waiters();
 		if (now >= v->slice_end || now >= sched_next_event() || sched_should_yield(v))
 			v->slice_end = 0; /* leave */
 	}
@@ -236,7 +240,15 @@ bool vcpu_may_go_on(const struct vcpu *v)
 	       !sched_should_yield(v);
 }
 
-void vcpu_execute(struct vcpu *v)
+/* Its CPU stood still for longer than a guest's watchdogs take for an accident. */
+static bool stood_long(const struct vcpu *v)
+{
+	u64 since = atomic_load(&v->stood_since);
+
+	return since && tsc_since(since, v->started) > STOOD_MS * plat_tsc_khz();
+}
+
+static void enter_and_exit(struct vcpu *v)
 {
 	u32 cpu = plat_cpu();
 
@@ -254,6 +266,19 @@ void vcpu_execute(struct vcpu *v)
 	}
 	atomic_and(&v->vm->p2m.active, ~BIT(cpu));
 	backend->vcpu_unload(v);
+}
+
+void vcpu_execute(struct vcpu *v)
+{
+	if (unlikely(stood_long(v))) {
+		pvclock_stopped(v);
+		atomic_cas(&v->stood_since, STOOD_BY_PAUSE, 0UL); /* that is over */
+	}
+	if (v->pv_steal)
+		pvcpu_steal_begin(v);
+	enter_and_exit(v);
+	if (v->pv_steal && v->next == VCPU_READY)
+		pvcpu_steal_preempted(v);
 }
 
 void vcpu_dump(struct vcpu *v)

@@ -5,10 +5,10 @@
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
-#include <hv/memory/governor.h>
+#include <hv/memory/admission.h>
+#include <hv/memory/waiters.h>
 #include <hv/load/load.h>
 #include <hv/vm/sched.h>
-#include <hv/control/status.h>
 #include <hv/vm/vm.h>
 
 #define LOW_END_GFN (LOAD_LOW_END >> PAGE_SHIFT)
@@ -20,11 +20,20 @@
 
 struct vm *vms[MAX_VMS];
 u32 nr_vms;
+static struct host_config before_boot = { .sample_pages = SAMPLE_PAGES, .balloon_max = 95 };
+struct host_config *host_config = &before_boot;
 static u32 in_background;
+static u64 runs; /* begun, by vm_background() */
 static u32 ones; /* a frame that reads as an empty bus does */
 
 #define START_RETRY_MS 50
-#define REBOOT_PERIOD_MS 1000 /* the host's time for a start is not charged to the VM */
+/*
+ * A VM that reboots soon after its start waits from start to start for this long, twice as long
+ * at each further time in a row, and not any more once it has stayed up.
+ */
+#define REBOOT_PERIOD_MS 1000UL
+#define REBOOT_DOUBLINGS 6u
+#define REBOOT_SETTLED_MS 120000UL
 
 struct p2m *vm_p2m_of(u16 owner)
 {
@@ -50,15 +59,15 @@ static int create_ones(void)
 
 int vm_create(u16 id, struct vm_config *cfg)
 {
-	struct vm *vm = frame_alloc_pages(0);
+	struct vm *vm = frame_alloc_pages(frame_order(sizeof(*vm)));
 
-	_Static_assert(sizeof(*vm) <= PAGE_SIZE, "one page");
 	if (!vm || create_ones())
 		return HV_ENOMEM;
 	vm->id = id;
 	vm->cfg = cfg;
 	vm->pages = cfg->memory >> PAGE_SHIFT;
 	vm->state = VM_NONE;
+	vm->p2m.grant = memory_grant_p2m;
 	vms[id] = vm;
 	nr_vms = max(nr_vms, id + 1u);
 	return HV_OK;
@@ -86,6 +95,10 @@ static int map_memory(struct vm *vm)
 
 	if (err)
 		return err;
+	err = frame_promise(&vm->p2m.acct, vm->cfg->min >> PAGE_SHIFT, admission_tables(vm),
+			    vm->cfg->reserve >> PAGE_SHIFT);
+	if (err)
+		return err;
 	spin_lock(&vm->p2m.lock);
 	err = map_ranges(vm);
 	spin_unlock(&vm->p2m.lock);
@@ -111,12 +124,6 @@ static int create_vcpus(struct vm *vm)
 	return HV_OK;
 }
 
-/* In frames: the tables of @vm, its reserve, its disks. */
-static u64 overhead_of(const struct vm *vm)
-{
-	return (vm->cfg->reserve >> PAGE_SHIFT) + vm->pages / 512 + 8 + bus_frames(vm);
-}
-
 u64 vm_disk_frames(const struct vm *vm)
 {
 	u32 state = atomic_load(&vm->state);
@@ -124,88 +131,12 @@ u64 vm_disk_frames(const struct vm *vm)
 	return state >= VM_STARTING && state < VM_ENDED ? bus_frames(vm) : 0;
 }
 
-/* In frames: all but what the hypervisor has for itself. */
-static u64 frames_for_vms(void)
+static void say_ended(const struct vm *vm)
 {
-	struct frame_stats s = frames_stats();
-	u64 disks = 0;
-
-	for (u32 i = 0; i < nr_vms; i++)
-		disks += vm_disk_frames(vms[i]);
-	return s.total - min(s.total, s.hv - min(s.hv, disks));
-}
-
-/* Does @vm hold promises, or is it about to? */
-static bool has_promises(const struct vm *vm)
-{
-	return vm_alive(vm) || vm->again || atomic_load(&vm->state) == VM_BUILT;
-}
-
-/* In frames: what VMs other than @vm may count on.  *@most: the one that may on most, or NULL. */
-static u64 promised_to_others(const struct vm *vm, const struct vm **most)
-{
-	u64 promised = 0, largest = 0;
-
-	*most = NULL;
-	for (u32 i = 0; i < nr_vms; i++) {
-		u64 p = (vms[i]->cfg->min >> PAGE_SHIFT) + overhead_of(vms[i]);
-
-		if (vms[i] == vm || !has_promises(vms[i]))
-			continue;
-		promised += p;
-		if (p > largest) {
-			largest = p;
-			*most = vms[i];
-		}
-	}
-	return promised;
-}
-
-bool vm_can_promise(const struct vm *vm, u64 min)
-{
-	const struct vm *most;
-
-	return promised_to_others(vm, &most) + min + overhead_of(vm) <= frames_for_vms();
-}
-
-/*
- * What is above the mins must have somewhere to go: balloons take it, up to
- * balloon_max.  If all VMs could fill more than there is even then, some
- * will be asked for more or paused one day, and somebody should know it today.
- */
-static void check_room(const struct vm *vm)
-{
-	u64 total = frames_for_vms(), left = 0;
-
-	for (u32 i = 0; i < nr_vms; i++) {
-		u64 balloon = vms[i]->pages * governor_config()->balloon_max / 100;
-		u64 least = max(vms[i]->pages - balloon, vms[i]->cfg->min >> PAGE_SHIFT);
-
-		if (vms[i] == vm || has_promises(vms[i]))
-			left += min(least, vms[i]->cfg->max >> PAGE_SHIFT) + overhead_of(vms[i]);
-	}
-	if (left > total)
-		log_line(
-			"vm %s: with it, full VMs whose balloons are at balloon_max need %lu KiB more than there is; lower a max",
-			vm->cfg->name, (left - total) * 4);
-}
-
-/* Admission: what is promised to VMs (min and overhead) must exist. */
-static int admit(const struct vm *vm)
-{
-	u64 needs = (vm->cfg->min >> PAGE_SHIFT) + overhead_of(vm), total = frames_for_vms();
-	const struct vm *most;
-	u64 others = promised_to_others(vm, &most);
-
-	if (others + needs <= total) {
-		check_room(vm);
-		return HV_OK;
-	}
-	return log_error(
-		HV_ENOMEM,
-		"vm %s: not started: its min and overhead need %lu KiB, %lu KiB too many; %lu of %lu KiB are promised to others%s%s; lower a min",
-		vm->cfg->name, needs * 4, (others + needs - total) * 4, others * 4, total * 4,
-		most ? ", most to vm " : "", most ? most->cfg->name : "");
+	log_line("vm %s: ended with status %d (%s)", vm->cfg->name, vm->exit_status,
+		 vm->exit_reason);
+	log_raw("@exit name=%s status=%d reason=%s", vm->cfg->name, vm->exit_status,
+		vm->exit_reason);
 }
 
 /* Undoes a start that failed half-way; the reaper takes the memory. */
@@ -235,9 +166,6 @@ static int prepare(struct vm *vm, struct loaded *image)
 		err = create_vcpus(vm);
 	if (err)
 		return err;
-	vm->p2m.acct.min = vm->cfg->min >> PAGE_SHIFT;
-	vm->p2m.acct.reserve_max = vm->cfg->reserve >> PAGE_SHIFT;
-	frame_reserve_fill(&vm->p2m.acct);
 	err = bus_start(vm);
 	return err ? err : loader_load(vm, image);
 }
@@ -262,27 +190,51 @@ static u64 overhead_frames(void)
 	return s.hv + s.table;
 }
 
+/* Its images are copied piece by piece, in its own time. */
+static void go_on_loading(struct vm *vm)
+{
+	u64 begin = plat_tsc();
+	int err = loader_step(vm);
+
+	sched_charge(vm, plat_tsc() - begin);
+	if (err == HV_EBUSY)
+		return;
+	if (err) {
+		give_up(vm, err);
+		return;
+	}
+	log_line("vm %s: started, %lu KiB, %u vCPU%s, costs %lu KiB besides, %s", vm->cfg->name,
+		 vm->pages * 4, vm->nr_vcpus, vm->nr_vcpus > 1 ? "s" : "",
+		 (overhead_frames() - vm->overhead_before) * 4, vm->cfg->kernel);
+	vm->again = false;
+	vm->starts++;
+	atomic_cas(&vm->state, (u32)VM_STARTING, (u32)VM_BUILT); /* or it was ended meanwhile */
+}
+
 static int vm_start(struct vm *vm)
 {
-	u64 before = overhead_frames();
 	struct loaded image;
 	int err;
 
 	if (!atomic_cas(&vm->state, (u32)VM_QUEUED, (u32)VM_STARTING))
 		return HV_ESTATE;
-	err = admit(vm);
+	err = admission_check(vm);
 	if (err) {
 		vm->again = false;
 		vm->exit_status = VM_STATUS_CRASHED;
 		str_copy(vm->exit_reason, "not admitted", sizeof(vm->exit_reason));
 		atomic_store_seq(&vm->state, VM_ENDED);
-		status_vm_ended(vm);
+		say_ended(vm);
 		return err;
 	}
+	vm->overhead_before = overhead_frames();
+	vm->run = ++runs;
+	vm_counts_keep(vm);
+	vm->is_linux = loader_is_linux(vm);
 	vm->tsc_offset = 0 - plat_tsc();
+	vm->tsc_khz = plat_tsc_khz();
 	vm->tsc_uneven = 0;
-	vm->faults = vm->exec_splits = vm->refused_insns = vm->active = vm->teardown_gfn =
-		vm->pv_wall = 0;
+	vm->exec_splits = vm->refused_insns = vm->active = vm->teardown_gfn = vm->pv_wall = 0;
 	vm->active_permille = 1000;
 	vm->waiting = 0;
 	vm->woken_until = 0;
@@ -295,17 +247,12 @@ static int vm_start(struct vm *vm)
 	console_reset(vm);
 	uart_reset(vm);
 	rtc_reset(vm);
-	sampler_init(&vm->sampler, plat_tsc() ^ vm->id, governor_config()->sample_pages);
+	sampler_init(&vm->sampler, plat_tsc() ^ vm->id, host_config->sample_pages);
 	err = prepare(vm, &image);
 	if (err)
 		return give_up(vm, err);
 	enter_image(vm, &image);
-	log_line("vm %s: started, %lu KiB, %u vCPU%s, costs %lu KiB besides, %s", vm->cfg->name,
-		 vm->pages * 4, vm->nr_vcpus, vm->nr_vcpus > 1 ? "s" : "",
-		 (overhead_frames() - before) * 4, vm->cfg->kernel);
-	vm->again = false;
-	vm->starts++;
-	atomic_store_seq(&vm->state, VM_BUILT);
+	go_on_loading(vm);
 	return HV_OK;
 }
 
@@ -351,18 +298,22 @@ void vm_end(struct vm *vm, int status, const char *fmt, ...)
 	va_start(ap, fmt);
 	str_vformat(vm->exit_reason, sizeof(vm->exit_reason), fmt, ap);
 	va_end(ap);
-	status_vm_ended(vm);
+	say_ended(vm);
 	hurry_end(vm);
 }
 
 void vm_reboot(struct vm *vm)
 {
-	u64 now = plat_tsc();
+	u64 now = plat_tsc(), started = 0 - vm->tsc_offset, pause;
 
 	if (!begin_end(vm))
 		return;
+	if (tsc_since(started, now) > REBOOT_SETTLED_MS * plat_tsc_khz())
+		vm->quick_reboots = 0;
+	pause = REBOOT_PERIOD_MS * plat_tsc_khz() << vm->quick_reboots;
+	vm->quick_reboots = min(vm->quick_reboots + 1, REBOOT_DOUBLINGS);
 	vm->again = true; /* and so it keeps what it was promised */
-	vm->next_try = max(now, REBOOT_PERIOD_MS * plat_tsc_khz() - vm->tsc_offset);
+	vm->next_try = max(now, started + pause);
 	vm->give_up_at = vm->next_try + VM_START_PATIENCE_MS * plat_tsc_khz();
 	console_flush(vm);
 	log_line("vm %s: reboots", vm->cfg->name);
@@ -394,6 +345,8 @@ int vm_resume(struct vm *vm)
 	if (!atomic_cas(&vm->state, VM_PAUSED, VM_RUNNING))
 		return HV_ESTATE;
 	log_line("vm %s: resumed", vm->cfg->name);
+	if (vm->bus)
+		sched_event_at(plat_tsc()); /* its devices may be due */
 	sched_vm_resumed(vm);
 	return HV_OK;
 }
@@ -413,13 +366,16 @@ static bool reap_step(struct vm *vm)
 		err = p2m_teardown(&vm->p2m, &vm->teardown_gfn, &b);
 		p2m_commit(&vm->p2m, &b);
 		if (!err)
-			p2m_destroy(&vm->p2m);
+			p2m_destroy(&vm->p2m); /* from here on no min can be set */
 		spin_unlock(&vm->p2m.lock);
 		if (err)
 			return false;
 	}
-	if (!vm->again && !bus_stop(vm))
-		return false;
+	if (!vm->again) {
+		if (!bus_stop(vm))
+			return false;
+		frame_reserve_drop(&vm->p2m.acct);
+	}
 	for (u32 i = 0; i < vm->nr_vcpus; i++)
 		vcpu_fini(vm->vcpus[i]);
 	atomic_store_seq(&vm->state, vm->again ? VM_QUEUED : VM_ENDED);
@@ -430,7 +386,9 @@ static bool reap_step(struct vm *vm)
 static void release_built(void)
 {
 	for (u32 i = 0; i < nr_vms; i++)
-		if (atomic_load(&vms[i]->state) == VM_QUEUED && !vms[i]->again)
+		if ((atomic_load(&vms[i]->state) == VM_QUEUED ||
+		     atomic_load(&vms[i]->state) == VM_STARTING) &&
+		    !vms[i]->again)
 			return;
 	for (u32 i = 0; i < nr_vms; i++)
 		if (atomic_cas(&vms[i]->state, (u32)VM_BUILT, (u32)VM_RUNNING))
@@ -450,6 +408,9 @@ static bool work_on(struct vm *vm)
 			return false;
 		}
 		vm_start(vm);
+		return true;
+	case VM_STARTING:
+		go_on_loading(vm);
 		return true;
 	default:
 		return false;

@@ -13,7 +13,9 @@
 #include <hv/apic/ioapic.h>
 #include <hv/dev/rtc.h>
 #include <hv/dev/uart.h>
+#include <hv/load/load.h>
 #include <hv/memory/explain.h>
+#include <hv/vm/counts.h>
 #include <hv/vm/vcpu.h>
 #include <mm/audit.h>
 #include <mm/sample.h>
@@ -36,6 +38,7 @@ enum vm_state {
 struct vm {
 	u16 id;
 	u32 state;	       /* (a) enum vm_state */
+	u64 run;	       /* no two runs of any VMs have the same; from 1 */
 	struct vm_config *cfg; /* min, max and shares may change: hv/control/manage.h */
 	struct p2m p2m;
 	struct balloon balloon;
@@ -45,6 +48,8 @@ struct vm {
 	struct uart uart;
 	struct rtc rtc;
 	struct bus *bus; /* NULL: it has no virtio devices */
+	u32 slots;	 /* of it, bit per slot in use */
+	bool is_linux;	 /* its kernel, as of its last start */
 	struct explain explain;
 	struct audit audit; /* of this VM's management calls, under audit_lock */
 	struct spinlock audit_lock;
@@ -53,6 +58,7 @@ struct vm {
 	u64 pages;	   /* of memory, in 4 KiB */
 	u64 tsc_offset;	   /* of its vCPUs at the start */
 	u32 tsc_uneven;	   /* (a) the guest wrote the TSC of one of several vCPUs */
+	u64 tsc_khz;	   /* as it was known at the start: all vCPUs are told the same */
 	u64 pv_wall;	   /* MSR_PV_WALL_CLOCK */
 	u64 faults;	   /* demand-zero faults served */
 	u64 exec_splits;   /* (l) large pages split because code ran in them */
@@ -67,7 +73,11 @@ struct vm {
 	u64 give_up_at;	 /* TSC */
 	bool again;	 /* (b) it is off only to be started again, and stays admitted */
 	u64 teardown_gfn;
-	u32 starts; /* that came about */
+	struct load_queue loading; /* while it is STARTING */
+	u64 overhead_before;	   /* frames that were not guest memory when it began to start */
+	u32 quick_reboots;	   /* in a row */
+	u32 starts;		   /* that came about */
+	struct vm_counts past;	   /* of the runs before the present one */
 	int exit_status;
 	char exit_reason[96];
 };
@@ -76,13 +86,16 @@ struct vm {
 extern struct vm *vms[MAX_VMS];
 extern u32 nr_vms;
 
+/* Each VM of these, whatever its state. */
+#define for_each_vm(vm) for (u32 _##vm = 0; _##vm < nr_vms && ((vm) = vms[_##vm], true); _##vm++)
+
+/* The settings of [host]; until boot has read them, defaults. */
+extern struct host_config *host_config;
+
 struct p2m *vm_p2m_of(u16 owner);
 
 /* Makes the record of a configured VM. HV_ENOMEM. */
 int vm_create(u16 id, struct vm_config *cfg);
-
-/* Do @min frames and the overhead of @vm fit beside what is promised to others? */
-bool vm_can_promise(const struct vm *vm, u64 min);
 
 /*
  * Asks for a start, from anywhere: vm_background() loads the images and lets

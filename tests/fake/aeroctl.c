@@ -27,6 +27,7 @@ void fake_hypervisor_init(void)
 		.tables = 600,
 		.promised = MIB(12),
 		.tax = 75,
+		.version = 0x200010003, /* 2.1.3 */
 	};
 	f->s.vm[0] = (struct aero_vm_info){
 		.name = "web",

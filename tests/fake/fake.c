@@ -21,6 +21,7 @@ static void capture(const char *s, size_t len)
 		fake.log_len = 0;
 	memcpy(fake.log + fake.log_len, s, len);
 	fake.log_len += len;
+	fake.tsc += len * fake.log_ticks;
 	fake.log[fake.log_len] = '\0';
 }
 
@@ -119,7 +120,7 @@ u32 plat_nr_cpus(void)
 
 u64 plat_tsc(void)
 {
-	return fake.tsc;
+	return fake.on_tsc ? fake.on_tsc() : fake.tsc;
 }
 
 u64 plat_tsc_khz(void)

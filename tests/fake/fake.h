@@ -32,6 +32,8 @@ struct fake {
 	u64 wall_us; /* when the TSC was 0; 0: no clock */
 	u64 kicked;  /* bit per CPU, since the test cleared it */
 	u64 kicks, scrubs, scrub_bytes, idles;
+	u64 (*on_tsc)(void); /* NULL: time stands still */
+	u64 log_ticks;	     /* TSC ticks that a byte of the log takes */
 	void (*on_idle)(u64 deadline, const u32 *wake);
 	jmp_buf power_off, panic;
 	bool power_off_armed, panic_armed;

@@ -4,6 +4,7 @@
 #include <hv/apic/lapic_regs.h>
 #include <hv/memory/governor.h>
 #include <hv/load/images.h>
+#include <hv/memory/waiters.h>
 #include <hv/vm/sched.h>
 
 /* Multiboot header with addresses, and an entry point. */
@@ -11,16 +12,33 @@ static const u32 kernel[16] = {
 	0x1badb002, 0x10000, 0u - 0x1badb002 - 0x10000, 0x100000, 0x100000, 0, 0, 0x100020,
 };
 
+/* As boot/main.c has it. */
+static bool background_work(void)
+{
+	bus_work(false);
+	return vm_background();
+}
+
+static bool idle_work(void)
+{
+	return vm_background() || bus_work(true) || memory_idle_work();
+}
+
 void guest_machine(u64 bytes, u32 nr_cpus)
 {
-	static const struct host_config host = { .policy_ms = 100, .balloon_max = 90, .tax = 75 };
+	static struct host_config host;
+
+	host = (struct host_config){ .policy_ms = 100, .balloon_max = 90, .tax = 75 };
 
 	memset(vms, 0, sizeof(vms));
 	nr_vms = 0;
 	fake_machine((u32)(bytes >> PAGE_SHIFT), nr_cpus);
 	fake_backend_reset(&ept_format);
 	sched_init();
-	governor_init(&host);
+	host_config = &host;
+	governor_init();
+	bus_init();
+	sched_set_work((struct sched_work){ .background = background_work, .idle = idle_work });
 	for (u32 i = 0; i < nr_cpus; i++) {
 		fake.cpu = i;
 		assert_int_equal(balloon_cpu_init(), HV_OK);
@@ -28,6 +46,18 @@ void guest_machine(u64 bytes, u32 nr_cpus)
 	fake.cpu = 0;
 	if (!image_find("kernel"))
 		image_add("kernel", kernel, sizeof(kernel));
+}
+
+void guest_check_promises(void)
+{
+	struct frame_stats s = frames_stats();
+	u64 sum = 0;
+
+	for (u32 i = 0; i < nr_vms; i++)
+		sum += vms[i]->p2m.acct.min_promised + vms[i]->p2m.acct.tables_promised +
+		       vms[i]->p2m.acct.reserve;
+	assert_int_equal(s.reserved, sum);
+	assert_true(s.free_dirty + s.free_clean + s.quarantine >= s.reserved);
 }
 
 struct vm_config guest_config(const char *name)
@@ -123,6 +153,10 @@ int guest_load(struct vm *vm, struct image *img, const void *file, size_t size, 
 	img->size = size;
 	fake_log_clear();
 	err = loader_load(vm, out);
+	if (!err)
+		do
+			err = loader_step(vm);
+		while (err == HV_EBUSY);
 	free(copy);
 	return err;
 }

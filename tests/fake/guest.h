@@ -12,6 +12,9 @@
 /* A fake machine with this much RAM and no VM. */
 void guest_machine(u64 bytes, u32 nr_cpus);
 
+/* Frames that are free or in quarantine back all promises, and the sum of these is right. */
+void guest_check_promises(void);
+
 /* 16 MiB, one vCPU, no reserve; change what a test needs. */
 struct vm_config guest_config(const char *name);
 

@@ -414,6 +414,25 @@ static int spin(void)
 	return 0;
 }
 
+/* Computes without exits, and lets interrupts in: how often did it have to leave the CPU? */
+static int shares_cpu(void)
+{
+	u64 ms = bare_tsc_khz(), now = bare_rdtsc(), end = now + 500 * ms;
+	u32 gaps = 0;
+
+	__asm__ volatile("sti");
+	while (now < end) {
+		u64 then = now;
+
+		now = bare_rdtsc();
+		gaps += now - then > ms;
+	}
+	__asm__ volatile("cli");
+	bare_printf("left the CPU %u times in 500 ms\n", gaps);
+	CHECK(gaps >= 20);
+	return 0;
+}
+
 /* Watches a VM that spins, sleeps in between, and stops it. */
 static int stopper(void)
 {
@@ -484,6 +503,7 @@ int bare_main(void)
 		{ "write-tsc", write_tsc },
 		{ "spec-ctrl", spec_ctrl },
 		{ "spin", spin },
+		{ "shares-cpu", shares_cpu },
 		{ "stopper", stopper },
 		{ "no-memory-there", no_memory_there },
 		{ "judge", judge },

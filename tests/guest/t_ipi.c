@@ -34,6 +34,53 @@ static bool all_have(u32 n, u32 except)
 	return false;
 }
 
+/* --- the TSC goes on from vCPU to vCPU -------------------------------------------- */
+
+#define WARP_ROUNDS 20000
+
+static u64 newest;
+static volatile u32 newest_lock, backward;
+
+/* Each reads after all that was read before, by whomever. */
+static void look_back(void)
+{
+	for (u32 i = 0; i < WARP_ROUNDS; i++) {
+		u64 now;
+
+		while (__atomic_exchange_n(&newest_lock, 1, __ATOMIC_ACQUIRE))
+			__asm__ volatile("pause");
+		__asm__ volatile("mfence; lfence" ::: "memory");
+		now = bare_rdtsc();
+		if (now < newest)
+			backward++;
+		newest = now;
+		__atomic_store_n(&newest_lock, 0, __ATOMIC_RELEASE);
+	}
+}
+
+static void looker(void *arg)
+{
+	(void)arg;
+	look_back();
+	__atomic_add_fetch(&go, 1, __ATOMIC_SEQ_CST);
+}
+
+static int warp(void)
+{
+	u32 n = bare_nr_cpus();
+
+	for (u32 c = 1; c < n; c++)
+		bare_start_cpu(c, looker, NULL);
+	look_back();
+	while (go < n - 1)
+		__asm__ volatile("pause");
+	bare_printf("%u vCPUs, %lu ms, the TSC went back %u times\n", n,
+		    bare_rdtsc() / bare_tsc_khz(), backward);
+	CHECK_EQ(backward, 0);
+	CHECK(bare_rdtsc() < 60000 * bare_tsc_khz()); /* it began with the VM */
+	return 0;
+}
+
 static int ipis(void)
 {
 	u32 n = bare_nr_cpus();
@@ -145,6 +192,7 @@ int bare_main(void)
 {
 	static const struct test_case cases[] = {
 		{ "ipis", ipis },
+		{ "warp", warp },
 		{ "init", init },
 		{ NULL, NULL },
 	};

@@ -4,20 +4,21 @@
 
 UNIT := $(BUILD)/unit
 UNIT_CFLAGS := -std=gnu17 -O1 -g -I. $(WARNINGS) -fno-strict-aliasing -fno-omit-frame-pointer \
-	-fsanitize=address,undefined -fno-sanitize-recover=all -DVERSION='"unit"'
+	-fsanitize=address,undefined -fno-sanitize-recover=all -DVERSION='"1.2.3+unit"'
 
 # --- what tests link ---
 BASE := hv/base/err.c hv/base/format.c hv/base/log.c
-FRAMES := $(BASE) mm/buddy.c mm/epoch.c mm/frame.c
-P2M := $(FRAMES) mm/p2m.c mm/guestmem.c mm/sample.c mm/estimate.c mm/audit.c \
+FRAMES := $(BASE) mm/buddy.c mm/epoch.c mm/frame.c mm/quarantine.c mm/reserve.c
+P2M := $(FRAMES) mm/p2m.c mm/p2m_balloon.c mm/guestmem.c mm/sample.c mm/estimate.c mm/audit.c \
 	arch/x86_64/vmx/ept.c arch/x86_64/svm/npt.c
-CORE := $(P2M) hv/base/date.c $(filter-out hv/base/%,$(wildcard hv/*/*.c))
+CORE := $(P2M) hv/base/date.c hv/base/version.c $(filter-out hv/base/%,$(wildcard hv/*/*.c))
 FAKE := tests/fake/fake.c
 WRAP := -Wl,--wrap=frame_alloc_table,--wrap=frame_alloc_guest,--wrap=quarantine_commit,--wrap=buddy_free
 
 test_base_SRCS := $(FAKE) $(FRAMES)
 test_base_OBJS := $(UNIT)/obj/hv_string.o
 test_frame_SRCS := $(FAKE) $(FRAMES)
+test_version_SRCS := $(FAKE) $(FRAMES) hv/base/version.c
 
 test_p2m_SRCS := $(FAKE) tests/fake/tables.c $(P2M)
 test_p2m_large_SRCS := $(test_p2m_SRCS)
@@ -32,8 +33,8 @@ test_balloon_SRCS := $(GUEST)
 test_hypercall_SRCS := $(GUEST)
 test_guestmem_SRCS := $(test_p2m_SRCS)
 test_sample_SRCS := $(test_p2m_SRCS)
-test_policy_SRCS := hv/memory/policy.c
-test_config_SRCS := hv/config/config.c hv/config/disk_parse.c hv/config/timed_parse.c hv/base/format.c
+test_policy_SRCS := hv/memory/policy.c hv/memory/entitlement.c
+test_config_SRCS := hv/config/config.c hv/config/disk_parse.c hv/config/text.c hv/config/timed_parse.c hv/base/format.c
 test_lapic_SRCS := $(GUEST)
 test_insn_SRCS := $(FAKE) $(FRAMES) hv/emulate/insn.c
 test_insn_zydis_SRCS := $(FAKE) $(FRAMES) hv/emulate/insn.c
@@ -44,14 +45,20 @@ test_emulate_LDFLAGS := $(WRAP)
 test_gwalk_SRCS := $(GUEST)
 test_ioapic_SRCS := $(GUEST)
 test_console_SRCS := $(GUEST)
+test_terminal_SRCS := $(GUEST)
+test_operator_SRCS := $(GUEST)
 test_uart_SRCS := $(GUEST)
 test_rtc_SRCS := $(GUEST)
 test_devices_SRCS := $(GUEST)
 test_caps_SRCS := arch/x86_64/vmx/caps.c arch/x86_64/vmx/reasons.c
 test_svm_SRCS := arch/x86_64/svm/caps.c arch/x86_64/svm/check.c arch/x86_64/svm/decode.c
+test_errata_SRCS := arch/x86_64/quirks/errata.c
+test_leftovers_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/ioapic.c arch/x86_64/time/hpet.c \
+	arch/x86_64/pc/watchdog.c
+test_tsc_SRCS := arch/x86_64/time/tsc_span.c arch/x86_64/time/tsc_measure.c arch/x86_64/time/tsc_said.c
 test_vulns_SRCS := arch/x86_64/quirks/vulns.c
 test_mtrr_SRCS := $(FAKE) $(FRAMES) arch/x86_64/quirks/mtrr.c
-test_boot_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_uart.c boot/boot_info.c boot/multiboot.c \
+test_boot_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_watchdog.c boot/acpi_uart.c boot/boot_info.c boot/multiboot.c \
 	boot/consoles.c
 test_pci_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/pci.c
 test_serial_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/serial.c
@@ -75,19 +82,21 @@ test_exit_SRCS := $(GUEST)
 test_fb_SRCS := arch/x86_64/pc/fb.c
 test_fb_OBJS := $(BUILD)/font.o
 test_screen_SRCS := $(GUEST)
+test_scrollback_SRCS := $(FAKE) $(FRAMES) hv/control/scrollback.c
+test_status_SRCS := $(GUEST) tools/aeroctl/text.c
 test_timed_SRCS := $(GUEST)
-test_power_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/boot_info.c boot/multiboot.c boot/acpi_uart.c
+test_power_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_watchdog.c boot/boot_info.c boot/multiboot.c boot/acpi_uart.c
 test_aeroctl_SRCS := tests/fake/aeroctl.c $(filter-out %/main.c %/device.c,$(wildcard tools/aeroctl/*.c))
 test_aeroctl_LIBS := -lncurses -ltinfo
-$(UNIT)/obj/tools/aeroctl/%.o: UNIT_CFLAGS += -D_DEFAULT_SOURCE
+$(UNIT)/obj/tools/aeroctl/%.o: UNIT_CFLAGS += -D_DEFAULT_SOURCE -DRELEASE='"1.2.3"'
 test_driver_SRCS := guest-driver/balloon_core.c $(FAKE) $(FRAMES)
 test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave.c boot/multiboot.c \
-	boot/boot_info.c boot/acpi.c boot/acpi_uart.c
+	boot/boot_info.c boot/acpi.c boot/acpi_watchdog.c boot/acpi_uart.c
 $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/boot/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
-UNIT_TESTS := base frame p2m p2m_large audit nomem soak guestmem sample balloon hypercall policy config \
-	exit lapic ioapic console uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk virtio_console virtio_balloon \
-	sched waiters shootdown driver efi mtrr boot pci serial fb screen timed power aeroctl
+UNIT_TESTS := base version frame p2m p2m_large audit nomem soak guestmem sample balloon hypercall policy config \
+	exit lapic ioapic console terminal operator uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm errata leftovers tsc vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk virtio_console virtio_balloon \
+	sched waiters shootdown driver efi mtrr boot pci serial fb screen scrollback status timed power aeroctl
 
 # What links all of hv/ links the guests' DSDT too.
 $(foreach t,$(UNIT_TESTS),$(if $(findstring hv/load/acpi.c,$(test_$(t)_SRCS)),$(eval test_$(t)_OBJS += $(DSDT))))
@@ -113,16 +122,20 @@ $(foreach t,$(UNIT_TESTS),$(eval $(call unit_program,$(t))))
 
 -include $(shell find $(UNIT)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: unit unit-deps coverage
+.PHONY: unit unit-deps unit-tools coverage
 unit-deps:
 	@tools/deps unit build
 
 unit: unit-deps $(UNIT_TESTS:%=$(UNIT)/test_%) ## Unit tests on the host, with sanitizers
 	@tests/unit/run $(UNIT_TESTS:%=$(UNIT)/test_%)
+	@$(MAKE) --no-print-directory unit-tools
 	@$(MAKE) --no-print-directory policy-test
+
+unit-tools: ## Of them those of the tools, in Python
+	@tests/tools/run
 
 coverage: unit-deps ## Lines and branches of hv/memory/policy.c that its unit test takes; T=sched: of hv/vm/sched.c
 	$(eval T ?= policy)
 	@$(MAKE) --no-print-directory UNIT=$(BUILD)/coverage COVERAGE="--coverage -O0 -fno-sanitize=all" $(BUILD)/coverage/test_$(T)
 	@$(BUILD)/coverage/test_$(T) >/dev/null 2>&1
-	@gcov -n -b $(wildcard $(BUILD)/coverage/obj/hv/*/$(T).gcda) 2>/dev/null | grep -A4 "'hv/.*/$(T).c'"
+	@gcov -n -b $(BUILD)/coverage/obj/hv/*/$(T).gcda 2>/dev/null | grep -A4 "'hv/.*/$(T).c'"

@@ -5,7 +5,7 @@ _aeroctl() {
 	local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} words=
 
 	case $COMP_CWORD-$command in
-	1-*) words='list top explain set pause resume shutdown stop start stats metrics audit pressure help' ;;
+	1-*) words='list top explain set pause resume shutdown stop start stats metrics audit pressure version help' ;;
 	2-explain | 2-set | 2-pause | 2-resume | 2-shutdown | 2-stop | 2-start)
 		words=$(aeroctl list 2>/dev/null | awk 'NR > 2 { print $2 }') ;;
 	2-stats) words=--json ;;

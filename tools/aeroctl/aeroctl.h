@@ -77,6 +77,9 @@ bool parse_size(const char *text, uint64_t *pages);
 /* A decimal number from @low to @high, and nothing else. */
 bool parse_number(const char *text, uint64_t low, uint64_t high, uint64_t *value);
 
+/* The word of struct aero_host_info as "0.2.0"; "?" if the hypervisor does not say it. */
+const char *text_version(char text[NUMBER_MAX], uint64_t version);
+
 /* What is not known, from a newer hypervisor, is "?". */
 const char *text_memory_state(unsigned int state);
 const char *text_vm_state(unsigned int state);

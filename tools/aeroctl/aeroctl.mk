@@ -4,20 +4,20 @@
 
 AEROCTL := $(BUILD)/aeroctl
 AEROCTL_SRCS := $(wildcard tools/aeroctl/*.c)
-AEROCTL_CFLAGS := -std=gnu17 -O2 -g $(WARNINGS) -D_DEFAULT_SOURCE
+AEROCTL_CFLAGS := -std=gnu17 -O2 -g $(WARNINGS) -D_DEFAULT_SOURCE -DRELEASE='"$(RELEASE)"'
 
 .PHONY: aeroctl install-aeroctl
 aeroctl: ## The control program, static: build/aeroctl (docs/aeroctl.md)
 	$(Q)tools/deps aeroctl
 	$(Q)$(MAKE) --no-print-directory $(AEROCTL)
 
-$(AEROCTL): $(AEROCTL_SRCS) tools/aeroctl/aeroctl.h guest-driver/aerostat_abi.h Makefile
+$(AEROCTL): $(AEROCTL_SRCS) tools/aeroctl/aeroctl.h guest-driver/aerostat_abi.h Makefile VERSION
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(AEROCTL_CFLAGS) -static $(AEROCTL_SRCS) -lncurses -ltinfo -o $@
 
 # In a guest: make install-aeroctl [DESTDIR=...] [PREFIX=/usr/local]
 PREFIX ?= /usr/local
-install-aeroctl: $(AEROCTL)
+install-aeroctl: $(AEROCTL) ## Install aeroctl, its manual page and completion, in a guest
 	install -D -m 755 $(AEROCTL) $(DESTDIR)$(PREFIX)/sbin/aeroctl
 	install -D -m 644 tools/aeroctl/aeroctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/aeroctl.8
 	install -D -m 644 tools/aeroctl/aeroctl.bash \

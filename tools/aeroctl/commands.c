@@ -4,6 +4,10 @@
 
 #include "aeroctl.h"
 
+#ifndef RELEASE
+#define RELEASE "development"
+#endif
+
 static int command_list(int argc, char **argv)
 {
 	static struct snapshot s;
@@ -68,6 +72,15 @@ static int command_top(int argc, char **argv)
 	return top((unsigned int)seconds * 1000, rounds);
 }
 
+/* The host's own version is among the figures of "stats". */
+static int command_version(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	printf("aeroctl %s, ABI %d\n", RELEASE, AERO_ABI_VERSION);
+	return DONE;
+}
+
 static int command_help(int argc, char **argv);
 
 static const struct command {
@@ -92,6 +105,7 @@ static const struct command {
 	{ "audit", "", "proves that each frame has the owner it should", 0, 0, command_audit },
 	{ "pressure", "[SECONDS]", "tells the host of this VM's stalls and swap, again and again",
 	  0, 1, command_pressure },
+	{ "version", "", "of this program, and the ABI that it speaks", 0, 0, command_version },
 	{ "help", "", "this", 0, 0, command_help },
 };
 
@@ -117,6 +131,8 @@ int aeroctl(int argc, char **argv)
 		return wrong(USAGE, "which command? \"aeroctl help\" lists them");
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
 		return command_help(0, NULL);
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
+		return command_version(0, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(commands) && !c; i++)
 		if (!strcmp(argv[1], commands[i].name))
 			c = &commands[i];

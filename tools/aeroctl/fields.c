@@ -180,6 +180,9 @@ static void write_value(FILE *out, const struct field *f, uint64_t value)
 
 void write_stats(FILE *out, const struct snapshot *s)
 {
+	char version[NUMBER_MAX];
+
+	fprintf(out, "host version %s\n", text_version(version, s->host.version));
 	for (size_t f = 0; f < nr_host_fields; f++) {
 		fprintf(out, "host %s%s ", host_fields[f].name, suffix(&host_fields[f]));
 		write_value(out, &host_fields[f], host_fields[f].host(s));
@@ -219,7 +222,10 @@ static void write_json_field(FILE *out, const struct field *f, uint64_t value)
 
 void write_json(FILE *out, const struct snapshot *s)
 {
-	fprintf(out, "{\"host\": {\"state\": \"%s\"", text_memory_state(s->host.state));
+	char version[NUMBER_MAX];
+
+	fprintf(out, "{\"host\": {\"version\": \"%s\", \"state\": \"%s\"",
+		text_version(version, s->host.version), text_memory_state(s->host.state));
 	for (size_t f = 0; f < nr_host_fields; f++)
 		write_json_field(out, &host_fields[f], host_fields[f].host(s));
 	fprintf(out, "},\n \"vms\": [");
@@ -284,8 +290,21 @@ static void write_states(FILE *out, const struct snapshot *s)
 		}
 }
 
+/* A family whose value is always 1, as Prometheus wants texts. */
+static void write_version(FILE *out, const struct snapshot *s)
+{
+	char version[NUMBER_MAX];
+
+	fprintf(out,
+		"# TYPE aerostat_host_version gauge\n"
+		"# HELP aerostat_host_version 1, with the hypervisor's version.\n"
+		"aerostat_host_version{version=\"%s\"} 1\n",
+		text_version(version, s->host.version));
+}
+
 void write_metrics(FILE *out, const struct snapshot *s)
 {
+	write_version(out, s);
 	for (size_t f = 0; f < nr_host_fields; f++) {
 		write_family(out, "host", &host_fields[f]);
 		write_sample(out, "host", &host_fields[f], NULL, host_fields[f].host(s));

@@ -86,6 +86,16 @@ bool parse_size(const char *text, uint64_t *pages)
 	return true;
 }
 
+const char *text_version(char text[NUMBER_MAX], uint64_t version)
+{
+	if (version)
+		snprintf(text, NUMBER_MAX, "%u.%u.%u", (unsigned int)(version >> 32) & 0xffff,
+			 (unsigned int)(version >> 16) & 0xffff, (unsigned int)version & 0xffff);
+	else
+		snprintf(text, NUMBER_MAX, "?");
+	return text;
+}
+
 #define WORD(table, i) ((i) < ARRAY_SIZE(table) ? (table)[i] : "?")
 
 const char *text_memory_state(unsigned int state)
@@ -97,11 +107,7 @@ const char *text_memory_state(unsigned int state)
 
 const char *text_vm_state(unsigned int state)
 {
-	static const char *const words[] = {
-		[AERO_VM_OFF] = "off",	     [AERO_VM_RUNNING] = "running",
-		[AERO_VM_PAUSED] = "paused", [AERO_VM_WAITING] = "waiting",
-		[AERO_VM_ENDED] = "ended",   [AERO_VM_STARTING] = "starting",
-	};
+	static const char *const words[] = AERO_VM_STATE_WORDS;
 
 	return WORD(words, state);
 }

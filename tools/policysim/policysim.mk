@@ -4,7 +4,7 @@
 # whose addresses are signed 32-bit numbers, can live.
 
 POLICYSIM := $(BUILD)/policysim
-POLICYSIM_PURE := $(BUILD)/hv/memory/policy.o $(BUILD)/mm/estimate.o
+POLICYSIM_PURE := $(BUILD)/hv/memory/policy.o $(BUILD)/hv/memory/entitlement.o $(BUILD)/mm/estimate.o
 POLICYSIM_SRCS := $(wildcard tools/policysim/*.c)
 POLICY_TRACES := $(wildcard tools/policysim/traces/*.trace)
 
@@ -27,7 +27,7 @@ policy-figures: $(POLICYSIM) ## Draw docs/policy/*.svg again
 	$(Q)tools/deps policy
 	$(Q)tools/policysim/run --sim $(POLICYSIM) figures
 
-# Some eight minutes; TESTS="tax steps" chooses.
+# About eight minutes; TESTS="tax steps" chooses.
 policy-experiments: ## The policy with real Debian guests in QEMU; draws docs/policy/real-*.svg
 	$(Q)tools/deps build run module policy
 	$(Q)$(MAKE) --no-print-directory all $(MODULE)

@@ -5,8 +5,6 @@
 
 #include <hv/base/platform.h>
 
-struct vm;
-
 struct tss {
 	u32 reserved0;
 	u64 rsp[3];
@@ -33,8 +31,9 @@ struct cpu {
 	void *stack_top;
 	struct tss tss;
 	u64 gdt[5];
-	void *backend;		  /* what the VMX or SVM back end keeps per CPU */
-	const struct vm *last_vm; /* that ran here; may have ended */
+	void *backend; /* what the VMX or SVM back end keeps per CPU */
+	u64 last_run;  /* struct vm's, of the VM that was here last; 0: none was */
+	u32 tsc_sync;  /* (a) time/tsc_sync.h */
 };
 
 extern struct cpu *cpus[MAX_CPUS];

@@ -3,7 +3,8 @@
 #ifndef ARCH_CPU_CONSOLE_H
 #define ARCH_CPU_CONSOLE_H
 
-#include <hv/control/screen.h>
+#include <hv/base/log.h>
+#include <hv/base/screen_face.h>
 
 /* A 16550 and the like. */
 struct serial_port {
@@ -16,22 +17,29 @@ struct serial_port {
 };
 
 /*
- * Makes it a console, 8N1, polled; false if no UART answers there, or one
- * already is.  Memory-mapped ones only once the final page tables are there.
- * What was logged before, the port gets first.  @from: who named it.
+ * Makes the port the console, 8N1, polled, and writes the log to it from its first line
+ * on.  False: no UART answers there, or there is a console already.  Memory-mapped ports
+ * need the final page tables.  @from: who named the port, for the log.
  */
 bool serial_open(const struct serial_port *port, const char *from);
 
 /* The first of COM1 to COM4 that answers. */
 bool serial_open_com(void);
 
-/*
- * From now on the port is read, too: by interrupt where it has that of a PC's COM port,
- * else by polling.  Boot CPU, once its APIC works.
- */
-void serial_listen(void);
+/* Writes bytes as they are, or drops them if there is no port. Under log_lock(). */
+void serial_write(const char *bytes, size_t n);
 
-/* Takes what has been typed, at most @max bytes. From the scheduler's tick, which it asks for. */
+/* The sink of the log that writes to the port, with a CR before each LF; NULL: no port is open. */
+struct log_sink *serial_sink(void);
+
+/*
+ * From now on the port is read, too: by interrupt if it is a PC's COM port, else by
+ * polling.  @read_at asks for a serial_read() at that TSC, from any CPU.  Boot CPU, once
+ * its APIC works.
+ */
+void serial_listen(void (*read_at)(u64 tsc));
+
+/* Takes the bytes that were typed, at most @max, and asks for the next call. */
 u32 serial_read(char *bytes, u32 max);
 
 /* Line @irq of the 8259 has interrupted this CPU. */
@@ -41,8 +49,8 @@ void serial_interrupt(u32 irq);
 const struct screen_face *vga_init(void);
 
 /*
- * Looks for the keyboard controller; without one, a line in the log says why.
- * @absent: the firmware says that there is none.
+ * Looks for the keyboard controller; logs why if there is none.  @absent: the firmware
+ * says that there is none.
  */
 void i8042_init(bool absent);
 bool i8042_present(void);

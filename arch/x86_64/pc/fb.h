@@ -2,7 +2,7 @@
 #ifndef ARCH_CPU_FB_H
 #define ARCH_CPU_FB_H
 
-#include <hv/control/screen.h>
+#include <hv/base/screen_face.h>
 
 /* A colour's place in a pixel: its lowest bit, and how many. */
 struct fb_field {

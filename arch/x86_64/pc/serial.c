@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The one serial console: a 16550 behind ports or in memory.  An interrupt only asks
- * for the scheduler's tick, which reads; until one has come, and where none can come,
- * the port is polled.
+ * The one serial console: a 16550 behind ports or in memory.  An interrupt only asks for
+ * a serial_read().  Until a first interrupt has come, and where none can, the port is
+ * polled.
  */
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/pc/console.h>
 #include <arch/x86_64/cpu/paging.h>
+#include <hv/base/atomic.h>
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
-#include <hv/control/console.h>
-#include <hv/vm/sched.h>
 
 enum { UART_DATA, UART_IER, UART_FCR, UART_LCR, UART_MCR, UART_LSR, UART_MSR, UART_SCRATCH };
 #define LCR_8N1 3
@@ -32,10 +31,11 @@ enum { UART_DATA, UART_IER, UART_FCR, UART_LCR, UART_MCR, UART_LSR, UART_MSR, UA
 
 static struct serial_port uart;
 static volatile u8 *regs; /* of one in memory */
-static bool is_open, dead, listening;
-static u32 irq;		/* of the 8259; 0: none */
-static u32 masked;	/* (a) it has interrupted, and waits to be read */
-static bool interrupts; /* they work */
+static bool is_open, dead;
+static void (*read_at)(u64 tsc); /* asks for a serial_read(); NULL: the port is not read */
+static u32 irq;			 /* of the 8259; 0: none */
+static u32 masked;		 /* (a) it has interrupted, and waits to be read */
+static bool interrupts;		 /* they work */
 
 static u8 in(u32 reg)
 {
@@ -66,19 +66,19 @@ static void put(char c)
 {
 	for (int i = 0; !(in(UART_LSR)&LSR_THRE); i++)
 		if (i == SPIN_MAX) {
-			dead = true; /* unplugged under us: never slow the machine */
+			dead = true; /* unplugged: must not slow the machine down */
 			return;
 		}
 	out(UART_DATA, (u8)c);
 }
 
-static void serial_send(const char *bytes, size_t n)
+void serial_write(const char *bytes, size_t n)
 {
-	for (size_t i = 0; i < n && !dead; i++)
+	for (size_t i = 0; i < n && is_open && !dead; i++)
 		put(bytes[i]);
 }
 
-static void serial_write(const char *s, size_t len)
+static void write_lines(const char *s, size_t len)
 {
 	for (size_t i = 0; i < len && !dead; i++) {
 		if (s[i] == '\n')
@@ -87,9 +87,9 @@ static void serial_write(const char *s, size_t len)
 	}
 }
 
-static struct log_sink sink = { .write = serial_write };
+static struct log_sink sink = { .write = write_lines };
 
-/* By the scratch register; some have none, but all have a loopback. */
+/* Tested by the scratch register, or by the loopback, which UARTs without that register have. */
 static bool answers(void)
 {
 	bool found;
@@ -139,7 +139,6 @@ bool serial_open(const struct serial_port *port, const char *from)
 	is_open = true;
 	set_up();
 	log_add_sink(&sink);
-	console_open(serial_send, &sink);
 	if (uart.baud)
 		log_line("console: serial %s %lx, %u baud, from %s", uart.mmio ? "memory" : "port",
 			 uart.base, uart.baud, from);
@@ -162,22 +161,27 @@ bool serial_open_com(void)
 	return false;
 }
 
-void serial_listen(void)
+struct log_sink *serial_sink(void)
 {
-	listening = is_open;
+	return is_open ? &sink : NULL;
+}
+
+void serial_listen(void (*ask)(u64 tsc))
+{
 	if (!is_open)
 		return;
-	sched_event_at(plat_tsc());
+	read_at = ask;
+	read_at(plat_tsc());
 	if (uart.mmio || (uart.base & ~0x110UL) != 0x2e8)
 		return; /* not COM1 to COM4 */
 	irq = uart.base & 0x100 ? 4 : 3;
 	out(UART_MCR, MCR_DTR_RTS | MCR_OUT2);
 	pic_unmask(irq);
-	/* The transmitter is empty, and says so at once: do interrupts reach us? */
+	/* The transmitter is empty and interrupts at once: a test whether interrupts reach us. */
 	out(UART_IER, IER_RX | IER_TX);
 }
 
-/* The edge is what the 8259 sees: the line goes down, and up when the tick has read. */
+/* The 8259 sees edges: the line goes down here, and up once serial_read() has read. */
 void serial_interrupt(u32 line)
 {
 	if (!irq || line != irq)
@@ -185,14 +189,14 @@ void serial_interrupt(u32 line)
 	out(UART_IER, 0);
 	pic_eoi();
 	atomic_store_release(&masked, 1u);
-	sched_event_at(plat_tsc());
+	read_at(plat_tsc());
 }
 
 u32 serial_read(char *bytes, u32 max)
 {
 	u32 n = 0, tries;
 
-	if (!listening || dead)
+	if (!read_at || dead)
 		return 0;
 	for (tries = 0; tries < max; tries++) {
 		u8 status = in(UART_LSR), byte;
@@ -206,12 +210,12 @@ u32 serial_read(char *bytes, u32 max)
 			bytes[n++] = (char)byte;
 	}
 	if (atomic_swap(&masked, 0u)) {
-		out(UART_IER, IER_RX); /* what is there now is an edge again */
+		out(UART_IER, IER_RX); /* a byte that waits already makes an edge */
 		if (!interrupts)
 			log_line("console: serial port %lx interrupts", uart.base);
 		interrupts = true;
 	}
 	if (tries || !interrupts)
-		sched_event_at(plat_tsc() + (tries ? POLL_BUSY_MS : POLL_MS) * plat_tsc_khz());
+		read_at(plat_tsc() + (tries ? POLL_BUSY_MS : POLL_MS) * plat_tsc_khz());
 	return n;
 }

@@ -5,8 +5,6 @@
 
 #include <arch/x86_64/quirks/vulns.h>
 
-struct vcpu;
-
 /*
  * Boot CPU, once, before a back end is probed and while it is alone: decides,
  * says so, and takes out of our code what is not needed.  @apic_ids: of all
@@ -25,12 +23,15 @@ void mitigate_host_cpuid(u32 leaf, u32 sub, u32 regs[4]);
 /* IA32_ARCH_CAPABILITIES for guests; 0: they have no such MSR. */
 u64 mitigate_guest_arch_caps(void);
 
-/* @v is about to be loaded on this CPU, whose GS is ours. */
-void mitigate_vcpu_load(const struct vcpu *v);
+/*
+ * A vCPU is about to be loaded on this CPU, whose GS is ours.  @run: of its VM (struct vm): a
+ * VM that is started again is another one, on every CPU, though its record is the same.
+ */
+void mitigate_vm_load(u64 run);
 
-/* Call mitigate_entry() right before an entry if this is set. */
+/* Call mitigate_entry() right before an entry if this is set. @spec_ctrl: the guest's. */
 extern bool mitigate_entries;
-void mitigate_entry(const struct vcpu *v);
+void mitigate_entry(u32 spec_ctrl);
 
 /* This CPU is about to sleep. */
 void mitigate_idle(void);

@@ -21,6 +21,9 @@
 #include <hv/base/log.h>
 #include <hv/vm/vm.h>
 
+_Static_assert(offsetof(struct vcpu, gpr) == 0 && offsetof(struct vcpu, spec_ctrl) == 128,
+	       "VCPU_SPEC_CTRL in guest_exit.inc");
+
 struct svm_caps svm_caps;
 
 /* How soon we look again at what waits for a single instruction of the guest. */
@@ -189,7 +192,7 @@ static void svm_vcpu_load(struct vcpu *v)
 {
 	struct svm_vcpu *x = svm_of(v);
 
-	mitigate_vcpu_load(v);
+	mitigate_vm_load(v->vm->run);
 	asm volatile("clgi" ::: "memory");
 	svm_registers_load(v);
 	guestregs_load(&x->regs);
@@ -330,7 +333,7 @@ static __attribute__((noinline)) u64 before_entry(struct vcpu *v, u64 deadline)
 	if (v->advance)
 		retire(v);
 	if (x->mitigate)
-		mitigate_entry(v);
+		mitigate_entry(v->spec_ctrl);
 	return x->irq_window || x->nmi_window ? open_windows(v, deadline) : deadline;
 }
 

@@ -16,7 +16,6 @@ static const struct need pin_needs[] = {
 	{ PIN_EXTERNAL_INTERRUPT, "external-interrupt exiting" },
 	{ PIN_NMI, "NMI exiting" },
 	{ PIN_VIRTUAL_NMI, "virtual NMIs" },
-	{ PIN_PREEMPTION_TIMER, "the VMX-preemption timer" },
 	{ 0, NULL },
 };
 static const struct need cpu_needs[] = {
@@ -121,7 +120,7 @@ const char *vmx_caps_check(const struct vmx_msrs *m, struct vmx_caps *caps)
 	if (!missing)
 		missing = check_ept(m);
 	if (!missing)
-		missing = choose(m->pin, pin_needs, 0, 0, &caps->pin);
+		missing = choose(m->pin, pin_needs, PIN_PREEMPTION_TIMER, 0, &caps->pin);
 	if (!missing)
 		missing = choose(m->exit, exit_needs, 0, 0, &caps->exit);
 	if (!missing)

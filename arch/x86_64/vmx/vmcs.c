@@ -140,7 +140,8 @@ void vmx_vmcs_init(struct vcpu *v)
 	vmwrite(VMCS_GUEST_SYSENTER_CS, 0);
 	vmwrite(VMCS_GUEST_SYSENTER_ESP, 0);
 	vmwrite(VMCS_GUEST_SYSENTER_EIP, 0);
-	vmwrite(VMCS_PREEMPTION_TIMER, 0);
+	if (vmx_caps.pin & PIN_PREEMPTION_TIMER)
+		vmwrite(VMCS_PREEMPTION_TIMER, 0);
 	vmx_init_cr();
 	init_host();
 	vmx_vmcs_load_host();

@@ -4,7 +4,10 @@
  * the VMCSs; a vCPU's VMCS is current and active only between load and unload,
  * so no CPU ever has to clear another's.
  */
+#include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/quirks/errata.h>
+#include <arch/x86_64/quirks/identify.h>
 #include <arch/x86_64/quirks/mitigate.h>
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
@@ -12,6 +15,9 @@
 #include <arch/x86_64/vmx/vmx.h>
 #include <hv/base/log.h>
 #include <hv/vm/vm.h>
+
+_Static_assert(offsetof(struct vcpu, gpr) == 0 && offsetof(struct vcpu, spec_ctrl) == 128,
+	       "VCPU_SPEC_CTRL in guest_exit.inc");
 
 struct vmx_caps vmx_caps;
 
@@ -74,6 +80,21 @@ static void read_msrs(struct vmx_msrs *m)
 	}
 }
 
+/* What ends a run of the guest in time. */
+static void choose_timer(void)
+{
+	bool there = vmx_caps.pin & PIN_PREEMPTION_TIMER;
+	struct cpu_id id;
+
+	cpu_identify(&id);
+	if (there && !errata_preemption_timer(&id)) {
+		log_line("vmx: preemption timer TSC/%u", 1u << vmx_caps.timer_shift);
+		return;
+	}
+	vmx_caps.pin &= ~(u32)PIN_PREEMPTION_TIMER;
+	log_line("vmx: %s preemption timer, the APIC's is used", there ? "an unreliable" : "no");
+}
+
 static int vmx_probe(void)
 {
 	struct vmx_msrs m = { 0 };
@@ -96,9 +117,10 @@ static int vmx_probe(void)
 	ept_format.gib_pages = vmx_caps.ept_vpid & EPT_CAP_1G;
 	if (!vmx_caps.ept_ad)
 		ept_format.accessed = ept_format.dirty = 0;
-	log_line("vmx: EPT%s%s, VPID, unrestricted guest, preemption timer TSC/%u",
+	log_line("vmx: EPT%s%s, VPID, unrestricted guest",
 		 ept_format.gib_pages ? " with 1 GiB pages" : "",
-		 vmx_caps.ept_ad ? ", accessed and dirty flags" : "", 1u << vmx_caps.timer_shift);
+		 vmx_caps.ept_ad ? ", accessed and dirty flags" : "");
+	choose_timer();
 	return HV_OK;
 }
 
@@ -181,7 +203,7 @@ static void vmx_vcpu_load(struct vcpu *v)
 {
 	struct vmx_vcpu *x = vmx_of(v);
 
-	mitigate_vcpu_load(v);
+	mitigate_vm_load(v->vm->run);
 	vmcs_load(x->vmcs_pa);
 	if (v->last_cpu != plat_cpu())
 		vmx_vmcs_load_host();
@@ -240,11 +262,18 @@ static void vmx_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 	u64 ticks = left > 0 ? (u64)left >> vmx_caps.timer_shift : 0;
 	int how;
 
-	vmwrite(VMCS_PREEMPTION_TIMER, min(ticks, (u64)UINT32_MAX));
+	if (likely(vmx_caps.pin & PIN_PREEMPTION_TIMER)) {
+		vmwrite(VMCS_PREEMPTION_TIMER, min(ticks, (u64)UINT32_MAX));
+	} else if (left > 0) {
+		apic_timer_set(deadline); /* its interrupt exits */
+	} else {
+		e->kind = EXIT_PREEMPT;
+		return;
+	}
 	if (v->advance)
 		retire(v);
 	if (unlikely(mitigate_entries))
-		mitigate_entry(v);
+		mitigate_entry(v->spec_ctrl);
 	how = vmx_enter(v->gpr, x->launched);
 	if (unlikely(how)) {
 		entry_failed(v, e, how);

@@ -6,8 +6,6 @@
 #include <arch/x86_64/pc/console.h>
 #include <arch/x86_64/cpu/paging.h>
 #include <hv/base/log.h>
-#include <hv/control/console.h>
-#include <hv/vm/sched.h>
 
 static u8 device[64] __aligned(8);
 static u64 mapped;
@@ -31,17 +29,9 @@ void pic_eoi(void)
 	fail_msg("EOI");
 }
 
-static struct log_sink *the_sink;
-
-void console_open(void (*write)(const char *bytes, size_t n), struct log_sink *sink)
-{
-	assert_non_null(write);
-	the_sink = sink;
-}
-
 static u64 next_tick;
 
-void sched_event_at(u64 tsc)
+static void ask_for_tick(u64 tsc)
 {
 	next_tick = tsc;
 }
@@ -67,6 +57,9 @@ static void what_is_not_there(void **state)
 	p.base = 0xdead; /* no memory to map it */
 	assert_false(serial_open(&p, "a test"));
 	assert_false(fake_log_has("console:"));
+	assert_null(serial_sink());
+	serial_write("nowhere", 7);
+	assert_int_equal(device[0], 0);
 }
 
 static void words_four_apart(void **state)
@@ -85,6 +78,9 @@ static void words_four_apart(void **state)
 	assert_int_equal(r[4], 3);
 	log_raw("the end is Z");
 	assert_int_equal(r[0], '\n');
+	assert_non_null(serial_sink());
+	serial_write("as it is", 8);
+	assert_int_equal(r[0], 's');
 	assert_false(serial_open(&p, "another test")); /* there is one already */
 }
 
@@ -99,7 +95,7 @@ static void listens(void **state)
 	r[0] = 'k';
 	r[1] = 0;
 	assert_int_equal(serial_read(typed, sizeof(typed)), 0); /* not yet asked to */
-	serial_listen();
+	serial_listen(ask_for_tick);
 	assert_int_equal(r[1], 0); /* its interrupts stay off */
 	assert_int_equal(next_tick, fake.tsc);
 	assert_int_equal(serial_read(typed, sizeof(typed)), sizeof(typed)); /* and there is more */
@@ -113,7 +109,6 @@ static void listens(void **state)
 	assert_int_equal(next_tick, fake.tsc + 10 * FAKE_KHZ);
 	serial_interrupt(4); /* not ours */
 	assert_int_equal(r[1], 0);
-	assert_non_null(the_sink);
 }
 
 static void one_that_goes_away(void **state)

@@ -136,7 +136,7 @@ static void every_error_has_a_name(void **state)
 
 static void log_lines_are_whole_and_bounded(void **state)
 {
-	char long_text[2 * LOG_LINE_MAX], tail[32];
+	char long_text[2 * LOG_LINE_MAX];
 
 	(void)state;
 	fake_machine(16, 1);
@@ -154,10 +154,38 @@ static void log_lines_are_whole_and_bounded(void **state)
 	log_error_at("f.c:2", HV_EINVAL, "%s", long_text);
 	assert_true(fake.log_len <= 3 * LOG_LINE_MAX);
 	assert_int_equal(fake.log[fake.log_len - 1], '\n');
+	fake_machine_off();
+}
+
+static char heard[2 * LOG_RING_SIZE];
+static size_t heard_len;
+
+static void hear(const char *s, size_t len)
+{
+	assert_true(heard_len + len < sizeof(heard));
+	memcpy(heard + heard_len, s, len);
+	heard_len += len;
+	heard[heard_len] = '\0';
+}
+
+/* A new sink gets what the ring still has; one that is there already gets nothing twice. */
+static void a_sink_comes_late(void **state)
+{
+	static struct log_sink late = { .write = hear };
+
+	(void)state;
+	fake_machine(16, 1);
 	for (int i = 0; i < 2000; i++)
 		log_raw("line %d", i);
-	assert_int_equal(log_tail(tail, 10), 10);
-	assert_memory_equal(tail, "line 1999\n", 10);
+	assert_int_equal(log_written() - log_oldest(), LOG_RING_SIZE);
+	log_add_sink(&late);
+	assert_int_equal(heard_len, LOG_RING_SIZE);
+	assert_string_equal(heard + heard_len - 20, "line 1998\nline 1999\n");
+	heard_len = 0;
+	log_add_sink(&late);
+	assert_int_equal(heard_len, 0);
+	log_raw("once"); /* not twice, nor for ever */
+	assert_string_equal(heard, "once\n");
 	fake_machine_off();
 }
 
@@ -194,6 +222,7 @@ int main(void)
 		cmocka_unit_test(comparisons),
 		cmocka_unit_test(every_error_has_a_name),
 		cmocka_unit_test(log_lines_are_whole_and_bounded),
+		cmocka_unit_test(a_sink_comes_late),
 		cmocka_unit_test(lists),
 	};
 

@@ -2,7 +2,7 @@
 /* aerostat.conf: what it takes, and what it says to what it does not. */
 #include <tests/fake/fake.h>
 
-#include <hv/config/config.h>
+#include <hv/config/text.h>
 
 static struct config c;
 static char error[CONFIG_ERROR_MAX];
@@ -193,7 +193,7 @@ static void sizes(void **state)
 static void errors_name_line_and_remedy(void **state)
 {
 	(void)state;
-	refused("", "no [vm NAME] section");
+	refused("", "line 1: no [vm NAME] section");
 	refused("[host]\n", "no [vm NAME] section");
 	refused("\xef\xbb\xbf", "no [vm NAME] section");
 	refused("\xef\xbb", "line 1");
@@ -217,7 +217,9 @@ static void errors_name_line_and_remedy(void **state)
 	refused("[vm a]\nvcpu = 1\n", "did you mean \"vcpus\"?");
 	refused("[vm a]\nkernal = 1\n", "did you mean \"kernel\"?");
 	refused("[host]\nballoonmax = 1\n", "did you mean \"balloon_max\"?");
-	refused("[host]\nkernel = k\n", "line 2: unknown key \"kernel\""); /* not a host's */
+	refused("[host]\nkernel = k\n",
+		"line 2: \"kernel\" belongs to a VM; put it under [vm NAME]");
+	refused("[vm a]\ntax = 50\n", "line 2: \"tax\" belongs to the host; put it under [host]");
 	refused("[vm a]\nmemory 64M\n",
 		"line 2: \"memory 64M\" is neither a [section] nor key = value");
 	refused("[vm a]\nmemory =\n", "line 2: memory has no value");
@@ -270,7 +272,18 @@ static void times(void **state)
 	assert_int_equal(c.host.pages_ms, 10000);
 	refused("[host]\npages = 10\n" VM,
 		"line 2: \"10\" is not a time; write for example pages = 10s");
-	refused("[host]\npages = 2h\n" VM, "up to 3600s is possible");
+	/* Once these three were bare milliseconds. */
+	assert_true(parse("[host]\nstatus = 2s\npolicy = 50ms\nsample = 1m\n" VM));
+	assert_int_equal(c.host.status_ms, 2000);
+	assert_int_equal(c.host.policy_ms, 50);
+	assert_int_equal(c.host.sample_ms, 60000);
+	assert_string_equal(c.note, "");
+	assert_true(parse("[host]\nstatus = 0\npolicy = 50\nsample = 20\n" VM));
+	assert_int_equal(c.host.policy_ms, 50);
+	assert_string_equal(c.note,
+			    "aerostat.conf: line 3: policy = 50 means 50 ms; write policy = 50ms");
+	refused("[host]\npolicy = 0\n" VM, "from 1ms to 60s is possible");
+	refused("[host]\npages = 2h\n" VM, "from 0ms to 3600s is possible");
 }
 
 static void first_console(void **state)

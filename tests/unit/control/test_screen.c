@@ -7,7 +7,9 @@
 #include <hv/control/keys.h>
 #include <hv/control/manage.h>
 #include <hv/vm/sched.h>
+#include <hv/control/pages.h>
 #include <hv/control/screen.h>
+#include <hv/control/scrollback.h>
 
 #define COLUMNS 80
 #define ROWS 25
@@ -31,14 +33,15 @@ static void open_face(u32 columns, u32 rows)
 {
 	memset(cells, 0, sizeof(cells));
 	face = (struct screen_face){ columns, rows, draw };
-	assert_int_equal(screen_init(&face, "1.2-test"), HV_OK);
+	assert_int_equal(screen_init(&face, "1.2-test", screen_pages("1.2-test"), NR_PAGES), HV_OK);
 }
 
 static int setup(void **state)
 {
 	(void)state;
 	if (screen_present())
-		screen_start(0, false); /* its cells are in the machine that goes now */
+		screen_start(0, false); /* its cells are in the machine that goes now ... */
+	scrollback_init(NULL, 0);	/* ... and so are the lines */
 	guest_machine(MIB(128), 2);
 	for (u32 i = 0; i < 3; i++) {
 		cfg[i] = guest_config((const char *[]){ "web1", "db1", "idle" }[i]);
@@ -197,10 +200,10 @@ static void vms_page(void **state)
 	assert_true(!strncmp(row_text(0), "memory high: ", 13));
 	assert_non_null(strstr(row_text(0), " MiB free, up 0 d 00:01:4"));
 	assert_string_equal(row_text(2),
-			    "VM           state       MiB resident balloon  target  shares why");
-	assert_true(!strncmp(row_text(3), "web1         running    16.0 ", 29));
-	assert_true(!strncmp(row_text(3) + 38, "    0.0     1.5     500 nothing asked", 37));
-	assert_true(!strncmp(row_text(5), "idle         off        16.0 ", 29));
+			    "VM           state        MiB resident balloon  target  shares why");
+	assert_true(!strncmp(row_text(3), "web1         running     16.0 ", 30));
+	assert_true(!strncmp(row_text(3) + 39, "    0.0     1.5     500 nothing asked", 37));
+	assert_true(!strncmp(row_text(5), "idle         off         16.0 ", 30));
 	assert_string_equal(row_text(6), "");
 	assert_string_equal(row_text(ROWS - 1), " VMs  (held) | 1 log  2 VMs  3 host  ? help");
 	/* Figures move without a key. */
@@ -225,7 +228,7 @@ static void many_vms(void **state)
 	screen_start(0, true);
 	press(KEY_VMS);
 	assert_string_equal(row_text(2),
-			    "VM           state       MiB resident balloon  target  shares why");
+			    "VM           state        MiB resident balloon  target  shares why");
 	assert_true(!strncmp(row_text(3), "web1", 4));
 	press(KEY_DOWN);
 	assert_true(!strncmp(row_text(3), "idle         off", 16));
@@ -314,15 +317,68 @@ static void looking_back(void **state)
 	assert_string_equal(row_text(ROWS - 2), "news");
 	/* What was looked at leaves the ring: the newest comes instead. */
 	press(KEY_UP);
-	for (u32 i = 0; i < 3000; i++)
+	for (u32 i = 0; i < 20000; i++)
 		log_raw("flood %u", i);
 	press(KEY_DOWN);
-	assert_string_equal(row_text(ROWS - 2), "flood 2999");
-	/* At the beginning, there it ends. */
-	for (u32 i = 0; i < 3000; i++)
+	assert_string_equal(row_text(ROWS - 2), "flood 19999");
+}
+
+/* Row @row has @words with a number at its end, which is returned. */
+static u32 number_in(u32 row, const char *words)
+{
+	if (strncmp(row_text(row), words, strlen(words)))
+		fail_msg("row %u: %s", row, row_text(row));
+	return (u32)atoi(row_text(row) + strlen(words));
+}
+
+/* Lines for programs push nothing out, and the first lines of all stay. */
+static void the_first_lines_are_kept(void **state)
+{
+	u32 first, line, row = 0, gone, kept;
+
+	(void)state;
+	for (u32 i = 0; i < 2000; i++)
+		log_raw("boot %u", i);
+	open_face(COLUMNS, ROWS); /* from the log's ring, whose oldest line is cut */
+	screen_start(0, true);
+	press(KEY_HOME);
+	first = number_in(0, "boot ");
+	assert_in_range(first, 100, 800);
+	for (u32 i = 0; i < 20000; i++)
+		log_raw("@vm name=web1 state=running size=%u", i);
+	press(KEY_HOME);
+	assert_int_equal(number_in(0, "boot "), first);
+	press(KEY_END);
+	assert_int_equal(number_in(ROWS - 2, "boot "), 1999);
+	/* Lines for people do push others out. */
+	for (u32 i = 0; i < 40000; i++)
+		log_raw("flood %u", i);
+	press(KEY_HOME);
+	for (line = first; strncmp(row_text(row), "...", 3); row++) {
+		if (row == ROWS - 1) {
+			press(KEY_DOWN);
+			row = 0;
+		}
+		if (!strncmp(row_text(row), "...", 3))
+			break;
+		if (number_in(row, "boot ") == line) /* not seen on the page before */
+			line++;
+	}
+	assert_in_range((line - first) * 9, SCROLLBACK_PINNED - 300, SCROLLBACK_PINNED + 600);
+	assert_non_null(strstr(row_text(row), " lines are no longer kept ..."));
+	/* Of those behind the first ones: boot lines, and then the flood. */
+	gone = number_in(row, "... ") - (2000 - line);
+	kept = 40000 - gone;
+	press(KEY_DOWN);
+	assert_in_range(number_in(0, "flood "), gone, gone + ROWS);
+	/* The same, from below. */
+	press(KEY_END);
+	for (line = 0; strncmp(row_text(0), "boot ", 5) && line < 2000; line++)
 		press(KEY_UP);
-	assert_true(!strncmp(row_text(1), "flood ", 6)); /* the oldest line may be cut */
-	assert_true(atoi(row_text(1) + 6) < 1700);
+	assert_in_range(line, kept / (ROWS - 1) - 1, kept / (ROWS - 1) + 1);
+	for (; line < 4000; line++)
+		press(KEY_UP);
+	assert_int_equal(number_in(0, "boot "), first);
 }
 
 static void ends_only_if_asked_twice(void **state)
@@ -356,8 +412,9 @@ static void keys(void **state)
 		0x2a, 0x35, 0xb5, 0xaa,				/* shift and ? */
 		0xe0, 0x2a, 0xe0, 0x37, 0xe0, 0xb7, 0xe0, 0xaa, /* Print */
 		0x39, 0x1e, 0xfa, 0xff, 0x00,			/* blank, a, an answer, errors */
+		0xe0, 0x47,					/* Home */
 	};
-	static const enum key want[] = { KEY_LOG, KEY_UP, KEY_DOWN, KEY_HELP, KEY_HOLD };
+	static const enum key want[] = { KEY_LOG, KEY_UP, KEY_DOWN, KEY_HELP, KEY_HOLD, KEY_HOME };
 	u32 n = 0;
 
 	(void)state;
@@ -381,7 +438,7 @@ static void sizes_that_do_not_do(void **state)
 
 	(void)state;
 	for (u32 i = 0; i < ARRAY_SIZE(odd); i++)
-		assert_int_equal(screen_init(&odd[i], ""), HV_EINVAL);
+		assert_int_equal(screen_init(&odd[i], "", screen_pages(""), NR_PAGES), HV_EINVAL);
 	/* The smallest and the largest that do. */
 	open_face(SCREEN_MIN_COLUMNS, SCREEN_MIN_ROWS);
 	screen_start(0, true);
@@ -426,6 +483,7 @@ int main(void)
 		cmocka_unit_test_setup(pages_turn, setup),
 		cmocka_unit_test_setup(pages_that_do_not_turn, setup),
 		cmocka_unit_test_setup(looking_back, setup),
+		cmocka_unit_test_setup(the_first_lines_are_kept, setup),
 		cmocka_unit_test_setup(ends_only_if_asked_twice, setup),
 		cmocka_unit_test(keys),
 		cmocka_unit_test_setup(sizes_that_do_not_do, setup),

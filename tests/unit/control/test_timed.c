@@ -5,6 +5,7 @@
 #include <hv/memory/governor.h>
 #include <hv/control/manage.h>
 #include <hv/vm/sched.h>
+#include <hv/config/text.h>
 #include <hv/control/timed.h>
 
 #define MS FAKE_KHZ

@@ -310,7 +310,7 @@ static void prompts(void **state)
 	assert_int_equal(sched_next_event(), fake.tsc + 999 * MS);
 	fake.tsc += 999 * MS;
 	console_tick(fake.tsc);
-	assert_true(fake_log_has("tty| login: x\n"));
+	assert_true(fake_log_has("tty|+login: x\n"));
 	sched_event = UINT64_MAX;
 	console_tick(fake.tsc); /* and then there is peace */
 	assert_int_equal(sched_next_event(), UINT64_MAX);
@@ -320,7 +320,7 @@ static void prompts(void **state)
 	assert_int_equal(sched_next_event(), fake.tsc + 100 * MS);
 	fake.tsc += 100 * MS;
 	console_tick(fake.tsc);
-	assert_true(fake_log_has("tty| $ \n"));
+	assert_true(fake_log_has("tty|+$ \n"));
 }
 
 static void fresh_at_start(void **state)

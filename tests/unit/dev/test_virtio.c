@@ -350,12 +350,12 @@ static void no_memory(void **state)
 	assert_int_equal(d->due, fake.tsc + MS);
 	assert_true(sched_next_event() <= d->due);
 	fake.tsc += MS;
-	bus_tick(fake.tsc); /* still none */
+	bus_work(true); /* still none */
 	assert_false(vio_used(&rng, 0, &head, &written));
 	while (n)
 		frame_free_hv(taken[--n]);
 	fake.tsc += MS;
-	bus_tick(fake.tsc);
+	bus_work(true);
 	assert_true(vio_used(&rng, 0, &head, &written));
 	assert_int_equal(written, 8);
 	assert_true(vio_interrupted(&rng));
@@ -393,7 +393,7 @@ static void fuzz(void **state)
 		vio_put(&rng, RINGS, junk, sizeof(junk));
 		vio_notify(&rng, 0);
 		fake.tsc += 2 * MS;
-		bus_tick(fake.tsc);
+		bus_work(true);
 		for (u32 i = 0; i < 8; i++)
 			vio_write(&rng, (u32)fake_random(&seed) & 0x1fc, (u32)fake_random(&seed));
 	}
@@ -406,7 +406,7 @@ static void idle_bus(void **state)
 	(void)state;
 	vio_start(&rng, 1);
 	sched_init();
-	bus_tick(fake.tsc);
+	bus_work(true);
 	assert_int_equal(sched_next_event(), UINT64_MAX);
 }
 
@@ -422,7 +422,7 @@ static void ended(void **state)
 	vm->bus->slot[SLOT_RNG].due = fake.tsc;
 	vm_end(vm, 0, "test");
 	bus_quiesce(vm);
-	bus_tick(fake.tsc);
+	bus_work(true);
 	virtio_work_due(&vm->bus->slot[SLOT_RNG], fake.tsc);
 	assert_false(vio_used(&rng, 0, &head, &written));
 }

@@ -209,7 +209,7 @@ static void identity(void **state)
 	(void)state;
 	assert_int_equal(request(&disk[2], GET_ID, 0, DATA, 20), 0xff); /* not yet: 5 ms */
 	fake.tsc += 5 * MS;
-	bus_tick(fake.tsc);
+	bus_work(true);
 	assert_int_equal(answer(&disk[2]), OK);
 	vio_get(&disk[2], DATA, id, 20);
 	assert_string_equal(id, "aerostat-disk2");
@@ -228,10 +228,10 @@ static void latency(void **state)
 	fake.tsc += 2 * MS;
 	submit(d, IN, 1, DATA, 512);
 	fake.tsc += 3 * MS - 1;
-	bus_tick(fake.tsc);
+	bus_work(true);
 	assert_int_equal(answer(d), 0xff);
 	fake.tsc += 1;
-	bus_tick(fake.tsc);
+	bus_work(true);
 	assert_int_equal(answer(d), OK);
 	assert_true(vio_interrupted(d));
 	assert_int_equal(answer(d), 0xff);
@@ -239,7 +239,7 @@ static void latency(void **state)
 	vio_notify(d, 0); /* does not make it faster, nor later */
 	assert_int_equal(answer(d), 0xff);
 	fake.tsc += 1;
-	bus_tick(fake.tsc);
+	bus_work(true);
 	assert_int_equal(answer(d), OK);
 	assert_int_equal(vm->bus->slot[SLOT_DISK + 2].due, UINT64_MAX);
 }
@@ -276,7 +276,7 @@ static void arrivals_taken_back(void **state)
 	vio_put(&disk[2], vio_avail_at(&disk[2], 0) + 2, &index, 2);
 	vio_notify(&disk[2], 0);
 	fake.tsc += 10 * MS;
-	bus_tick(fake.tsc);
+	bus_work(true);
 	assert_int_equal(answer(&disk[2]), 0xff);
 	assert_int_equal(vm->bus->slot[SLOT_DISK + 2].due, UINT64_MAX);
 }
@@ -301,12 +301,12 @@ static void memory(void **state)
 	for (u32 s = 0; s < 128; s += 8)
 		submit(&disk[2], OUT, s, DATA, 512);
 	fake.tsc += 10 * MS;
-	bus_tick(fake.tsc);
+	bus_work(true);
 	assert_int_equal(frames_in_use(), open); /* a write takes none */
 	vm_end(vm, 0, "test");
 	reap();
 	assert_int_equal(vm->state, VM_ENDED);
-	assert_int_equal(bus_slots(vm), 1 << SLOT_DISK | 2 << SLOT_DISK | 4 << SLOT_DISK);
+	assert_int_equal(vm->slots, 1 << SLOT_DISK | 2 << SLOT_DISK | 4 << SLOT_DISK);
 	/* What is left is the bus and the vCPU's record, which live as long as the host. */
 	assert_int_equal(open - frames_in_use() >= charged, 1);
 	assert_int_equal(frames_check(0, frames_nr()), HV_OK);
@@ -335,6 +335,40 @@ static void reboot(void **state)
 	assert_int_equal(vm->state, VM_RUNNING);
 	vio_start(&disk[1], 1);
 	assert_true(reads_as(&disk[1], 2, file + 1024, 512));
+}
+
+/* There are frames for a part of the disk only; the start is tried again, and opens all of it. */
+static void opened_again(void **state)
+{
+	static const struct disk_config large = { .blank = true, .writable = MIB(1) };
+	static u32 hoard[MIB(64) >> PAGE_SHIFT];
+	static struct vm_config late;
+	u32 have = 0, give = 100;
+
+	(void)state;
+	late = guest_config("late");
+	late.nr_disks = 1;
+	late.disk[0] = large;
+	assert_int_equal(vm_create(1, &late), HV_OK);
+	while (!frame_alloc_hv(0, &hoard[have]))
+		have++;
+	while (give--)
+		assert_int_equal(frame_free_hv(hoard[--have]), HV_OK);
+	assert_int_equal(vm_queue_start(vms[1]), HV_OK);
+	vm_background();
+	assert_true(fake_log_has("vm late: waits for memory to start"));
+	while (have)
+		assert_int_equal(frame_free_hv(hoard[--have]), HV_OK);
+	for (int i = 0; i < 100 && vms[1]->state != VM_RUNNING; i++) {
+		fake_settle();
+		fake.tsc += 10 * MS;
+		vm_background();
+	}
+	assert_int_equal(vms[1]->state, VM_RUNNING);
+	disk[0] = (struct vio){ .v = vms[1]->vcpus[0], .slot = SLOT_DISK, .rings = RINGS };
+	vio_start(&disk[0], 1);
+	for (u32 sector = 0; sector < MIB(1) / 512; sector += 8)
+		assert_int_equal(request(&disk[0], OUT, sector, DATA, 512), OK);
 }
 
 /* Admission counts the writable parts; a missing file is named. */
@@ -390,7 +424,7 @@ static void fuzz(void **state)
 		vio_add(d, 0, 0, p, 4);
 		vio_notify(d, 0);
 		fake.tsc += 6 * MS;
-		bus_tick(fake.tsc);
+		bus_work(true);
 	}
 	assert_int_equal(vm->state, VM_RUNNING);
 	assert_int_equal(file[FILE_BYTES - 1],
@@ -403,9 +437,19 @@ static void fuzz(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(the_file),  T(writing),   T(the_writable_part_is_full), T(outside), T(identity),
-		T(latency),   T(malformed), T(arrivals_taken_back),	  T(memory),  T(reboot),
-		T(admission), T(fuzz),
+		T(the_file),
+		T(writing),
+		T(the_writable_part_is_full),
+		T(outside),
+		T(identity),
+		T(latency),
+		T(malformed),
+		T(arrivals_taken_back),
+		T(memory),
+		T(reboot),
+		T(admission),
+		T(opened_again),
+		T(fuzz),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,7 +48,7 @@ static void ports(void **state)
 	fake_log_clear();
 	for (int i = 0; i < 500; i++)
 		port(0x3f8, 1, false, 'x');
-	assert_true(fake_log_has("one| xxx"));
+	assert_true(fake_log_has("one|+xxx"));
 	assert_int_equal(vm->state, VM_RUNNING);
 }
 

@@ -101,6 +101,7 @@ static void host_and_vm_info(void **state)
 	assert_int_equal(guest_read(&boss->p2m, GPA(BUF), &h, sizeof(h)), HV_OK);
 	assert_int_equal(h.nr_vms, 2);
 	assert_int_equal(h.total, frames_stats().total);
+	assert_int_equal(h.version, 0x100020003); /* tests/unit/unit.mk */
 	balloon_set_target(web, 99);
 	web->starts = 7;
 	assert_int_equal(guest_call(b, AERO_CALL_VM_INFO, 0, BUF + 4090, 0),
@@ -335,7 +336,7 @@ static void doorbell(void **state)
 		assert_int_equal(guest_call(v, AERO_CALL_DOORBELL, bad[i], 0, 0), AERO_ERR_INVALID);
 	assert_int_equal(guest_call(v, AERO_CALL_DOORBELL, 0x40, 2, 0), AERO_ERR_INVALID);
 	assert_int_equal(guest_call(v, AERO_CALL_DOORBELL, 0x40, 1UL << 32, 0), AERO_ERR_INVALID);
-	assert_int_equal(web->balloon.doorbell_vector, 0);
+	assert_int_equal(web->balloon.doorbell.vector, 0);
 	assert_int_equal(guest_call(v, AERO_CALL_DOORBELL, 0x40, 1, 0), AERO_OK);
 	balloon_set_target(web, 99); /* its APIC is off, as after reset */
 	assert_int_equal(web->vcpus[1]->lapic.irr[2], 0);
@@ -359,7 +360,7 @@ static void doorbell_of_the_acpi_device(void **state)
 
 	(void)state;
 	lapic_mmio_write(web->vcpus[1], 0xf0, 0x1ff);
-	io->entry[ACPI_BALLOON_PIN] = 1UL << 56 | 0x51; /* edge, to APIC 1 */
+	io->entry[IOAPIC_PIN_BALLOON] = 1UL << 56 | 0x51; /* edge, to APIC 1 */
 	io->entry[UART_PIN] = 1UL << 56 | 0x52;
 	assert_int_equal(guest_call(v, AERO_CALL_DOORBELL, AERO_DOORBELL_ACPI, 99, 0), AERO_OK);
 	for (u64 target = 100; target < 103; target++) { /* each change anew */

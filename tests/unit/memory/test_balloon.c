@@ -388,7 +388,7 @@ static void start_resets_and_resumes(void **state)
 	assert_true(calls >= 2);
 	assert_true(vm->balloon.started);
 	assert_int_equal(vm->p2m.ballooned, 0);
-	assert_int_equal(vm->balloon.doorbell_vector, 0);
+	assert_int_equal(vm->balloon.doorbell.vector, 0);
 	/* And the next START begins from the beginning. */
 	assert_int_equal(lock1(page(600)), AERO_OK);
 	assert_int_equal(guest_call(v, AERO_CALL_START, 1, 0, 0), AERO_OK);

@@ -4,7 +4,9 @@
 
 #include <hv/memory/governor.h>
 #include <hv/control/manage.h>
+#include <hv/memory/waiters.h>
 #include <hv/vm/sched.h>
+#include <mm/guestmem.h>
 
 #define VMS 4
 
@@ -75,6 +77,7 @@ static u64 run(u32 i, u64 max)
 	}
 	if (v->next == VCPU_NO_MEMORY)
 		sched_put(v);
+	guest_check_promises();
 	return vm[i]->p2m.acct.resident - before;
 }
 
@@ -110,7 +113,7 @@ static void furthest_below_is_served_first(void **state)
 	run(1, 300);
 	all_wait(frame, 200);
 	give(frame, 100);
-	sched_wake_memory_waiters();
+	memory_wake_waiters();
 	assert_true(waits(0));
 	assert_false(waits(1));
 	assert_in_range(run(1, 1000), 90, 100);
@@ -129,7 +132,7 @@ static void by_the_part_that_it_has(void **state)
 	run(1, 20);   /* 80 pages below, a fifth */
 	all_wait(frame, 100);
 	give(frame, 10);
-	sched_wake_memory_waiters();
+	memory_wake_waiters();
 	assert_true(waits(0));
 	assert_false(waits(1));
 }
@@ -156,7 +159,7 @@ static void runners_do_not_overtake(void **state)
 	vm[0]->p2m.acct.min = vm[0]->p2m.acct.resident + 5;
 	give(frame + 50, 40);
 	frame_reserve_fill(&vm[0]->p2m.acct);
-	sched_wake_memory_waiters();
+	memory_wake_waiters();
 	assert_false(waits(0));
 	assert_int_equal(run(0, 1000), 5);
 }
@@ -172,7 +175,7 @@ static void equals_go_together(void **state)
 	run(1, 505);
 	all_wait(frame, 100);
 	give(frame, 20);
-	sched_wake_memory_waiters();
+	memory_wake_waiters();
 	assert_false(waits(0));
 	assert_false(waits(1));
 }
@@ -190,7 +193,7 @@ static void who_cannot_run_holds_up_nobody(void **state)
 	all_wait(frame, 100);
 	give(frame, 50);
 	vm[0]->state = VM_PAUSED;
-	sched_wake_memory_waiters();
+	memory_wake_waiters();
 	assert_false(waits(1));
 	assert_in_range(run(1, 1000), 40, 50);
 }
@@ -207,7 +210,7 @@ static void newcomers_first(void **state)
 	run(1, 100);
 	all_wait(frame, 100);
 	give(frame, 50);
-	sched_wake_memory_waiters();
+	memory_wake_waiters();
 	assert_true(waits(0));
 	assert_false(waits(1));
 }
@@ -235,7 +238,7 @@ static void a_storm_ends_at_the_entitlements(void **state)
 
 		give(frame + n, 40);
 		n += 40;
-		sched_wake_memory_waiters();
+		memory_wake_waiters();
 		for (bool any = true; any;) {
 			any = false;
 			for (u32 i = 0; i < VMS; i++)
@@ -294,6 +297,111 @@ static void promises_are_kept(void **state)
 		}
 }
 
+/*
+ * One VM takes all that is free, a second touches a page in each 2 MiB, so that it needs a
+ * table for each page: the third has its min all the same.
+ */
+static void tables_do_not_take_a_min(void **state)
+{
+	u64 least = MIB(4) >> PAGE_SHIFT;
+
+	(void)state;
+	memory = MIB(160);
+	start(0, 1000);
+	start(1, 1000);
+	start(2, 1000);
+	assert_int_equal(manage_min(vm[2], least), HV_OK);
+	run(0, 100000);
+	assert_true(waits(0));
+	for (touched[1] = 1024; touched[1] < MIB(160) >> PAGE_SHIFT && !waits(1); touched[1] += 511)
+		run(1, 1);
+	while (vm[2]->p2m.acct.resident < least) {
+		run(2, 1);
+		assert_false(waits(2));
+	}
+}
+
+/* A min that is raised while another VM has the frames is promised as they come back. */
+static void a_min_that_is_not_there_yet(void **state)
+{
+	struct frame_batch b = FRAME_BATCH_INIT;
+	u64 work = 0;
+
+	(void)state;
+	memory = MIB(160);
+	start(0, 1000);
+	start(1, 1000);
+	run(0, 100000);
+	assert_true(waits(0));
+	assert_int_equal(manage_min(vm[1], 1000), HV_OK);
+	guest_check_promises();
+	assert_in_range(vm[1]->p2m.acct.min_promised, 0, 10);
+	for (u64 gfn = 1024; gfn < 1524; gfn++)
+		assert_int_equal(p2m_report(&vm[0]->p2m, gfn, ORDER_4K, &b, &work), HV_OK);
+	p2m_commit(&vm[0]->p2m, &b);
+	frame_reserve_fill(&vm[1]->p2m.acct);
+	guest_check_promises();
+	assert_in_range(vm[1]->p2m.acct.min_promised, 490, 510);
+	fake_settle();
+	memory_wake_waiters();
+	assert_int_equal(run(0, 10), 0);
+	assert_in_range(run(1, 100000), 490, 510);
+}
+
+/* Without a driver, too: a VM at its max waits for itself, and others do not wait for it. */
+static void max_is_a_bound(void **state)
+{
+	u64 most = MIB(4) >> PAGE_SHIFT, work = 0;
+	struct frame_batch b = FRAME_BATCH_INIT;
+	u8 byte = 1;
+
+	(void)state;
+	start(0, 1000);
+	start(1, 100000);
+	assert_int_equal(manage_max(vm[0], most), HV_OK);
+	run(0, 100000);
+	assert_true(waits(0));
+	assert_int_equal(vm[0]->p2m.acct.resident, most);
+	assert_true(fake_log_has("stands still at its max of 4 MiB"));
+	assert_true(frames_available() > 1000);
+	assert_int_equal(run(1, 10), 10);
+	assert_int_equal(guest_write(&vm[0]->p2m, GPA(MIB(15)), &byte, 1), HV_ENOMEM);
+	memory_wake_waiters();
+	assert_true(waits(0));
+	/* It gives some back. */
+	assert_int_equal(p2m_report(&vm[0]->p2m, 1024, ORDER_4K, &b, &work), HV_OK);
+	p2m_commit(&vm[0]->p2m, &b);
+	memory_wake_waiters();
+	assert_false(waits(0));
+	run(0, 10);
+	assert_int_equal(vm[0]->p2m.acct.resident, most);
+}
+
+/* A device that writes to guest memory waits for its turn as the guest does. */
+static void devices_wait_for_their_turn(void **state)
+{
+	u32 frame[100];
+	u8 byte = 1;
+
+	(void)state;
+	start(0, 100);
+	start(1, 1000);
+	run(0, 200);
+	run(1, 200);
+	assert_int_equal(hoard(frame, 100), 100);
+	run(1, 10);
+	assert_true(waits(1));
+	give(frame, 50);
+	assert_int_equal(guest_write(&vm[0]->p2m, GPA(MIB(15)), &byte, 1), HV_ENOMEM);
+	/* Its reserve is there for its balloon only. */
+	vm[0]->p2m.acct.reserve_max = 10;
+	frame_reserve_fill(&vm[0]->p2m.acct);
+	assert_int_equal(guest_write(&vm[0]->p2m, GPA(MIB(15)), &byte, 1), HV_ENOMEM);
+	atomic_store(&vm[0]->balloon.target, 1000);
+	assert_int_equal(guest_write(&vm[0]->p2m, GPA(MIB(15)), &byte, 1), HV_OK);
+	assert_int_equal(vm[0]->p2m.acct.reserve, 9);
+}
+
 /* Who is woken looks for memory again, as it would on a CPU. */
 static bool said_within(u64 ms)
 {
@@ -345,6 +453,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(entitlements_are_the_governors, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_standstill_is_named, setup, teardown),
 		cmocka_unit_test_setup_teardown(promises_are_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(tables_do_not_take_a_min, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_min_that_is_not_there_yet, setup, teardown),
+		cmocka_unit_test_setup_teardown(max_is_a_bound, setup, teardown),
+		cmocka_unit_test_setup_teardown(devices_wait_for_their_turn, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

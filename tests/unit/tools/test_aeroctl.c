@@ -150,6 +150,7 @@ static void commands_and_usage(void **state)
 					     "set web min 3K",
 					     "set web target all",
 					     "set web max 64" };
+	static const char *const version[] = { "version", "--version", "-V" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
@@ -160,6 +161,10 @@ static void commands_and_usage(void **state)
 	assert_int_equal(F->calls, 0);
 	assert_int_equal(run("help"), DONE);
 	assert_true(has("set      VM target SIZE|policy"));
+	for (size_t i = 0; i < ARRAY_SIZE(version); i++) {
+		assert_int_equal(run(version[i]), DONE);
+		assert_string_equal(said, "aeroctl 1.2.3, ABI 1\n"); /* tests/unit/unit.mk */
+	}
 	assert_int_equal(run("set web"), USAGE); /* all of its forms */
 	assert_true(has("usage: aeroctl set VM min|max SIZE"));
 	assert_true(has("usage: aeroctl set VM shares NUMBER"));
@@ -308,6 +313,7 @@ static void metrics(void **state)
 	(void)state;
 	strcpy(F->s.vm[1].name, "a\"b\\c\n"); /* the configuration allows none of it */
 	assert_int_equal(run("metrics"), DONE);
+	assert_true(has("\naerostat_host_version{version=\"2.1.3\"} 1\n"));
 	assert_true(has("\naerostat_vm_resident_bytes{vm=\"web\"} 314572800\n"));
 	assert_true(has("\n# TYPE aerostat_vm_faults counter\n"));
 	assert_true(has("\naerostat_vm_cpu_seconds_total{vm=\"web\"} 62.000000\n"));
@@ -334,7 +340,7 @@ static void metrics(void **state)
 		else
 			assert_true(line[n] == ' ' || line[n] == '{');
 	}
-	assert_int_equal(samples, nr_host_fields + 3 * nr_vm_fields + 3 * 6);
+	assert_int_equal(samples, 1 + nr_host_fields + 3 * nr_vm_fields + 3 * 6);
 }
 
 /* python3 reads it, and finds what was put in. */
@@ -349,6 +355,7 @@ static void json(void **state)
 	assert_int_equal(run("stats --json"), DONE);
 	f = popen(
 		"python3 -c 'import json, sys; d = json.load(sys.stdin); w = d[\"vms\"][0]; "
+		"assert d[\"host\"][\"version\"] == \"2.1.3\"; "
 		"assert d[\"host\"][\"state\"] == \"soft\" and len(d[\"vms\"]) == 3; "
 		"assert w[\"resident_bytes\"] == 300 << 20 and w[\"control\"] is True; "
 		"assert w[\"active_low_bytes\"] < w[\"active_bytes\"] < w[\"active_high_bytes\"]; "
@@ -362,6 +369,10 @@ static void json(void **state)
 	assert_int_equal(run("stats"), DONE);
 	assert_true(has("\nvm web resident_bytes 314572800\n"));
 	assert_true(has("\nvm web why above its entitlement\n"));
+	assert_true(has("host version 2.1.3\n"));
+	F->s.host.version = 0; /* older than the field */
+	assert_int_equal(run("stats"), DONE);
+	assert_true(has("host version ?\n"));
 }
 
 static void rows(void **state)

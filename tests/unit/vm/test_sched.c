@@ -3,6 +3,7 @@
 #include <tests/fake/guest.h>
 
 #include <hv/apic/pvclock.h>
+#include <hv/memory/waiters.h>
 #include <hv/vm/sched.h>
 #include <mm/epoch.h>
 #include <mm/guestmem.h>
@@ -91,6 +92,16 @@ static u64 total(u32 i)
 	return t;
 }
 
+static u32 looked;
+
+static void tick_that_looks(u64 now)
+{
+	sched_event_at(now);
+	assert_true(sched_next_event() > now);
+	looked++;
+	fake.tsc += 10;
+}
+
 static void time_is_divided_by_shares(void **state)
 {
 	(void)state;
@@ -124,6 +135,97 @@ static void extreme_shares(void **state)
 	simulate(2000 * MS);
 	assert_true(total(1) > 1800 * MS);
 	assert_true(total(0) > 0); /* once, at least */
+}
+
+static u64 last_seen, gap; /* of VM 1 */
+
+static void note_gap(struct vcpu *v, struct vmexit *e)
+{
+	(void)e;
+	if (v->vm->id != 1)
+		return;
+	gap = max(gap, fake.tsc - min(fake.tsc, last_seen));
+	last_seen = fake.tsc + SLICE; /* it runs for so long, at most */
+}
+
+/* A device that is never done, in pieces of 20 us. */
+static void never_done(struct virtio *d, u64 now)
+{
+	while (virtio_may_go_on(d))
+		fake.tsc += 20 * FAKE_KHZ / 1000;
+	virtio_again(d, now);
+}
+
+static const struct virtio_kind hog = { .id = 2, .nr_queues = 1, .work = never_done };
+
+static void give_hogs(u32 i, u32 slots)
+{
+	vm[i]->bus = frame_alloc_pages(frame_order(sizeof(struct bus)));
+	for (u32 s = 0; s < slots; s++) {
+		struct virtio *d = &vm[i]->bus->slot[s];
+
+		virtio_plug(d, &hog, vm[i], s, NULL);
+		d->status = 0xf;
+		virtio_again(d, fake.tsc);
+	}
+}
+
+/* Whatever its neighbours' devices do, a VM that computes has its part of the CPU, without gaps. */
+static void devices_cost_their_own_vm(void **state)
+{
+	(void)state;
+	start(0, 1000, 1);
+	start(1, 1000, 1);
+	give_hogs(0, VIRTIO_SLOTS);
+	guest = note_gap;
+	last_seen = fake.tsc;
+	gap = 0;
+	simulate(4000 * MS);
+	assert_true(total(1) > 1800 * MS);
+	assert_true(gap < 20 * MS);
+	/* What its devices took is missing from the time of its vCPU. */
+	assert_true(total(0) < 400 * MS);
+}
+
+/* Several such neighbours together take no more. */
+static void devices_of_all_have_one_budget(void **state)
+{
+	(void)state;
+	for (u32 i = 0; i < 3; i++)
+		start(i, 1000, 1);
+	give_hogs(0, VIRTIO_SLOTS);
+	give_hogs(2, VIRTIO_SLOTS);
+	simulate(6000 * MS);
+	assert_true(total(1) > 1850 * MS); /* of 2000 */
+}
+
+/* The devices of a paused VM do nothing; they go on when it does. */
+static void paused_devices_rest(void **state)
+{
+	u64 before;
+
+	(void)state;
+	start(0, 1000, 1);
+	give_hogs(0, 1);
+	assert_int_equal(vm_pause(vm[0]), HV_OK);
+	before = fake.tsc;
+	assert_false(bus_work(true));
+	assert_int_equal(fake.tsc, before);
+	assert_int_equal(vm_resume(vm[0]), HV_OK);
+	assert_true(sched_next_event() <= fake.tsc);
+	assert_true(bus_work(true));
+}
+
+/* While one CPU is in the tick, what it serves does not end the runs of others. */
+static void a_tick_shortens_no_run(void **state)
+{
+	(void)state;
+	start(0, 1000, 1);
+	start(1, 1000, 1);
+	give_hogs(0, 1);
+	sched_set_work((struct sched_work){ .tick = tick_that_looks });
+	simulate(50 * MS);
+	assert_true(looked > 0);
 }
 
 static void halt_when_first(struct vcpu *v, struct vmexit *e)
@@ -167,7 +269,7 @@ static void a_sleeper_wakes_in_time(void **state)
 	simulate(2000 * MS);
 	assert_in_range(wakes, 90, 100);
 	assert_true(latency <= SLICE);
-	assert_true(total(1) > 1900 * MS); /* the other has all that it did not use */
+	assert_true(total(1) > 1850 * MS); /* of 2000 */ /* the other has all that it did not use */
 }
 
 /* An idle CPU sleeps until the timer of a halted vCPU. */
@@ -244,7 +346,7 @@ static void memory_waiters(void **state)
 	assert_int_equal(vm[0]->waiting, 0); /* it is still on its CPU */
 	sched_put(v);
 	assert_int_equal(vm[0]->waiting, 1);
-	sched_wake_memory_waiters();
+	memory_wake_waiters();
 	assert_int_equal(vm[0]->waiting, 0);
 	assert_int_equal(v->state, VCPU_READY);
 }
@@ -259,7 +361,7 @@ static void wait_for_memory(struct vcpu *v, u64 ticks)
 	sched_block(v, VCPU_NO_MEMORY);
 	sched_put(v);
 	fake.tsc += ticks;
-	sched_wake_memory_waiters();
+	memory_wake_waiters();
 	assert_int_equal(v->state, VCPU_READY);
 }
 
@@ -364,6 +466,30 @@ static void a_busy_cpu_is_not_idle(void **state)
 	if (!setjmp(fake.power_off))
 		sched_loop();
 	assert_true(fake.kicked & BIT(1));
+}
+
+/* Another CPU's TSC is some ticks behind: what it subtracts is not an age. */
+static void clocks_a_little_apart(void **state)
+{
+	struct vcpu *v;
+
+	(void)state;
+	start(0, 1000, 1);
+	start(1, 1000, 1);
+	v = vm[0]->vcpus[0];
+	on_cpu(v);
+	fake.tsc -= 50;
+	vm[1]->vcpus[0]->vruntime = v->vruntime;
+	assert_false(sched_should_yield(v));
+	sched_put(v);
+	assert_true(v->ran < MS && v->vruntime < UINT64_MAX / 2);
+	v->ready_since = fake.tsc + 50;
+	end = fake.tsc + MS;
+	fake_cpu.on_run = run;
+	fake.on_idle = idle;
+	if (!setjmp(fake.power_off))
+		sched_loop();
+	assert_true(v->waited < SLICE + MS);
 }
 
 /* INIT and SIPI take a vCPU from OFF to real mode at the page that was named. */
@@ -535,6 +661,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(time_is_divided_by_shares),
+		T(devices_cost_their_own_vm),
+		T(devices_of_all_have_one_budget),
+		T(paused_devices_rest),
+		T(a_tick_shortens_no_run),
 		T(shares_are_a_vms_not_a_vcpus),
 		T(extreme_shares),
 		T(a_sleeper_wakes_in_time),
@@ -544,6 +674,7 @@ int main(void)
 		T(memory_waiters),
 		T(who_stood_still_is_told),
 		T(no_lost_wakeup),
+		T(clocks_a_little_apart),
 		T(init_sipi_starts_a_vcpu),
 		T(interrupts_wait_for_the_window),
 		T(one_ends_the_other_goes_on),

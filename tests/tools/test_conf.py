@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""tools/runner/conf.py: aerostat.conf for tools."""
+
+import os
+import tempfile
+import unittest
+
+from runner import conf
+from runner.errors import Unusable
+
+TEXT = """\
+# A comment
+[host]
+memory = 48M ; and another
+console = first
+console = second
+
+[vm first]
+memory=16M
+kernel = guests/a#1.elf # not part of the name
+initrd = initrd with blanks
+module = guests/m.img ro quiet   # and words
+disk = root.img cow 64M
+disk = blank 4M
+cmdline = kernel = x # y
+[vm\tsecond]
+kernel =
+cmdline =
+"""
+
+
+def refusal(text):
+    try:
+        conf.Conf(text, "dir/my.conf")
+    except Unusable as e:
+        return str(e)
+    return None
+
+
+class Reading(unittest.TestCase):
+    def setUp(self):
+        self.conf = conf.Conf(TEXT, "dir/my.conf")
+
+    def test_entries_have_their_line_section_key_and_value(self):
+        found = [(e.number, e.vm, e.key, e.value) for e in self.conf.entries]
+        self.assertEqual(found[:4], [(3, "", "memory", "48M"), (4, "", "console", "first"),
+                                     (5, "", "console", "second"), (8, "first", "memory", "16M")])
+        self.assertEqual(found[-3:], [(14, "first", "cmdline", "kernel = x"),
+                                      (16, "second", "kernel", ""), (17, "second", "cmdline", "")])
+
+    def test_vms_in_their_order(self):
+        self.assertEqual(self.conf.vms, ["first", "second"])
+
+    def test_the_last_of_equal_keys_of_the_host_counts(self):
+        self.assertEqual(self.conf.host("console"), "second")
+        self.assertIsNone(self.conf.host("kernel"))
+
+    def test_files(self):
+        self.assertEqual([e.file for e in self.conf.file_entries()],
+                         ["guests/a#1.elf", "initrd with blanks", "guests/m.img", "root.img"])
+
+    def test_the_host_names_no_files(self):
+        self.assertEqual(conf.Conf("[host]\nkernel = a\nmodule = b\n").file_entries(), [])
+
+    def test_blank_is_a_file_when_it_is_no_disk(self):
+        self.assertEqual([e.file for e in conf.Conf("[vm a]\nkernel = blank\nmodule = blank x\n")
+                          .file_entries()], ["blank", "blank"])
+
+    def test_cr_lf_and_a_byte_order_mark_change_nothing(self):
+        other = conf.Conf("\ufeff" + TEXT.replace("\n", "\r\n"), "dir/my.conf")
+        self.assertEqual(other.vms, self.conf.vms)
+        self.assertEqual(other.entries, self.conf.entries)
+
+    def test_a_byte_order_mark_before_the_first_section(self):
+        found = conf.Conf("\ufeff[vm a]\nkernel = k\n")
+        self.assertEqual((found.vms, [e.file for e in found.file_entries()]), (["a"], ["k"]))
+
+    def test_an_empty_file_has_nothing(self):
+        self.assertEqual((conf.Conf("").entries, conf.Conf("").vms), ([], []))
+
+
+class Refusing(unittest.TestCase):
+    def test_a_line_that_is_neither(self):
+        self.assertEqual(refusal("[host]\n\nwhat is this # x\n"),
+                         'dir/my.conf:3: "what is this" is neither a [section] nor key = value')
+        self.assertIn(':1: "= 4"', refusal("= 4\n"))
+
+    def test_sections_that_there_are_not(self):
+        for section in ("[hosts]", "[vm]", "[vm a b]", "[vm a", "[ host ]", "[vm " + "a" * 32 + "]"):
+            self.assertIn(f'dir/my.conf:2: "{section}" is neither [host] nor [vm NAME]',
+                          refusal(f"[host]\n{section}\n") or "nothing")
+
+    def test_a_key_before_any_section(self):
+        self.assertIn('dir/my.conf:1: "memory = 4M" comes before any section',
+                      refusal("memory = 4M\n[host]\n"))
+
+    def test_cr_alone(self):
+        self.assertIn('dir/my.conf:1: "[host]?memory = 4M?[vm a]', refusal("[host]\rmemory = 4M\r[vm a]"))
+        self.assertIn("end lines with LF or CR LF", refusal("[vm a]\nkernel = x\rmemory = 4M"))
+
+    def test_a_long_or_strange_line_is_quoted_in_part(self):
+        text = refusal("[vm a]\n\x1b[31m" + "x" * 1000)
+        self.assertIn('"?[31m', text)
+        self.assertLess(len(text), 200)
+
+    def test_a_file_that_cannot_be_read(self):
+        with self.assertRaisesRegex(Unusable, "^/nowhere/x: No such file or directory$"):
+            conf.load("/nowhere/x")
+
+
+class Files(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def write(self, name, data):
+        path = os.path.join(self.folder, name)
+        with open(path, "wb") as f:
+            f.write(data)
+        return path
+
+    def test_paths_are_relative_to_the_configuration(self):
+        self.write("k", b"")
+        path = self.write("my.conf", b"[vm a]\nkernel = k\n[vm b]\nkernel = ./k\n[vm c]\nkernel = k\n")
+        self.assertEqual(conf.load(path).files(),
+                         {"k": f"{self.folder}/k", "./k": f"{self.folder}/./k"})
+
+    def test_one_that_is_not_there(self):
+        path = self.write("my.conf", b"\xef\xbb\xbf[vm a]\r\nkernel = k\r\n")
+        with self.assertRaises(Unusable) as e:
+            conf.load(path).files()
+        self.assertEqual(str(e.exception), f"{path}:2: no such file: k "
+                         f"(paths are relative to {self.folder})")
+
+    def test_bytes_that_are_no_utf_8_stay_as_they_are(self):
+        path = self.write("my.conf", b"# caf\xe9\n[vm a]\ncmdline = \xff\n")
+        text = conf.load(path).edited(lambda e: None)
+        self.assertEqual(text.encode("utf-8", "surrogateescape"), b"# caf\xe9\n[vm a]\ncmdline = \xff\n")
+
+
+class Editing(unittest.TestCase):
+    def test_only_what_is_changed_differs(self):
+        text = "\ufeff" + TEXT.replace("\n", "\r\n")
+        found = conf.Conf(text).edited(lambda e: e.with_file("guests/new") if e.file else None)
+        expected = text
+        for old, new in (("guests/a#1.elf", "guests/new"), ("initrd with blanks", "guests/new"),
+                         ("guests/m.img ro", "guests/new ro"), ("root.img cow", "guests/new cow")):
+            expected = expected.replace(old, new)
+        self.assertEqual(found, expected)
+
+    def test_any_value(self):
+        found = conf.Conf("[host]\nsample = 1 # ms\n").edited(
+            lambda e: "200" if e.key == "sample" else None)
+        self.assertEqual(found, "[host]\nsample = 200 # ms\n")
+
+    def test_absolute_paths(self):
+        read = conf.Conf("[vm a]\nkernel = ../k\ncmdline = ../k\n", "/one/two/my.conf")
+        self.assertEqual(read.edited(read.absolute), "[vm a]\nkernel = /one/k\ncmdline = ../k\n")
+
+
+class MadeBy(unittest.TestCase):
+    def targets(self, kernel, initrd):
+        return conf.Conf(f"# build/linux/module\n[vm a]\nkernel = {kernel}\ninitrd = {initrd}\n").made_by()
+
+    def test_what_is_named_is_made(self):
+        self.assertEqual(self.targets("../build/guests/demo.elf", "x"), [])
+        self.assertEqual(self.targets("../build/linux/vmlinuz", "../build/linux/initrd.cpio"), ["linux"])
+        self.assertEqual(self.targets("../build/linux/vmlinuz", "../build/linux/module.cpio"),
+                         ["linux", "module"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""aerostat.conf for tools: its keys, where they stand, and the files that they name.
+
+The form is that of docs/configuration.md.  This reader refuses what has not that form, with
+FILE:LINE; which keys there are, and what their values may be, is for the hypervisor's own
+parser (hv/config/config.c) to say.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+
+from .errors import Unusable
+
+BOM = "\ufeff"
+BLANKS = " \t\r"
+COMMENT = re.compile(r"(?:^|(?<=[ \t\r]))[#;]")
+VM_SECTION = re.compile(r"\[vm[ \t\r]+([A-Za-z0-9_-]{1,31})\]")
+KEY = re.compile(r"([^=]*?)[ \t\r]*=[ \t\r]*(.*)")
+ONE_FILE, FILE_AND_WORDS = ("kernel", "initrd"), ("module", "disk")
+QUOTED_MAX = 60     # characters of a line that a message repeats
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line `key = value`."""
+    number: int     # of its line, from 1
+    vm: str         # whose section it is in; empty: [host]
+    key: str
+    value: str
+    at: int         # where the value begins in the line
+
+    @property
+    def file(self):
+        """The file that the value names, or None."""
+        if self.vm and self.key in ONE_FILE:
+            return self.value or None
+        if not self.vm or self.key not in FILE_AND_WORDS:
+            return None
+        word = (self.value.split() or [None])[0]
+        return None if (self.key, word) == ("disk", "blank") else word
+
+    def with_file(self, name):
+        """The value with NAME in place of its file; what follows the file stays."""
+        return name + self.value[len(self.file):]
+
+
+class Conf:
+    """A configuration that has been read."""
+
+    def __init__(self, text, path="aerostat.conf"):
+        self.path = path
+        self.bom = BOM if text.startswith(BOM) else ""
+        self.lines = text[len(self.bom):].split("\n")
+        self.entries, self.vms = [], []
+        self.section = None     # that of the line being read: None, "" is [host], or a VM
+        for number, line in enumerate(self.lines, 1):
+            self.read(number, line)
+
+    def read(self, number, line):
+        comment = COMMENT.search(line)
+        body = line[:comment.start()] if comment else line
+        text = body.strip(BLANKS)
+        if text.startswith("["):
+            self.section = self.open_section(number, text)
+        elif text:
+            self.entries.append(self.entry(number, text, body.index(text)))
+
+    def open_section(self, number, text):
+        if text == "[host]":
+            return ""
+        found = VM_SECTION.fullmatch(text)
+        if not found:
+            self.refuse(number, text, "is neither [host] nor [vm NAME]; "
+                        "a name is 1 to 31 letters, digits, - or _")
+        self.vms.append(found[1])
+        return found[1]
+
+    def entry(self, number, text, at):
+        if "\r" in text:
+            self.refuse(number, text, "has a CR in it; end lines with LF or CR LF")
+        found = KEY.fullmatch(text)
+        if not found or not found[1]:
+            self.refuse(number, text, "is neither a [section] nor key = value")
+        if self.section is None:
+            self.refuse(number, text, "comes before any section; start with [host] or [vm NAME]")
+        return Entry(number, self.section, found[1], found[2], at + found.start(2))
+
+    def refuse(self, number, text, why):
+        if len(text) > QUOTED_MAX:
+            text = text[:QUOTED_MAX] + "..."
+        text = "".join(c if c.isprintable() else "?" for c in text)
+        raise Unusable(f'{self.path}:{number}: "{text}" {why}')
+
+    def host(self, key):
+        """The value of KEY in [host], or None; the last one counts."""
+        return next((e.value for e in reversed(self.entries) if not e.vm and e.key == key), None)
+
+    def file_entries(self):
+        return [e for e in self.entries if e.file]
+
+    def path_of(self, entry):
+        """Where the file of ENTRY is: names are relative to the configuration's folder."""
+        return os.path.join(os.path.dirname(self.path) or ".", entry.file)
+
+    def files(self):
+        """{name: path} of all files, in order; Unusable if one is not there."""
+        found = {}
+        for entry in self.file_entries():
+            path = self.path_of(entry)
+            if not os.path.isfile(path):
+                folder = os.path.abspath(os.path.dirname(self.path) or ".")
+                raise Unusable(f"{self.path}:{entry.number}: no such file: {entry.file} "
+                               f"(paths are relative to {folder})")
+            found[entry.file] = path
+        return found
+
+    def edited(self, change):
+        """The text with other values: CHANGE takes an entry and returns its new value, or None."""
+        lines = list(self.lines)
+        for e in self.entries:
+            value = change(e)
+            if value is not None:
+                line = lines[e.number - 1]
+                lines[e.number - 1] = line[:e.at] + value + line[e.at + len(e.value):]
+        return self.bom + "\n".join(lines)
+
+    def absolute(self, entry):
+        """For edited(): the same file, when the configuration is elsewhere."""
+        return entry.with_file(os.path.abspath(self.path_of(entry))) if entry.file else None
+
+    def made_by(self):
+        """The make targets that make the Linux guests' files named here, which take long."""
+        names = [e.file for e in self.file_entries()]
+        return [target for target, part in (("linux", "build/linux/"), ("module", "build/linux/module"))
+                if any(part in name for name in names)]
+
+
+def read_text(path):
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as f:
+            return f.read()
+    except OSError as e:
+        raise Unusable(f"{path}: {e.strerror}") from None
+
+
+def load(path):
+    return Conf(read_text(path), path)
