@@ -54,7 +54,7 @@ void exit_hypercall(struct vcpu *v, struct vmexit *e)
 	u64 number = (u32)v->gpr[GPR_RAX];
 	const struct call_row *row = find(number);
 
-	if (unlikely(e->hypercall.cpl || e->hypercall.wrong_instruction)) {
+	if (unlikely(e->cpl)) {
 		vcpu_inject_ud(v);
 		return;
 	}

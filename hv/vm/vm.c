@@ -234,7 +234,8 @@ static int vm_start(struct vm *vm)
 	vm->is_linux = loader_is_linux(vm);
 	vm->tsc_offset = 0 - plat_tsc();
 	vm->tsc_khz = plat_tsc_khz();
-	vm->exec_splits = vm->active = vm->teardown_gfn = vm->pv_wall = 0;
+	vm->tsc_uneven = 0;
+	vm->exec_splits = vm->refused_insns = vm->active = vm->teardown_gfn = vm->pv_wall = 0;
 	vm->active_permille = 1000;
 	vm->waiting = 0;
 	vm->woken_until = 0;

@@ -59,13 +59,15 @@ struct vm {
 	SPINLOCK(LOCK_AUDIT) audit_lock;
 	u32 nr_vcpus;
 	struct vcpu *vcpus[MAX_VCPUS];
-	u64 pages; /* of memory, in 4 KiB */
-	u64 tsc_offset;
-	u64 tsc_khz;	 /* as it was known at the start: all vCPUs are told the same */
-	u64 pv_wall;	 /* MSR_PV_WALL_CLOCK */
-	u64 faults;	 /* demand-zero faults served */
-	u64 exec_splits; /* (l) large pages split because code ran in them */
-	u64 active;	 /* estimate, in pages */
+	u64 pages;	   /* of memory, in 4 KiB */
+	u64 tsc_offset;	   /* of its vCPUs at the start */
+	u32 tsc_uneven;	   /* (a) the guest wrote the TSC of one of several vCPUs */
+	u64 tsc_khz;	   /* as it was known at the start: all vCPUs are told the same */
+	u64 pv_wall;	   /* MSR_PV_WALL_CLOCK */
+	u64 faults;	   /* demand-zero faults served */
+	u64 exec_splits;   /* (l) large pages split because code ran in them */
+	u64 refused_insns; /* instructions of processes that touched a device and are not emulated */
+	u64 active;	   /* estimate, in pages */
 	u32 active_permille;
 	u64 entitlement; /* (a) frames, of the last decision; 0: there was none yet */
 	u32 waiting;	 /* (a) vCPUs that wait for memory */

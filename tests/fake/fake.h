@@ -102,10 +102,11 @@ struct fake_vcpu {
 	u64 reg[24]; /* those that are not in state */
 	bool interruptible, nmi_allowed;
 	bool window, nmi_window;
+	u8 cr8, tpr_exit;
 	u32 flushes;
 	int interrupt, exception; /* the last one injected, or -1 */
 	u32 error;		  /* of the exception */
-	u32 interrupts, exceptions, nmis;
+	u32 interrupts, exceptions, nmis, inits;
 	u32 loaded_on; /* CPU + 1, 0: nowhere */
 };
 

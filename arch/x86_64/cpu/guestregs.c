@@ -12,6 +12,7 @@
 #define XCR0_AVX BIT(2)
 #define XCR0_AVX512 (BIT(5) | BIT(6) | BIT(7))
 #define FXSAVE_SIZE 512
+#define DR6_INIT 0xffff0ff0
 
 static struct {
 	bool xsave;
@@ -121,7 +122,7 @@ int guestregs_init(struct guestregs *g)
 		return HV_ENOMEM;
 	*(u16 *)x = 0x37f;	   /* FCW */
 	*(u32 *)(x + 24) = 0x1f80; /* MXCSR */
-	*g = (struct guestregs){ .xcr0 = XCR0_X87, .dr6 = 0xffff0ff0, .xsave = x };
+	*g = (struct guestregs){ .xcr0 = XCR0_X87, .dr6 = DR6_INIT, .xsave = x };
 	return HV_OK;
 }
 
@@ -205,6 +206,16 @@ void guestregs_save(struct guestregs *g)
 	for (int i = 0; i < GMSR_NR; i++)
 		if (i != GMSR_TSC_AUX || host.tsc_aux)
 			g->msr[i] = rdmsr(msrs[i]);
+}
+
+void guestregs_init_debug(void)
+{
+	write_dr0(0);
+	write_dr1(0);
+	write_dr2(0);
+	write_dr3(0);
+	write_dr6(DR6_INIT);
+	write_cr2(0);
 }
 
 bool guestregs_set_xcr0(struct guestregs *g, u32 index, u64 value)

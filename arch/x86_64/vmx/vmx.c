@@ -226,7 +226,10 @@ static void vmx_flush(struct vcpu *v)
 	invept(single ? 1 : 2, single ? vmx_of(v)->ept_pointer : 0);
 }
 
-/* Moves past an emulated instruction, as the CPU would have. */
+/*
+ * Moves past an emulated instruction, as the CPU would have.  Its trap is injected: one that is
+ * pending is lost when something else is injected, an interrupt that waits for example.
+ */
 static void retire(struct vcpu *v)
 {
 	u32 blocked = (u32)vmread(VMCS_GUEST_INTERRUPTIBILITY);
@@ -235,10 +238,10 @@ static void retire(struct vcpu *v)
 	if (unlikely(blocked & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)))
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
 			blocked & ~(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS));
+	v->advance = 0;
 	/* A debugger in the guest steps over it like over any other instruction. */
 	if (unlikely(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF))
-		vmwrite(VMCS_GUEST_PENDING_DEBUG, PENDING_DEBUG_BS);
-	v->advance = 0;
+		vmx_inject_debug(v, DR6_BS);
 }
 
 static void entry_failed(struct vcpu *v, struct vmexit *e, int how)
@@ -314,6 +317,10 @@ const struct cpu_backend vmx_backend = {
 	.inject_exception = vmx_inject_exception,
 	.interrupt_window = vmx_interrupt_window,
 	.nmi_window = vmx_nmi_window,
+	.get_cr8 = vmx_get_cr8,
+	.set_cr8 = vmx_set_cr8,
+	.tpr_exit = vmx_tpr_exit,
+	.init_events = vmx_init_events,
 	.get_state = vmx_get_state,
 	.set_state = vmx_set_state,
 	.get_reg = vmx_get_reg,

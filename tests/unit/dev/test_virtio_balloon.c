@@ -403,6 +403,31 @@ static void the_first_wins(void **state)
 	assert_int_equal(guest_call(dev.v, AERO_CALL_START, AERO_ABI_VERSION, 0, 0), AERO_OK);
 }
 
+/* A driver that does not ask whether the features were accepted, or is told no and goes on. */
+static void nobody_goes_on_without_features(void **state)
+{
+	static const u8 steps[] = { 7, 15, 4, 12 };
+
+	(void)state;
+	assert_int_equal(guest_call(dev.v, AERO_CALL_START, AERO_ABI_VERSION, 0, 0), AERO_OK);
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		assert_false(features_accepted());
+		vio_start_queues(&dev, 4);
+		vio_write(&dev, VIO_STATUS, steps[i]);
+		assert_int_equal(vio_read(&dev, VIO_STATUS) & 12, 0); /* FEATURES_OK, DRIVER_OK */
+		send(INFLATE, 0x800, 256);
+		assert_int_equal(vm->p2m.ballooned, 0);
+	}
+	/* Nor may a driver take back its agreement and go on. */
+	vio_write(&dev, VIO_STATUS, 0);
+	balloon_release(vm);
+	start();
+	vio_write(&dev, VIO_STATUS, 7);
+	assert_int_equal(vio_read(&dev, VIO_STATUS), 3);
+	send(INFLATE, 0x800, 256);
+	assert_int_equal(vm->p2m.ballooned, 0);
+}
+
 static void by_configuration(void **state)
 {
 	(void)state;
@@ -488,6 +513,7 @@ int main(void)
 		T(side_by_side),
 		T(statistics),
 		T(the_first_wins),
+		T(nobody_goes_on_without_features),
 		T(by_configuration),
 		T(another_life),
 		T(fuzz),

@@ -33,11 +33,9 @@ static void user_mode_gets_ud(void **state)
 {
 	(void)state;
 	for (u32 i = 0; i < 512; i++) {
-		struct vmexit e = { .kind = EXIT_HYPERCALL, .length = 3 };
+		struct vmexit e = { .kind = EXIT_HYPERCALL, .length = 3, .cpl = 1 + i % 3 };
 		u64 before[GPR_NR];
 
-		e.hypercall.cpl = i & 3;
-		e.hypercall.wrong_instruction = (i & 3) == 0;
 		fake_of(v)->exception = -1;
 		v->gpr[GPR_RAX] = AERO_CALL_START + (i >> 2);
 		v->advance = 0;
