@@ -356,7 +356,7 @@ void sched_vm_resumed(const struct vm *vm)
 	for (u32 i = 0; i < vm->nr_vcpus; i++) {
 		atomic_store(&vm->vcpus[i]->stood_since, STOOD_BY_PAUSE);
 		if (vm->vcpus[i]->state == VCPU_READY) {
-			vm->vcpus[i]->ready_since = plat_tsc(); /* nobody stole its pause */
+			vm->vcpus[i]->ready_since = plat_tsc(); /* a pause is no stolen time */
 			find_cpu_for(vm->vcpus[i]);
 		}
 	}
