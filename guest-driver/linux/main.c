@@ -56,7 +56,7 @@ static irqreturn_t ring(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
-/* A few batches at a time, so that whoever else needs the balloon gets at it. */
+/* A few batches at a time, so that other users of the balloon get at it. */
 static bool step(struct aerostat *a)
 {
 	u64 batches, refused, started;
@@ -134,13 +134,13 @@ static int start(struct aerostat *a)
 	return 0;
 }
 
-/* Everything goes back; after that nobody asks for anything. False: some of it is still there. */
+/* Everything goes back, and no interrupt queues work any more. False: some of it is still there. */
 static bool stop(struct aerostat *a)
 {
 	u64 left;
 
 	aerostat_report_stop(a);
-	doorbell(a, 0); /* nobody queues the work any more */
+	doorbell(a, 0);
 	cancel_delayed_work_sync(&a->work);
 	for (int i = 0; i < STOP_TRIES; i++) {
 		mutex_lock(&a->lock);
