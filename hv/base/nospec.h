@@ -18,7 +18,7 @@ static inline u64 index_nospec(u64 index, u64 size)
 	volatile u64 hidden = index;
 	u64 i = hidden;
 
-	return i & (u64)(~(s64)(i | (size - 1 - i)) >> 63);
+	return i & (0 - (~(i | (size - 1 - i)) >> 63));
 }
 
 #endif
