@@ -57,6 +57,7 @@ typedef uint8_t aero_u8;
 #define AERO_CALL_DOORBELL 0x80000005u /* RBX vector (0: off), RCX APIC id */
 #define AERO_CALL_GROW 0x80000006u     /* RBX pages wanted back at once */
 #define AERO_CALL_REPORT 0x80000007u   /* as LOCK: pages that are free in the guest */
+#define AERO_CALL_END 0x80000008u      /* the end of what START began: another driver may start */
 
 #define AERO_DOORBELL_ACPI 256 /* for a vector: the interrupt of the ACPI device AERO0001 */
 
@@ -182,7 +183,7 @@ struct aero_vm_info {
 #define AERO_REASON_HOLD 4	 /* spared: it asked to grow a moment ago */
 #define AERO_REASON_MAX 5	 /* kept below its max */
 #define AERO_REASON_MANUAL 6	 /* set by hand */
-#define AERO_REASON_SILENT 7	 /* its driver does not answer */
+#define AERO_REASON_SILENT 7	 /* it has no driver that answers */
 #define AERO_REASON_STUCK 8	 /* its driver answers, and its balloon does not grow */
 #define AERO_REASON_BEYOND 9	 /* a victim, beyond balloon_max: nothing else takes memory */
 
@@ -190,7 +191,7 @@ struct aero_vm_info {
 #define AERO_RULE_SHARES 0 /* what its shares buy, idle pages being taxed */
 #define AERO_RULE_MIN 1	   /* what it is guaranteed */
 #define AERO_RULE_NEED 2   /* all that it could use */
-#define AERO_RULE_HELD 3   /* what it has and nobody can take */
+#define AERO_RULE_HELD 3   /* memory that no balloon can take now */
 
 /* Steps in one direction for one reason are one record. */
 struct aero_decision {

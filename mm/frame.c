@@ -14,7 +14,7 @@ struct frames frames;
 
 void frames_init(struct frame *table, u32 nr)
 {
-	frames.lock = (struct spinlock){ 0 };
+	frames.lock.held = 0;
 	frames.stats = (struct frame_stats){ 0 };
 	frames.q_first = frames.q_last = FRAME_NONE;
 	frames.nr_poisoned = 0;
@@ -105,7 +105,7 @@ static bool poisoned_in(u32 frame, unsigned int order)
 	return false;
 }
 
-/* Every way back to the free lists: what is poisoned in the block stays out. */
+/* Every way back to the free lists: poisoned frames of the block stay out. */
 void frames_release_block(u32 frame, unsigned int order, enum frame_state state)
 {
 	if (likely(!frames.nr_poisoned || !poisoned_in(frame, order))) {

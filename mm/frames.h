@@ -6,10 +6,11 @@
 #ifndef MM_FRAMES_H
 #define MM_FRAMES_H
 
+#include <hv/base/lock.h>
 #include <mm/buddy.h>
 
 struct frames {
-	struct spinlock lock;
+	SPINLOCK(LOCK_FRAMES) lock;
 	struct buddy buddy;
 	struct frame_stats stats;
 	u32 q_first, q_last; /* quarantine, oldest first */

@@ -12,6 +12,7 @@
 #ifndef MM_P2M_H
 #define MM_P2M_H
 
+#include <hv/base/lock.h>
 #include <mm/frame.h>
 #include <mm/pt_format.h>
 
@@ -32,7 +33,7 @@ enum p2m_kind {
 #define P2M_WORK_MAX 4096
 
 struct p2m {
-	struct spinlock lock;
+	SPINLOCK(LOCK_P2M) lock;
 	const struct pt_format *fmt;
 	struct frame_acct acct;
 	hpa_t root;

@@ -66,7 +66,7 @@ void aerostat_pages_init(struct aerostat *a);
 void aerostat_own_ready(struct aerostat *a);
 bool aerostat_restock(struct aerostat *a);
 void aerostat_unstock(struct aerostat *a);
-/* Pages that the hypervisor does not give back are nobody's from now on. */
+/* Pages that the hypervisor does not give back are lost from now on. */
 void aerostat_pages_abandon(struct aerostat *a);
 /* How many pages may be taken without making the guest's own life hard. */
 s64 aerostat_spare(const struct aerostat *a);

@@ -56,7 +56,7 @@ static irqreturn_t ring(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
-/* A few batches at a time, so that whoever else needs the balloon gets at it. */
+/* A few batches at a time, so that other users of the balloon get at it. */
 static bool step(struct aerostat *a)
 {
 	u64 batches, refused, started;
@@ -122,6 +122,9 @@ static int start(struct aerostat *a)
 	mutex_unlock(&a->lock);
 	if (status) {
 		dev_err(a->dev, "the hypervisor refuses to start the balloon: %ld\n", status);
+		/* The other driver's balloon: once its device is reset (after kexec, by the next probe). */
+		if (status == AERO_ERR_STATE)
+			return -EPROBE_DEFER;
 		return status == AERO_ERR_NOMEM ? -ENOMEM : -ENODEV;
 	}
 	a->next_stats = jiffies;
@@ -131,13 +134,13 @@ static int start(struct aerostat *a)
 	return 0;
 }
 
-/* Everything goes back; after that nobody asks for anything. False: some of it is still there. */
+/* Everything goes back, and no interrupt queues work any more. False: some of it is still there. */
 static bool stop(struct aerostat *a)
 {
 	u64 left;
 
 	aerostat_report_stop(a);
-	doorbell(a, 0); /* nobody queues the work any more */
+	doorbell(a, 0);
 	cancel_delayed_work_sync(&a->work);
 	for (int i = 0; i < STOP_TRIES; i++) {
 		mutex_lock(&a->lock);
@@ -174,6 +177,13 @@ static int sleep_or_wake(struct notifier_block *nb, unsigned long event, void *u
 	return NOTIFY_DONE;
 }
 
+static void abandon(struct aerostat *a)
+{
+	mutex_lock(&a->lock);
+	aero_balloon_abandon(&a->balloon);
+	mutex_unlock(&a->lock);
+}
+
 static void discard(struct aerostat *a)
 {
 	if (a->sleep.notifier_call)
@@ -181,6 +191,7 @@ static void discard(struct aerostat *a)
 	if (!stop(a)) {
 		dev_err(a->dev, "they are lost until the next boot\n");
 		aerostat_pages_abandon(a);
+		abandon(a);
 	}
 	if (a->irq > 0)
 		free_irq(a->irq, a);
@@ -234,7 +245,8 @@ static void shutdown(struct platform_device *pdev)
 	struct aerostat *a = platform_get_drvdata(pdev);
 
 	aerostat_oom_stop(a);
-	stop(a);
+	if (!stop(a))
+		abandon(a); /* the next kernel finds none of it */
 }
 
 static int remove(struct platform_device *pdev)

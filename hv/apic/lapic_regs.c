@@ -12,7 +12,7 @@
  */
 #define LAPIC_VERSION 0x01050014
 
-/* By the CPU that runs the vCPU, or while nobody does. The SIPI vector is the senders'. */
+/* By the CPU that runs the vCPU, or while none does. The SIPI vector is the senders'. */
 void lapic_reset(struct vcpu *v, bool keep_base)
 {
 	struct lapic *a = &v->lapic;

@@ -134,7 +134,7 @@ int disk_write(struct disk *d, u64 offset, size_t *length, u8 **at)
 		if (!d->nr_spare)
 			return HV_ERANGE;
 		*frame = d->spare[--d->nr_spare];
-		/* Whole, even if all of it is to be overwritten: that may yet fail. */
+		/* Whole, even if the guest overwrites all of it: that may yet fail. */
 		old = image_at(d, start, &there);
 		if (old)
 			memcpy(frame_at(*frame), old, there);

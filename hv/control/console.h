@@ -10,7 +10,7 @@
 #ifndef HV_CONTROL_CONSOLE_H
 #define HV_CONTROL_CONSOLE_H
 
-#include <hv/base/atomic.h>
+#include <hv/base/lock.h>
 #include <hv/base/types.h>
 
 #define CONSOLE_LINE_MAX 160
@@ -24,7 +24,7 @@ struct vm;
 typedef u32 (*console_input_fn)(struct vm *vm, const char *bytes, size_t n);
 
 struct console {
-	struct spinlock lock;	/* taken below a device's own, above log_lock() */
+	SPINLOCK(LOCK_CONSOLE) lock;
 	u8 escape;		/* within an escape sequence: see put() */
 	bool open;		/* the log has a piece of the unfinished line, and waits for more */
 	u32 length, logged;	/* of the unfinished line, and how much of it was shown */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/lock.h>
 #include <hv/base/log.h>
 #include <hv/base/nospec.h>
 #include <hv/base/platform.h>
@@ -103,7 +104,7 @@ void manage_vm_info(struct vcpu *v)
 		.disk = vm_disk_frames(vm),
 		.active_low = vm->sampler.estimate.low,
 		.active_high = vm->sampler.estimate.high,
-		.reason = (u8)last.reason,
+		.reason = (u8)last.reason, /* the ABI has the same numbers: hv/memory/explain.c */
 		.rule = (u8)last.rule,
 		.flags = vm_flags(vm),
 	};
@@ -191,7 +192,7 @@ void manage_restart(struct vcpu *v)
 }
 
 /* Over a check and the change after it: of min against promises and max, of max against min. */
-static struct spinlock limits_lock;
+static SPINLOCK(LOCK_LIMITS) limits_lock;
 
 static int set_min(struct vm *vm, u64 pages)
 {

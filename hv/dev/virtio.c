@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The registers of the transport; the rings are in virtq.c. */
-#include <hv/base/log.h>
 #include <hv/base/nospec.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
@@ -115,8 +114,8 @@ void virtio_broken(struct virtio *d, const char *what)
 {
 	if (d->status & STATUS_NEEDS_RESET)
 		return;
-	log_line("vm %s: virtio slot %u: %s; it stands still until its driver resets it",
-		 d->vm->cfg->name, d->slot, what);
+	vm_log(d->vm, "virtio slot %u: %s; it stands still until its driver resets it", d->slot,
+	       what);
 	d->status |= STATUS_NEEDS_RESET;
 	d->isr |= ISR_CONFIG;
 	update_line(d);

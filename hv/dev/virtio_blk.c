@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
 #include <hv/dev/virtio_blk.h>
@@ -25,8 +24,8 @@ static void log_full(struct virtio *d)
 	struct virtio_blk *blk = d->device;
 
 	if (!blk->full_logged)
-		log_line("vm %s: the writable part of %s is full: writes fail; give it more",
-			 d->vm->cfg->name, blk->id);
+		vm_log(d->vm, "the writable part of %s is full: writes fail; give it more",
+		       blk->id);
 	blk->full_logged = true;
 }
 

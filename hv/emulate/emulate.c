@@ -70,8 +70,8 @@ static void stop(struct work *w, const char *why)
 	}
 	for (size_t i = 0; i < w->fetched; i++)
 		at += (size_t)str_format(text + at, sizeof(text) - at, " %02x", w->bytes[i]);
-	vcpu_dump(w->v);
-	log_raw("%s# bytes at rip:%s", w->v->vm->cfg->name, text);
+	if (vcpu_dump(w->v))
+		log_raw("%s# bytes at rip:%s", w->v->vm->cfg->name, text);
 	vm_end(w->v->vm, VM_STATUS_CRASHED, "%s of the %s at %lx by an instruction %s",
 	       w->write ? "write" : "read", w->port ? "port" : "device", w->gpa.v, why);
 }

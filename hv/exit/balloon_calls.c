@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The balloon's hypercalls: the front for our own driver.  A call's registers are in
- * docs/abi.md; what a balloon is and does is hv/memory/balloon.h's.
+ * docs/abi.md; the balloon itself is hv/memory/balloon.h.
  */
 #include <hv/apic/ioapic.h>
 #include <hv/base/platform.h>
@@ -72,6 +72,23 @@ void call_start(struct vcpu *v)
 	reply(v, AERO_OK,
 	      features & (AERO_FEATURE_2M | AERO_FEATURE_DOORBELL | AERO_FEATURE_STATS |
 			  AERO_FEATURE_GROW | AERO_FEATURE_REPORT));
+}
+
+/* What is in the balloon goes home first, in bounded pieces: nobody would know of it any more. */
+void call_end(struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+
+	if (atomic_load(&vm->balloon.front) != &aerostat_front) {
+		reply(v, AERO_ERR_STATE, 0);
+		return;
+	}
+	if (balloon_reset(vm) == HV_EAGAIN) {
+		reply(v, AERO_AGAIN, 0);
+		return;
+	}
+	balloon_release(vm);
+	reply(v, AERO_OK, 0);
 }
 
 void call_poll(struct vcpu *v)

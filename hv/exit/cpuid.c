@@ -17,6 +17,7 @@ enum { EAX, EBX, ECX, EDX };
 #define BASIC_MAX 0x15
 #define BASIC_MASK 0x1f
 #define EXTENDED_MASK 0xf
+#define INTEL_ECX 0x6c65746eu /* "ntel", the end of "GenuineIntel" */
 #define EXTENDED_BASE 0x80000000u
 #define EXTENDED_MAX 0x80000008u
 #define LINEAR_BITS 48 /* of an address, without LA57 */
@@ -89,6 +90,22 @@ static u64 allowed_cr4(void)
 	return cr4;
 }
 
+/*
+ * SDM: "Time Stamp Counter and Nominal Core Crystal Clock Information Leaf".  The crystal also
+ * feeds the APIC's timer; ours counts TSC ticks, so it is as fast.  AMD has no such leaf.
+ */
+static void offer_frequency(void)
+{
+	u64 hz = plat_tsc_khz() * 1000;
+	u32 *r = policy.basic[0x15];
+
+	if (policy.basic[0][ECX] != INTEL_ECX || hz > UINT32_MAX)
+		return;
+	policy.basic[0][EAX] = 0x15;
+	r[EAX] = r[EBX] = 1;
+	r[ECX] = (u32)hz;
+}
+
 static void init_basic(void)
 {
 	u32 max_basic;
@@ -105,6 +122,7 @@ static void init_basic(void)
 		}
 	max_basic = policy.basic[0][EAX];
 	policy.basic[0][EAX] = min(max(max_basic, 0xbu), (u32)0xd);
+	offer_frequency();
 	r = policy.basic[1];
 	r[ECX] = (r[ECX] & LEAF1_ECX) | LEAF1_ECX_X2APIC | LEAF1_ECX_TSC_DEADLINE |
 		 LEAF1_ECX_HYPERVISOR;

@@ -27,6 +27,7 @@ static const struct call_row rows[32] = {
 	ROW(AERO_CALL_DOORBELL, call_doorbell, false),
 	ROW(AERO_CALL_GROW, call_grow, false),
 	ROW(AERO_CALL_REPORT, call_report, false),
+	ROW(AERO_CALL_END, call_end, false),
 	ROW(AERO_CALL_HOST_INFO, manage_host_info, true),
 	ROW(AERO_CALL_VM_INFO, manage_vm_info, true),
 	ROW(AERO_CALL_SET_TARGET, manage_set_target, true),

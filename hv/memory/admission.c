@@ -37,7 +37,9 @@ static u64 frames_for_vms(void)
 /* Does @vm hold promises, or is it about to? */
 static bool has_promises(const struct vm *vm)
 {
-	return vm_alive(vm) || vm->again || atomic_load(&vm->state) == VM_BUILT;
+	u32 state = atomic_load(&vm->state);
+
+	return vm_alive(vm) || vm->again || state == VM_STARTING || state == VM_BUILT;
 }
 
 /* In frames: what VMs other than @vm may count on.  *@most: the one that may on most, or NULL. */
@@ -73,7 +75,7 @@ bool admission_allows_min(const struct vm *vm, u64 min)
  * all VMs together could fill more than there is even then, one of them will be asked for
  * more or paused some day, and the log says so today.
  */
-static void check_room(const struct vm *vm)
+static void check_room(struct vm *vm)
 {
 	u64 total = frames_for_vms(), left = 0;
 	const struct vm *o;
@@ -86,12 +88,12 @@ static void check_room(const struct vm *vm)
 			left += min(least, o->cfg->max >> PAGE_SHIFT) + overhead_of(o);
 	}
 	if (left > total)
-		log_line(
-			"vm %s: with it, full VMs whose balloons are at balloon_max need %lu KiB more than there is; lower a max",
-			vm->cfg->name, (left - total) * 4);
+		vm_log(vm,
+		       "with it, full VMs whose balloons are at balloon_max need %lu KiB more than there is; lower a max",
+		       (left - total) * 4);
 }
 
-int admission_check(const struct vm *vm)
+int admission_check(struct vm *vm)
 {
 	u64 least = vm->cfg->min >> PAGE_SHIFT, disks = bus_frames(vm);
 	u64 needs = least + overhead_of(vm), total = frames_for_vms();

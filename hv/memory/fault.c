@@ -3,7 +3,6 @@
  * Second-level faults: demand-zero memory, popped balloon pages, devices, and
  * the wait when the host has no frame left.
  */
-#include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/exit/exit.h>
 #include <hv/memory/waiters.h>
@@ -27,9 +26,9 @@ static int pop(struct vm *vm, u64 gfn)
 	if (err)
 		return err;
 	if (!vm->balloon.popped++)
-		log_line(
-			"vm %s: touched a page that is in its balloon (gfn %lx): popped, and further ones are only counted",
-			vm->cfg->name, gfn);
+		vm_log(vm,
+		       "touched a page that is in its balloon (gfn %lx): popped, and further ones are only counted",
+		       gfn);
 	return HV_OK;
 }
 
@@ -61,9 +60,9 @@ static int make_executable(struct vm *vm, u64 gfn)
 	if (p2m_make_executable(&vm->p2m, gfn, &err)) {
 		p2m_flush(&vm->p2m);
 		if (!vm->exec_splits++)
-			log_line(
-				"vm %s: runs code in a large page (gfn %lx): split, and further ones are only counted",
-				vm->cfg->name, gfn);
+			vm_log(vm,
+			       "runs code in a large page (gfn %lx): split, and further ones are only counted",
+			       gfn);
 	}
 	spin_unlock(&vm->p2m.lock);
 	return err;

@@ -84,57 +84,93 @@ void governor_hurry(void)
 	sched_event_at(gov->hurry_after);
 }
 
-/* Asked to grow a moment ago.  The last resort spares nobody. */
+/* It asked to grow a moment ago.  In state low that is no excuse any more. */
 static bool held_off(const struct vm *vm, u64 now)
 {
 	return now < atomic_load(&vm->balloon.hold_until) && gov->out.state != POLICY_LOW;
 }
 
+static bool paused(const struct vm *vm)
+{
+	return atomic_load(&vm->state) == VM_PAUSED;
+}
+
+/* Does a driver answer?  A VM that is paused or waits for memory cannot, and is not to blame. */
 static bool responsive(struct vm *vm, u64 now)
 {
 	u32 calls = atomic_load(&vm->balloon.calls);
 	__typeof__(gov->driver[0]) *d = &gov->driver[vm->id];
 	bool silent;
 
-	if (!vm->balloon.started)
+	/* No driver yet, or none any more: no answer is due. */
+	if (!vm->balloon.started) {
+		d->silent = d->stuck = false;
+		d->at = now;
 		return false;
-	/* One that we keep waiting for memory cannot answer, and is not to blame. */
-	if (calls != d->calls || (!d->silent && memory_wanted_by(vm, now)))
+	}
+	if (calls != d->calls || (!d->silent && (paused(vm) || memory_wanted_by(vm, now))))
 		d->at = now;
 	d->calls = calls;
 	silent = tsc_since(d->at, now) >= ms_to_ticks(SILENT_SECONDS * 1000);
 	if (silent != d->silent)
-		log_line(
-			silent ?
-				"vm %s: its balloon driver has been silent for %u s: inactive until it calls again" :
-				"vm %s: its balloon driver answers again",
-			vm->cfg->name, SILENT_SECONDS);
+		vm_log(vm,
+		       silent ?
+			       "its balloon driver has been silent for %u s: inactive until it calls again" :
+			       "its balloon driver answers again",
+		       SILENT_SECONDS);
 	d->silent = silent;
-	return !silent;
+	return !silent && !paused(vm);
+}
+
+/*
+ * The balloon that is asked for.  A GROW in a loop lowers the target, and cannot take back the
+ * last decision nor what was set by hand; somebody who lowers it by hand asks for less.
+ */
+static u64 demand(const struct vm *vm)
+{
+	u64 manual = atomic_load(&vm->balloon.manual);
+
+	return manual != BALLOON_BY_POLICY ?
+		       manual :
+		       max(atomic_load(&vm->balloon.target), gov->last[vm->id].target);
+}
+
+/* Must its balloon grow now?  Not if it is near the demand, or while its guest is held up. */
+static bool owes(const struct vm *vm, u64 now, bool answers)
+{
+	bool near = vm->p2m.ballooned + vm->pages / 64 >= demand(vm);
+
+	if (gov->driver[vm->id].stuck)
+		return !near;
+	return !near && answers && !memory_wanted_by(vm, now);
+}
+
+static void say_stuck(struct vm *vm, bool late, bool grew)
+{
+	vm_log(vm,
+	       late ? "its balloon has stood at %lu of %lu MiB for %u s: stuck" :
+	       grew ? "its balloon moves again, %lu of %lu MiB" :
+		      "its balloon is asked for no more than it has, %lu of %lu MiB",
+	       vm->p2m.ballooned >> 8, demand(vm) >> 8, STUCK_SECONDS);
 }
 
 /*
  * Its driver answers, and yet gives nothing: the guest has nothing left to
  * give, or the driver lies.  Until the balloon grows again, others serve.
  */
-static bool stuck(struct vm *vm, u64 now)
+static bool stuck(struct vm *vm, u64 now, bool answers)
 {
-	/* GROW in a loop lowers the one, and cannot take back the other. */
-	u64 target = max(atomic_load(&vm->balloon.target), gov->last[vm->id].target);
 	u64 ballooned = vm->p2m.ballooned;
 	__typeof__(gov->driver[0]) *d = &gov->driver[vm->id];
-	bool late, near = ballooned + vm->pages / 64 >= target;
+	bool late, grew = ballooned > d->ballooned;
 
 	/* A hold-off asks for nothing, and excuses nothing. */
-	if (ballooned > d->ballooned ||
-	    (!held_off(vm, now) && (near || (!d->stuck && memory_wanted_by(vm, now)))))
+	if (grew || !vm->balloon.started || (!held_off(vm, now) && !owes(vm, now, answers)))
 		d->grew = now;
 	d->ballooned = ballooned;
 	late = tsc_since(d->grew, now) >= ms_to_ticks(STUCK_SECONDS * 1000);
 	if (late != d->stuck)
-		log_line(late ? "vm %s: its balloon has stood at %lu of %lu MiB for %u s: stuck" :
-				"vm %s: its balloon moves again, %lu of %lu MiB",
-			 vm->cfg->name, ballooned >> 8, target >> 8, STUCK_SECONDS);
+		say_stuck(vm, late, grew);
 	d->stuck = late;
 	return late;
 }
@@ -183,6 +219,7 @@ static void restore_manual(struct vm *vm, u64 now)
 static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 {
 	u64 resident = vm->p2m.acct.resident, last = gov->last_resident[vm->id];
+	bool answers = responsive(vm, now);
 
 	*p = (struct policy_vm){
 		.size = vm->pages,
@@ -197,9 +234,9 @@ static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 		.grow = atomic_swap(&vm->balloon.grow_pages, 0UL),
 		/* At its max it waits for itself: others need not give anything. */
 		.waiting = memory_wanted_by(vm, now) && !memory_at_max(vm),
-		.responsive = responsive(vm, now),
-		/* No fault of its driver, but nobody's to share out: two would wait for each other. */
-		.stuck = stuck(vm, now) || exhausted(vm, now),
+		.responsive = answers,
+		/* Its driver is not to blame, but its memory cannot be shared out: two VMs would wait for each other. */
+		.stuck = stuck(vm, now, answers) || exhausted(vm, now),
 		.hold = held_off(vm, now),
 		.manual = atomic_load(&vm->balloon.manual) != BALLOON_BY_POLICY,
 		.paging = now < atomic_load(&vm->balloon.paging_until),
@@ -237,41 +274,42 @@ static void apply(struct vm *vm, const struct policy_vm *in, const struct policy
  */
 static void lend_reserve(struct vm *vm, u64 now)
 {
-	struct vm *lender = vm;
+	struct vm *lender = vm, *other;
 
 	if (!exhausted(vm, now))
 		return;
-	for (u32 i = 0; i < nr_vms; i++)
-		if (vm_alive(vms[i]) && !balloon_below_target(vms[i]) &&
-		    vms[i]->p2m.acct.reserve > vms[i]->p2m.acct.reserve_max / 2 &&
-		    vms[i]->p2m.acct.reserve > lender->p2m.acct.reserve)
-			lender = vms[i];
+	for_each_vm(other)
+		if (vm_alive(other) && !balloon_below_target(other) &&
+		    other->p2m.acct.reserve > other->p2m.acct.reserve_max / 2 &&
+		    other->p2m.acct.reserve > lender->p2m.acct.reserve)
+			lender = other;
 	if (lender != vm && frame_reserve_lend(&lender->p2m.acct, &vm->p2m.acct))
 		memory_wake_waiters();
 }
 
-/* More is in use at once than there is: no balloon helps, and somebody is to know. */
+/* More memory is in use at once than there is: no balloon helps, and the log says so. */
 static void report_active(struct vm *const of[])
 {
-	u32 c = gov->out.culprit == POLICY_NOBODY ? POLICY_NOBODY : of[gov->out.culprit]->id;
+	u32 id = gov->out.culprit == POLICY_NOBODY ? POLICY_NOBODY : of[gov->out.culprit]->id;
 
-	if (c != POLICY_NOBODY && gov->culprit == POLICY_NOBODY)
+	if (id != POLICY_NOBODY && gov->culprit == POLICY_NOBODY)
 		log_line(
 			"memory: %lu MiB are active, more than there is; vm %s most beyond its entitlement",
-			gov->out.active >> 8, vms[c]->cfg->name);
-	gov->culprit = c;
+			gov->out.active >> 8, vms[id]->cfg->name);
+	gov->culprit = id;
 }
 
-/* Every VM waits, and so nobody can give: only somebody from outside can end that. */
+/* Every VM waits, so none can give memory: only the operator can end that. */
 static void report_standstill(u64 now)
 {
 	u64 resident = 0;
 	bool waiting = false, going = false;
+	const struct vm *vm;
 
-	for (u32 i = 0; i < nr_vms; i++) {
-		resident += vms[i]->p2m.acct.resident;
-		if (atomic_load(&vms[i]->state) == VM_RUNNING)
-			*(memory_stands_still(vms[i]) ? &waiting : &going) = true;
+	for_each_vm(vm) {
+		resident += vm->p2m.acct.resident;
+		if (atomic_load(&vm->state) == VM_RUNNING)
+			*(memory_stands_still(vm) ? &waiting : &going) = true;
 	}
 	if (!waiting || going || resident != gov->standstill.resident) {
 		gov->standstill.since = now;
@@ -290,11 +328,11 @@ static void report_standstill(u64 now)
 static void decide(u64 now)
 {
 	struct frame_stats s = frames_stats();
-	struct vm *of[MAX_VMS];
+	struct vm *of[MAX_VMS], *vm;
 	enum policy_state before = gov->out.state;
 
 	gov->in.total = s.total - min(s.total, s.hv);
-	/* What is promised to somebody is not free for the others. */
+	/* Promised frames are not free for others. */
 	gov->in.free = s.free_dirty + s.free_clean + s.quarantine;
 	gov->in.free -= min(gov->in.free, s.reserved);
 	gov->in.tax = host_config->tax;
@@ -302,15 +340,15 @@ static void decide(u64 now)
 	gov->in.state = gov->out.state;
 	gov->in.cap_yields = gov->out.cap_yields;
 	gov->in.nr_vms = 0;
-	for (u32 i = 0; i < nr_vms; i++) {
-		if (vms[i]->again) /* what it starts with is to be found for it */
-			gov->in.free -= min(gov->in.free, admission_start_frames(vms[i]));
-		if (!vm_alive(vms[i]))
+	for_each_vm(vm) {
+		if (vm->again) /* frames that it needs to start */
+			gov->in.free -= min(gov->in.free, admission_start_frames(vm));
+		if (!vm_alive(vm))
 			continue;
-		frame_reserve_fill(&vms[i]->p2m.acct);
-		restore_manual(vms[i], now);
-		of[gov->in.nr_vms] = vms[i];
-		fill(vms[i], &gov->vm[gov->in.nr_vms++], now);
+		frame_reserve_fill(&vm->p2m.acct);
+		restore_manual(vm, now);
+		of[gov->in.nr_vms] = vm;
+		fill(vm, &gov->vm[gov->in.nr_vms++], now);
 	}
 	policy_decide(&gov->in, &gov->out);
 	if (gov->out.state != before)
@@ -326,12 +364,14 @@ static void decide(u64 now)
 
 void governor_tick(u64 now)
 {
+	struct vm *vm;
+
 	/* All waiters: one may have a promise although nothing is free for others. */
 	quarantine_drain(256);
 	memory_wake_waiters();
 	if (now >= gov->next_sample) {
-		for (u32 i = 0; i < nr_vms; i++)
-			sample(vms[i]);
+		for_each_vm(vm)
+			sample(vm);
 		gov->next_sample = now + ms_to_ticks(sample_step_ms());
 	}
 	if (now >= gov->next_decision ||

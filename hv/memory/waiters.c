@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/memory/governor.h>
 #include <hv/memory/waiters.h>
@@ -111,12 +110,11 @@ static void log_wait(struct vm *vm)
 		return;
 	vm->wait_logged = now;
 	if (memory_at_max(vm))
-		log_line(
-			"vm %s: stands still at its max of %lu MiB until its guest gives memory back; raise max if it cannot",
-			vm->cfg->name, vm->cfg->max >> 20);
+		vm_log(vm,
+		       "stands still at its max of %lu MiB until its guest gives memory back; raise max if it cannot",
+		       vm->cfg->max >> 20);
 	else
-		log_line("vm %s: paused until memory comes back: the host has none left",
-			 vm->cfg->name);
+		vm_log(vm, "paused until memory comes back: the host has none left");
 }
 
 void memory_wait(struct vcpu *v, int err)

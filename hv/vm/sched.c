@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/lock.h>
 #include <hv/base/platform.h>
 #include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
 #include <mm/epoch.h>
 
 static struct {
-	struct spinlock lock;
+	SPINLOCK(LOCK_SCHED) lock;
 	struct list ready;
 	u64 clock;  /* least virtual time that anybody ran at */
 	u64 idle;   /* bit per idle CPU that runs vCPUs */
@@ -355,7 +356,7 @@ void sched_vm_resumed(const struct vm *vm)
 	for (u32 i = 0; i < vm->nr_vcpus; i++) {
 		atomic_store(&vm->vcpus[i]->stood_since, STOOD_BY_PAUSE);
 		if (vm->vcpus[i]->state == VCPU_READY) {
-			vm->vcpus[i]->ready_since = plat_tsc(); /* nobody stole its pause */
+			vm->vcpus[i]->ready_since = plat_tsc(); /* a pause is no stolen time */
 			find_cpu_for(vm->vcpus[i]);
 		}
 	}
@@ -375,10 +376,11 @@ static void run(struct vcpu *v)
 static u64 expire_timers(u64 now)
 {
 	u64 next = UINT64_MAX;
+	struct vm *vm;
 
-	for (u32 i = 0; i < nr_vms; i++)
-		for (u32 j = 0; j < vms[i]->nr_vcpus; j++) {
-			struct vcpu *v = vms[i]->vcpus[j];
+	for_each_vm(vm)
+		for (u32 i = 0; i < vm->nr_vcpus; i++) {
+			struct vcpu *v = vm->vcpus[i];
 
 			if (v->state != VCPU_HALTED)
 				continue;

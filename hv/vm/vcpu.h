@@ -58,7 +58,7 @@ struct vcpu {
 	u32 last_cpu;
 
 	enum vcpu_state state; /* (s) */
-	enum vcpu_state next;  /* what it becomes when it leaves the CPU; READY unless it blocks */
+	enum vcpu_state next;  /* its state after it leaves the CPU; READY unless it blocks */
 	u32 cpu;	       /* (s) where it runs, while RUNNING */
 	struct list ready;     /* (s) */
 	u64 vruntime;	       /* (s) weighted TSC ticks */
@@ -116,7 +116,10 @@ void vcpu_inject_gp(struct vcpu *v);
 void vcpu_inject_ud(struct vcpu *v);
 void vcpu_inject_pf(struct vcpu *v, u64 linear, u32 error);
 
-/* Prints registers, for a VM that is being stopped. */
-void vcpu_dump(struct vcpu *v);
+/*
+ * Prints registers, for a VM that is being stopped: of the first vCPU in a run.  False: it
+ * has printed nothing, for another vCPU has, or the VM ends already.
+ */
+bool vcpu_dump(struct vcpu *v);
 
 #endif

@@ -131,8 +131,9 @@ u64 vm_disk_frames(const struct vm *vm)
 	return state >= VM_STARTING && state < VM_ENDED ? bus_frames(vm) : 0;
 }
 
-static void say_ended(const struct vm *vm)
+static void say_ended(struct vm *vm)
 {
+	vm_log_end(vm);
 	log_line("vm %s: ended with status %d (%s)", vm->cfg->name, vm->exit_status,
 		 vm->exit_reason);
 	log_raw("@exit name=%s status=%d reason=%s", vm->cfg->name, vm->exit_status,
@@ -146,7 +147,7 @@ static int give_up(struct vm *vm, int err)
 
 	if ((err == HV_ENOMEM || err == HV_EAGAIN) && now < vm->give_up_at) {
 		if (!vm->again)
-			log_line("vm %s: waits for memory to start", vm->cfg->name);
+			vm_log(vm, "waits for memory to start");
 		vm->again = true;
 		vm->next_try = now + START_RETRY_MS * plat_tsc_khz();
 		sched_event_at(vm->next_try);
@@ -182,7 +183,7 @@ static void enter_image(struct vm *vm, const struct loaded *image)
 	v->gpr[GPR_RSI] = image->rsi;
 }
 
-/* Frames that are not guest memory: what a VM costs is the difference. */
+/* Frames that are not guest memory; the difference over a start is the cost of the VM. */
 static u64 overhead_frames(void)
 {
 	struct frame_stats s = frames_stats();
@@ -203,9 +204,9 @@ static void go_on_loading(struct vm *vm)
 		give_up(vm, err);
 		return;
 	}
-	log_line("vm %s: started, %lu KiB, %u vCPU%s, costs %lu KiB besides, %s", vm->cfg->name,
-		 vm->pages * 4, vm->nr_vcpus, vm->nr_vcpus > 1 ? "s" : "",
-		 (overhead_frames() - vm->overhead_before) * 4, vm->cfg->kernel);
+	vm_log(vm, "started, %lu KiB, %u vCPU%s, costs %lu KiB besides, %s", vm->pages * 4,
+	       vm->nr_vcpus, vm->nr_vcpus > 1 ? "s" : "",
+	       (overhead_frames() - vm->overhead_before) * 4, vm->cfg->kernel);
 	vm->again = false;
 	vm->starts++;
 	atomic_cas(&vm->state, (u32)VM_STARTING, (u32)VM_BUILT); /* or it was ended meanwhile */
@@ -240,6 +241,7 @@ static int vm_start(struct vm *vm)
 	vm->woken_until = 0;
 	vm->entitlement = 0;
 	vm->wait_logged = 0;
+	vm->dumped = 0;
 	vm->exit_status = 0;
 	balloon_init(vm);
 	explain_reset(&vm->explain);
@@ -266,7 +268,7 @@ int vm_queue_start(struct vm *vm)
 	return HV_OK;
 }
 
-/* False: somebody else ended it first. */
+/* False: another CPU ended it first. */
 static bool begin_end(struct vm *vm)
 {
 	u32 old = atomic_load(&vm->state);
@@ -312,11 +314,11 @@ void vm_reboot(struct vm *vm)
 		vm->quick_reboots = 0;
 	pause = REBOOT_PERIOD_MS * plat_tsc_khz() << vm->quick_reboots;
 	vm->quick_reboots = min(vm->quick_reboots + 1, REBOOT_DOUBLINGS);
-	vm->again = true; /* and so it keeps what it was promised */
+	vm->again = true; /* so its promises stay */
 	vm->next_try = max(now, started + pause);
 	vm->give_up_at = vm->next_try + VM_START_PATIENCE_MS * plat_tsc_khz();
 	console_flush(vm);
-	log_line("vm %s: reboots", vm->cfg->name);
+	vm_log(vm, "reboots");
 	hurry_end(vm);
 }
 
@@ -382,17 +384,19 @@ static bool reap_step(struct vm *vm)
 	return true;
 }
 
-/* VMs that were queued together run together: the first must not eat what the last is to start with. */
+/* VMs that were queued together run together, or the first would eat the memory that the last starts with. */
 static void release_built(void)
 {
-	for (u32 i = 0; i < nr_vms; i++)
-		if ((atomic_load(&vms[i]->state) == VM_QUEUED ||
-		     atomic_load(&vms[i]->state) == VM_STARTING) &&
-		    !vms[i]->again)
+	struct vm *vm;
+
+	for_each_vm(vm)
+		if ((atomic_load(&vm->state) == VM_QUEUED ||
+		     atomic_load(&vm->state) == VM_STARTING) &&
+		    !vm->again)
 			return;
-	for (u32 i = 0; i < nr_vms; i++)
-		if (atomic_cas(&vms[i]->state, (u32)VM_BUILT, (u32)VM_RUNNING))
-			sched_start(vms[i]->vcpus[0]);
+	for_each_vm(vm)
+		if (atomic_cas(&vm->state, (u32)VM_BUILT, (u32)VM_RUNNING))
+			sched_start(vm->vcpus[0]);
 }
 
 /* One VM's piece of work; false if there is none (now). */
@@ -420,12 +424,13 @@ static bool work_on(struct vm *vm)
 bool vm_background(void)
 {
 	bool worked = false;
+	struct vm *vm;
 
 	if (atomic_swap(&in_background, 1u))
 		return false;
 	quarantine_drain(256);
-	for (u32 i = 0; i < nr_vms; i++)
-		worked |= work_on(vms[i]);
+	for_each_vm(vm)
+		worked |= work_on(vm);
 	release_built();
 	atomic_store_release(&in_background, 0u);
 	return worked;
@@ -433,8 +438,10 @@ bool vm_background(void)
 
 bool vm_all_ended(void)
 {
-	for (u32 i = 0; i < nr_vms; i++) {
-		u32 s = atomic_load(&vms[i]->state);
+	const struct vm *vm;
+
+	for_each_vm(vm) {
+		u32 s = atomic_load(&vm->state);
 
 		if (s != VM_NONE && s != VM_ENDED)
 			return false;

@@ -6,6 +6,7 @@
 #ifndef HV_VM_H
 #define HV_VM_H
 
+#include <hv/base/lock.h>
 #include <hv/memory/balloon.h>
 #include <hv/config/config.h>
 #include <hv/control/console.h>
@@ -17,6 +18,7 @@
 #include <hv/memory/explain.h>
 #include <hv/vm/counts.h>
 #include <hv/vm/vcpu.h>
+#include <hv/vm/vm_log.h>
 #include <mm/audit.h>
 #include <mm/sample.h>
 
@@ -51,8 +53,10 @@ struct vm {
 	u32 slots;	 /* of it, bit per slot in use */
 	bool is_linux;	 /* its kernel, as of its last start */
 	struct explain explain;
+	struct vm_log log;
+	u32 dumped;	    /* (a) in this run: the vCPU that stopped it has been shown */
 	struct audit audit; /* of this VM's management calls, under audit_lock */
-	struct spinlock audit_lock;
+	SPINLOCK(LOCK_AUDIT) audit_lock;
 	u32 nr_vcpus;
 	struct vcpu *vcpus[MAX_VCPUS];
 	u64 pages;	   /* of memory, in 4 KiB */
@@ -86,8 +90,12 @@ struct vm {
 extern struct vm *vms[MAX_VMS];
 extern u32 nr_vms;
 
-/* Each VM of these, whatever its state. */
+/* Each VM of these, whatever its state; outside hv/vm/ no loop counts VMs by itself. */
 #define for_each_vm(vm) for (u32 _##vm = 0; _##vm < nr_vms && ((vm) = vms[_##vm], true); _##vm++)
+/* The same, beginning with the VM of id @first, which stays as it is meanwhile, and around. */
+#define for_each_vm_from(vm, first)                                                           \
+	for (u32 _##vm = 0; _##vm < nr_vms && ((vm) = vms[((first) + _##vm) % nr_vms], true); \
+	     _##vm++)
 
 /* The settings of [host]; until boot has read them, defaults. */
 extern struct host_config *host_config;

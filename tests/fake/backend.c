@@ -79,6 +79,7 @@ static void run(struct vcpu *v, u64 deadline, struct vmexit *exit)
 {
 	assert_int_equal(fake_of(v)->loaded_on, plat_cpu() + 1);
 	fake_cpu.runs++;
+	lock_order_none("while it enters a guest");
 	v->advance = 0;
 	if (fake_cpu.on_run) {
 		fake_cpu.on_run(v, deadline, exit);

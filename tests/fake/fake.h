@@ -65,6 +65,12 @@ void fake_settle(void);
 void fake_log_clear(void);
 bool fake_log_has(const char *text);
 
+/* lock_order.c: panics if this CPU holds a lock now. */
+void lock_order_none(const char *when);
+/* Nobody holds a lock from now on; and those that somebody holds are free. */
+void lock_order_forget(void);
+void lock_order_free(void);
+
 /* A broken invariant that the test expects. */
 #define assert_panics(stmt)                              \
 	do {                                             \

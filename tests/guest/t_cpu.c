@@ -482,8 +482,8 @@ static int judge(void)
 		fair = light > 100000 && heavy * 10 > light * 27 && heavy * 10 < light * 33;
 	}
 	CHECK(fair);
-	CHECK_EQ(bare_manage(AERO_CALL_STOP, 1, 0, NULL), 0);
-	CHECK_EQ(bare_manage(AERO_CALL_STOP, 2, 0, NULL), 0);
+	CHECK_EQ(bare_manage(AERO_CALL_STOP, 1, 11, NULL), 0);
+	CHECK_EQ(bare_manage(AERO_CALL_STOP, 2, 22, NULL), 0);
 	return 0;
 }
 

@@ -4,7 +4,7 @@
 
 UNIT := $(BUILD)/unit
 UNIT_CFLAGS := -std=gnu17 -O1 -g -I. $(WARNINGS) -fno-strict-aliasing -fno-omit-frame-pointer \
-	-fsanitize=address,undefined -fno-sanitize-recover=all -DVERSION='"1.2.3+unit"'
+	-fsanitize=address,undefined -fno-sanitize-recover=all -DVERSION='"1.2.3+unit"' -DLOCK_ORDER
 
 # --- what tests link ---
 BASE := hv/base/err.c hv/base/format.c hv/base/log.c
@@ -12,11 +12,12 @@ FRAMES := $(BASE) mm/buddy.c mm/epoch.c mm/frame.c mm/quarantine.c mm/reserve.c
 P2M := $(FRAMES) mm/p2m.c mm/p2m_balloon.c mm/guestmem.c mm/sample.c mm/estimate.c mm/audit.c \
 	arch/x86_64/vmx/ept.c arch/x86_64/svm/npt.c
 CORE := $(P2M) hv/base/date.c hv/base/version.c $(filter-out hv/base/%,$(wildcard hv/*/*.c))
-FAKE := tests/fake/fake.c
+FAKE := tests/fake/fake.c tests/fake/lock_order.c
 WRAP := -Wl,--wrap=frame_alloc_table,--wrap=frame_alloc_guest,--wrap=quarantine_commit,--wrap=buddy_free
 
 test_base_SRCS := $(FAKE) $(FRAMES)
 test_base_OBJS := $(UNIT)/obj/hv_string.o
+test_lock_SRCS := $(FAKE) $(FRAMES)
 test_frame_SRCS := $(FAKE) $(FRAMES)
 test_version_SRCS := $(FAKE) $(FRAMES) hv/base/version.c
 
@@ -68,6 +69,8 @@ test_pvclock_SRCS := $(GUEST)
 test_pvcpu_SRCS := $(GUEST)
 test_acpi_SRCS := $(GUEST)
 test_reboot_SRCS := $(GUEST)
+test_vm_log_SRCS := $(GUEST) tests/fake/virtio.c
+test_vm_log_LDFLAGS = $(VIO_WRAP)
 test_linux_SRCS := $(GUEST) tests/fake/record.c
 test_linux_LDFLAGS := $(WRAP)
 test_sched_SRCS := $(GUEST)
@@ -95,8 +98,8 @@ test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave
 	boot/boot_info.c boot/acpi.c boot/acpi_watchdog.c boot/acpi_uart.c
 $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/boot/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
-UNIT_TESTS := base version frame p2m p2m_large audit nomem soak guestmem sample balloon hypercall policy config \
-	exit lapic ioapic console terminal operator uart rtc devices insn insn_zydis insn_cpu emulate gwalk task caps svm errata leftovers tsc vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk virtio_console virtio_balloon \
+UNIT_TESTS := base lock version frame p2m p2m_large audit nomem soak guestmem sample balloon hypercall policy config \
+	exit lapic ioapic console terminal operator uart rtc devices insn insn_zydis insn_cpu emulate gwalk task caps svm errata leftovers tsc vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk virtio_console virtio_balloon vm_log \
 	sched waiters shootdown driver efi mtrr boot pci serial fb screen scrollback status timed power aeroctl
 
 # What links all of hv/ links the guests' DSDT too.

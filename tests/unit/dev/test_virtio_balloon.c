@@ -372,13 +372,25 @@ static bool features_accepted(void)
 /* The first to start has it; the other hears no, and the log says so. */
 static void the_first_wins(void **state)
 {
+	struct frame_batch freed = FRAME_BATCH_INIT;
+	u64 work = 0;
+
 	(void)state;
 	assert_int_equal(guest_call(dev.v, AERO_CALL_START, AERO_ABI_VERSION, 0, 0), AERO_OK);
 	assert_false(features_accepted());
 	assert_true(fake_log_has("virtio-balloon gets no balloon: the other driver was first"));
 	assert_int_equal(guest_call(dev.v, AERO_CALL_START, AERO_ABI_VERSION, 0, 0), AERO_OK);
-	balloon_release(vm);
+	/* Ours says that it is at its end: the stock one may have it, and finds nothing in it. */
+	assert_int_equal(p2m_lock(&vm->p2m, 1000, ORDER_4K, &freed, &work), HV_OK);
+	p2m_commit(&vm->p2m, &freed);
+	assert_int_equal(vm->p2m.ballooned, 1);
+	assert_int_equal(guest_call(dev.v, AERO_CALL_END, 0, 0, 0), AERO_OK);
+	assert_int_equal(vm->p2m.ballooned, 0);
+	assert_int_equal(guest_call(dev.v, AERO_CALL_END, 0, 0, 0), AERO_ERR_STATE);
+	assert_int_equal(guest_call(dev.v, AERO_CALL_POLL, 0, 0, 0), AERO_ERR_STATE);
 	start();
+	assert_int_equal(guest_call(dev.v, AERO_CALL_END, 0, 0, 0), AERO_ERR_STATE);
+	assert_non_null(vm->balloon.front); /* nobody ends what is another's */
 	fake_log_clear();
 	assert_int_equal(guest_call(dev.v, AERO_CALL_START, AERO_ABI_VERSION, 0, 0),
 			 AERO_ERR_STATE);

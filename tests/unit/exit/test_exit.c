@@ -191,6 +191,45 @@ static void cpuid(u32 leaf, u32 sub)
 		assert_true(v->gpr[r] <= UINT32_MAX);
 }
 
+/* Calibration by the ACPI timer finds the frequency that CPUID tells, after hours, too. */
+static void pm_timer(void **state)
+{
+	u64 start = fake.tsc;
+
+	(void)state;
+	vm->tsc_offset = 0 - start;
+	for (u64 s = 1; s <= 100000; s *= 10) {
+		fake.tsc = start + s * 1000 * FAKE_KHZ;
+		port(0x608, 4, true, 0);
+		assert_int_equal(v->gpr[GPR_RAX], (u32)(s * 3579545));
+		for (u16 i = 0; i < 4; i++) { /* bytes of it */
+			port(0x608 + i, 1, true, 0);
+			assert_int_equal(v->gpr[GPR_RAX], (u8)(s * 3579545 >> i * 8));
+		}
+	}
+	fake.tsc += FAKE_KHZ / 2; /* half a millisecond more */
+	port(0x608, 4, true, 0);
+	assert_int_equal(v->gpr[GPR_RAX], (u32)(100000ul * 3579545 + 1789));
+	port(0x608, 4, false, 0); /* read only */
+	port(0x608, 4, true, 0);
+	assert_int_equal(v->gpr[GPR_RAX], (u32)(100000ul * 3579545 + 1789));
+}
+
+/* AMD's CPUs have no leaf for it, and Linux reads none there. */
+static void no_frequency_leaf_on_amd(void **state)
+{
+	static const u32 host[][6] = { { 0, 0, 0x10, 0x68747541, 0x444d4163, 0x69746e65 } };
+
+	(void)state;
+	memcpy(fake_cpu.cpuid, host, sizeof(host));
+	fake_cpu.nr_cpuid = ARRAY_SIZE(host);
+	cpuid_init();
+	cpuid(0, 0);
+	assert_int_equal(v->gpr[GPR_RAX], 0xd);
+	cpuid(0x15, 0);
+	assert_int_equal(v->gpr[GPR_RAX] | v->gpr[GPR_RBX] | v->gpr[GPR_RCX], 0);
+}
+
 static void cpuid_by_policy(void **state)
 {
 	static const u32 host[][6] = {
@@ -219,6 +258,12 @@ static void cpuid_by_policy(void **state)
 	assert_int_equal(v->gpr[GPR_RAX], 7); /* XSAVEOPT, XSAVEC, XGETBV(1); not XSAVES */
 	assert_int_equal(v->gpr[GPR_RBX], 0x340);
 	assert_int_equal(v->gpr[GPR_RCX] | v->gpr[GPR_RDX], 0); /* nothing in IA32_XSS */
+	cpuid(0x15, 0); /* the crystal that feeds the TSC and the APIC's timer */
+	assert_int_equal(v->gpr[GPR_RAX], 1);
+	assert_int_equal(v->gpr[GPR_RBX], 1);
+	assert_int_equal(v->gpr[GPR_RCX], FAKE_KHZ * 1000);
+	cpuid(0, 0);
+	assert_int_equal(v->gpr[GPR_RAX], 0x15);
 	cpuid(6, 0);
 	assert_int_equal(v->gpr[GPR_RAX], 1 << 2); /* ARAT, and nothing of the host's */
 	assert_int_equal(v->gpr[GPR_RBX] | v->gpr[GPR_RCX] | v->gpr[GPR_RDX], 0);
@@ -453,6 +498,8 @@ int main(void)
 		T(performance_msrs_of_amd),
 		T(efer),
 		T(cpuid_by_policy),
+		T(pm_timer),
+		T(no_frequency_leaf_on_amd),
 		T(cpuid_without_apic),
 		T(faults),
 		T(speculation_msrs),

@@ -49,7 +49,7 @@ static void user_mode_gets_ud(void **state)
 
 static void unknown_numbers(void **state)
 {
-	static const u64 ours[] = { 0x80000008, 0x800000ff, 0x8000010c,
+	static const u64 ours[] = { 0x80000009, 0x800000ff, 0x8000010c,
 				    0x80000200, 0xffffffff, 0xc0000000 };
 	static const u64 kvm[] = { 0, 1, 2, 3, 5, 9, 10, 11, 12, 0x7fffffff };
 
