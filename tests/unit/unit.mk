@@ -44,6 +44,7 @@ test_insn_cpu_SRCS := $(filter-out hv/emulate/mmio.c,$(GUEST))
 test_emulate_SRCS := $(GUEST) tests/fake/record.c
 test_emulate_LDFLAGS := $(WRAP)
 test_gwalk_SRCS := $(GUEST)
+test_task_SRCS := $(GUEST)
 test_ioapic_SRCS := $(GUEST)
 test_console_SRCS := $(GUEST)
 test_terminal_SRCS := $(GUEST)
@@ -98,7 +99,7 @@ test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave
 $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/boot/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
 UNIT_TESTS := base lock version frame p2m p2m_large audit nomem soak guestmem sample balloon hypercall policy config \
-	exit lapic ioapic console terminal operator uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm errata leftovers tsc vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk virtio_console virtio_balloon vm_log \
+	exit lapic ioapic console terminal operator uart rtc devices insn insn_zydis insn_cpu emulate gwalk task caps svm errata leftovers tsc vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk virtio_console virtio_balloon vm_log \
 	sched waiters shootdown driver efi mtrr boot pci serial fb screen scrollback status timed power aeroctl
 
 # What links all of hv/ links the guests' DSDT too.
