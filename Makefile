@@ -37,7 +37,7 @@ HV := $(BUILD)/aerostat.elf
 # Rooms that run seldom are built small: the image has a bar, and the caches are the guests'.
 # A room has one flag.
 HV_SMALL := boot/% $(addprefix hv/,emulate/% control/% config/% block/% dev/% load/% base/%) \
-	arch/x86_64/pc/% arch/x86_64/quirks/%
+	arch/x86_64/pc/% arch/x86_64/quirks/% arch/x86_64/time/%
 $(filter $(HV_SMALL:%=$(BUILD)/%),$(HV_OBJS)): HV_CFLAGS += -Os
 
 $(BUILD)/%.o: %.c Makefile
@@ -359,5 +359,6 @@ $(ALONE): alone/%: %
 	$(Q)echo '#include <$<>' | $(CC) $(HV_CFLAGS) -fsyntax-only -x c -
 
 include tests/unit/unit.mk
+include tests/fuzz/fuzz.mk
 include tools/policysim/policysim.mk
 include tools/aeroctl/aeroctl.mk

@@ -16,9 +16,12 @@ struct madt_entry {
 	u8 type, length;
 } __packed;
 
-enum { MADT_LAPIC = 0, MADT_X2APIC = 9 };
+enum { MADT_LAPIC = 0, MADT_IOAPIC = 1, MADT_X2APIC = 9 };
 #define MADT_ENABLED 1
 #define TABLE_MAX MIB(4)
+#define TABLES_MAX MIB(32) /* of all tables together: damaged ones may name each other for hours */
+
+static u32 tables_left; /* bytes that may still be looked at */
 
 /* Fields lie where they like. */
 static u32 get32(const u8 *p)
@@ -43,8 +46,9 @@ static const struct sdt *table_at(u64 pa)
 	if (!pa || pa >= GIB(4) - TABLE_MAX)
 		return NULL;
 	t = plat_ptr(HPA(pa));
-	if (t->length < sizeof(*t) || t->length > TABLE_MAX)
+	if (t->length < sizeof(*t) || t->length > TABLE_MAX || t->length > tables_left)
 		return NULL;
+	tables_left -= t->length;
 	for (u32 i = 0; i < t->length; i++)
 		sum = (u8)(sum + ((const u8 *)t)[i]);
 	if (sum)
@@ -54,6 +58,7 @@ static const struct sdt *table_at(u64 pa)
 
 static void add_cpu(struct acpi_info *info, u32 id)
 {
+	info->highest_apic_id = max(info->highest_apic_id, id);
 	for (u32 i = 0; i < info->nr_cpus; i++)
 		if (info->apic_ids[i] == id)
 			return; /* firmware may list one as both kinds */
@@ -83,6 +88,8 @@ static void parse_madt(const struct sdt *t, struct acpi_info *info)
 			break;
 		if (e->type == MADT_LAPIC && e->length >= 8)
 			madt_cpu(info, p[3], 0xff, get32(p + 4));
+		if (e->type == MADT_IOAPIC && e->length >= 12 && info->nr_ioapics < IOAPICS_MAX)
+			info->ioapic[info->nr_ioapics++] = get32(p + 4);
 		if (e->type == MADT_X2APIC && e->length >= 16)
 			madt_cpu(info, get32(p + 4), 0xffffffff, get32(p + 8));
 		p += e->length;
@@ -194,6 +201,14 @@ static void parse_fadt(const struct sdt *t, struct acpi_info *info)
 	find_s5(table_at(fadt_value(t, FADT_DSDT, 4)), power); /* does nothing if that did */
 }
 
+/* VT-d: "DMA Remapping Reporting Structure" */
+#define DMAR_FLAGS 37
+#define DMAR_X2APIC_OPT_OUT BIT(1)
+
+/* IA-PC HPET Specification: "The ACPI 2.0 HPET Description Table" */
+#define HPET_SPACE 40 /* a Generic Address Structure */
+#define HPET_LENGTH 56
+
 static void parse_table(u64 pa, struct acpi_info *info)
 {
 	const struct sdt *t = table_at(pa);
@@ -208,6 +223,15 @@ static void parse_table(u64 pa, struct acpi_info *info)
 		acpi_parse_spcr((const u8 *)t, t->length, &info->uart);
 	else if (!memcmp(t->signature, "DBG2", 4))
 		acpi_parse_dbg2((const u8 *)t, t->length, &info->dbg2);
+	else if (!memcmp(t->signature, "WDAT", 4))
+		acpi_parse_wdat((const u8 *)t, t->length, &info->watchdog);
+	else if (!memcmp(t->signature, "WDRT", 4) && !info->watchdog.table)
+		info->watchdog.table = "WDRT";
+	else if (!memcmp(t->signature, "HPET", 4) && t->length >= HPET_LENGTH)
+		info->hpet =
+			((const u8 *)t)[HPET_SPACE] ? 0 : get64((const u8 *)t + HPET_SPACE + 4);
+	else if (!memcmp(t->signature, "DMAR", 4) && t->length > DMAR_FLAGS)
+		info->no_x2apic = ((const u8 *)t)[DMAR_FLAGS] & DMAR_X2APIC_OPT_OUT;
 	else if (!memcmp(t->signature, "SSDT", 4))
 		find_s5(t, &info->power);
 }
@@ -252,6 +276,7 @@ void acpi_parse(const struct boot_info *bi, struct acpi_info *info)
 		return;
 	}
 	/* Where a loader gave no more than the old part, the rest of the copy is zero. */
+	tables_left = TABLES_MAX;
 	xsdt = rsdp[15] >= 2 ? get64(rsdp + 24) : 0;
 	root = table_at(xsdt);
 	if (root)

@@ -4,21 +4,29 @@
 #define BOOT_ACPI_H
 
 #include <arch/x86_64/pc/console.h>
+#include <arch/x86_64/pc/ioapic.h>
 #include <arch/x86_64/pc/power.h>
+#include <arch/x86_64/pc/watchdog.h>
 #include <boot/boot_info.h>
 #include <hv/base/platform.h>
 
 struct acpi_info {
 	u32 nr_cpus;
 	u32 apic_ids[MAX_CPUS];
+	u32 highest_apic_id;	 /* of those that are enabled, more than MAX_CPUS or not */
+	bool no_x2apic;		 /* the DMAR table asks for none */
 	u32 cpus_left_out;	 /* beyond MAX_CPUS */
 	u32 cpus_disabled;	 /* there, or could be plugged in, but not to be started */
 	struct serial_port uart; /* of SPCR or else DBG2; base 0: none */
 	struct serial_port dbg2;
-	u16 pm_timer_port; /* 0: none */
-	u8 century;	   /* its index in the CMOS; 0: none */
+	u32 nr_ioapics;
+	u32 ioapic[IOAPICS_MAX]; /* where they are */
+	u64 hpet;		 /* where it is; 0: none */
+	u16 pm_timer_port;	 /* 0: none */
+	u8 century;		 /* its index in the CMOS; 0: none */
 	bool no_cmos;
 	struct power_info power;
+	struct watchdog watchdog;
 };
 
 /* Works without tables too: then there is one CPU and no ACPI power off. */
@@ -27,5 +35,8 @@ void acpi_parse(const struct boot_info *bi, struct acpi_info *info);
 /* acpi_uart.c: from a table of @length bytes; leaves @port alone if it names none for us. */
 void acpi_parse_spcr(const u8 *t, u32 length, struct serial_port *port);
 void acpi_parse_dbg2(const u8 *t, u32 length, struct serial_port *port);
+
+/* acpi_watchdog.c: the same. */
+void acpi_parse_wdat(const u8 *t, u32 length, struct watchdog *w);
 
 #endif

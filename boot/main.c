@@ -15,7 +15,9 @@
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/cpu/smp.h>
 #include <arch/x86_64/cpu/trap.h>
-#include <arch/x86_64/cpu/tsc.h>
+#include <arch/x86_64/time/hpet.h>
+#include <arch/x86_64/time/tsc.h>
+#include <arch/x86_64/time/tsc_sync.h>
 #include <arch/x86_64/svm/backend.h>
 #include <arch/x86_64/vmx/backend.h>
 #include <boot/acpi.h>
@@ -117,16 +119,26 @@ static void start_vms(void)
 			vm_queue_start(vm);
 }
 
-/* The first, and then only when there are twice as many, or at the end. */
-static void report_nmis(bool all)
+/* Is @seen worth a line?  At the first, and then only when there are twice as many, or at the end. */
+static bool more_strays(u32 seen, u32 *reported, bool all)
 {
-	static u32 reported;
+	if (seen == *reported || (!all && seen < 2 * *reported))
+		return false;
+	*reported = seen;
+	return true;
+}
+
+static void report_strays(bool all)
+{
+	static u32 nmis, interrupts;
 	u32 seen = atomic_load(&nmi_count);
 
-	if (seen == reported || (!all && seen < 2 * reported))
-		return;
-	log_line("cpu: %u NMI%s that nobody asked for, ignored", seen, seen > 1 ? "s" : "");
-	reported = seen;
+	if (more_strays(seen, &nmis, all))
+		log_line("cpu: %u NMI%s that nobody asked for, ignored", seen, seen > 1 ? "s" : "");
+	seen = atomic_load(&stray_count);
+	if (more_strays(seen, &interrupts, all))
+		log_line("cpu: %u interrupt%s that nobody asked for, the last with vector %x", seen,
+			 seen > 1 ? "s" : "", atomic_load(&stray_vector));
 }
 
 /* Once; tools/bench reads this line. The APIC timer's calibration counts as ours. */
@@ -163,7 +175,7 @@ static void poll_terminal(u64 now)
 static void __attribute__((noreturn)) end_host(void)
 {
 	control_stop();
-	report_nmis(true);
+	report_strays(true);
 	status_print();
 	status_summary();
 	if (manage_host_end() == HOST_REBOOT)
@@ -176,8 +188,8 @@ static void tick(u64 now)
 	u64 cpus_due = smp_poll(now);
 
 	report_boot();
-	report_nmis(false);
-	sched_event_at(cpus_due);
+	report_strays(false);
+	sched_event_at(min(cpus_due, tsc_tick(now)));
 	if (memory_more()) { /* first things first, but guests run meanwhile */
 		sched_event_at(now + plat_tsc_khz());
 		return;
@@ -281,6 +293,8 @@ static bool option_is(const char *value, const char *word)
 	return !strncmp(value, word, n) && (!value[n] || value[n] == ' ');
 }
 
+#define TSC_SKEW 100000000 /* ticks: 2 s in Bochs */
+
 /* firmware=WHAT on the command line: leaves this CPU as some firmware does, for tests. */
 static void play_firmware(void)
 {
@@ -292,8 +306,16 @@ static void play_firmware(void)
 		wrmsr_safe(MSR_IA32_APIC_BASE, rdmsr(MSR_IA32_APIC_BASE) | APIC_BASE_EXTD);
 	else if (option_is(what, "vtx-off")) /* if nobody has locked it yet */
 		wrmsr_safe(MSR_IA32_FEATURE_CONTROL, FEATURE_CONTROL_LOCKED);
+	else if (option_is(what, "apic-ids"))
+		smp_lift_ids = 16;
+	else if (option_is(what, "tsc-skew")) {
+		tsc_sync_skew = TSC_SKEW;
+		wrmsr(MSR_IA32_TSC, rdtsc() + TSC_SKEW);
+		boot_tsc += TSC_SKEW;
+	} else if (option_is(what, "interrupts") && acpi.nr_ioapics)
+		ioapic_play_firmware(acpi.ioapic[0], cpuid(1, 0).b >> 24);
 	else
-		refuse("firmware= on the command line must be x2apic or vtx-off");
+		refuse("firmware= on the command line must be x2apic, vtx-off, apic-ids, tsc-skew or interrupts");
 }
 
 /* spare=0 on the command line: no guests on the boot CPU. docs/emulators.md tells who needs it. */
@@ -308,10 +330,10 @@ static void spare_cpu(void)
 	sched_spare(0);
 }
 
-static void ap_main(void)
+static void ap_main(bool in_step)
 {
 	guestregs_cpu_init();
-	if (mitigate_cpu_init() == HV_OK && backend->cpu_enable() == HV_OK &&
+	if (in_step && mitigate_cpu_init() == HV_OK && backend->cpu_enable() == HV_OK &&
 	    balloon_cpu_init() == HV_OK)
 		sched_loop();
 	epoch_idle_enter(plat_cpu()); /* nobody waits for this CPU */
@@ -380,11 +402,15 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	memory_give_back_boot_room(); /* off its stack */
 	print_cpu();
 	play_firmware();
+	boot_tsc -= (u64)tsc_sync_boot();
+	pic_mask();
+	ioapic_quiet(acpi.ioapic, acpi.nr_ioapics);
+	hpet_init(acpi.hpet);
+	watchdog_stop(&acpi.watchdog);
 	tsc_init(acpi.pm_timer_port);
 	if (!acpi.no_cmos)
 		cmos_init(acpi.century);
-	pic_mask();
-	if (apic_init())
+	if (apic_init(acpi.highest_apic_id, acpi.no_x2apic))
 		refuse("no local APIC");
 	apic_enable();
 	apic_timer_calibrate();
@@ -411,6 +437,7 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 		refuse("too little memory");
 	log_line("memory: %lu MiB for guests", (frames_available() + memory_to_come()) >> 8);
 	crash_if_asked();
+	tsc_refine();
 	start_vms();
 	control_start(config, i8042_present());
 	serial_listen(sched_event_at);

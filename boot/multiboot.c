@@ -9,6 +9,23 @@
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
 
+#define MAP_MAX MIB(1) /* bytes of a memory map: 40,000 entries, and machines have some hundred */
+
+static const char damaged_map[] = "the boot loader's memory map is damaged";
+static const char damaged_info[] =
+	"the boot loader's information is damaged: a part of it is longer than the whole";
+
+/* Text that ends with a NUL, or after @most bytes. */
+static void copy_text(char *to, size_t size, const void *from, u64 most)
+{
+	const char *text = from;
+	size_t n = 0;
+
+	for (; n < size - 1 && n < most && text[n]; n++)
+		to[n] = text[n];
+	to[n] = '\0';
+}
+
 /* Where firmware lists a place twice, the careful word counts. */
 static void exclude(struct boot_info *bi, u64 start, u64 length)
 {
@@ -37,46 +54,78 @@ static void set_framebuffer(struct boot_info *bi, u64 address, u32 pitch, u32 wi
 	};
 }
 
+static struct mb2_mmap_entry entry2_at(const struct mb2_mmap *m, u32 i)
+{
+	struct mb2_mmap_entry e;
+
+	memcpy(&e, (const u8 *)(m + 1) + (size_t)i * m->entry_size, sizeof(e));
+	return e;
+}
+
 static void parse_mmap2(const struct mb2_mmap *m, struct boot_info *bi)
 {
-	const u8 *p = (const u8 *)(m + 1), *end = (const u8 *)m + m->tag.size;
+	u32 n;
 
-	if (m->entry_size < sizeof(struct mb2_mmap_entry))
+	if (m->tag.size < sizeof(*m) || m->tag.size > MAP_MAX ||
+	    m->entry_size < sizeof(struct mb2_mmap_entry)) {
+		bi->error = damaged_map;
 		return;
-	for (; p + m->entry_size <= end; p += m->entry_size) {
-		const struct mb2_mmap_entry *e = (const void *)p;
+	}
+	n = (m->tag.size - (u32)sizeof(*m)) / m->entry_size;
+	for (u32 i = 0; i < n; i++) {
+		struct mb2_mmap_entry e = entry2_at(m, i);
 
-		if (e->type == MEMORY_AVAILABLE)
-			boot_add_ram(bi, e->start, e->length);
+		if (e.type == MEMORY_AVAILABLE)
+			boot_add_ram(bi, e.start, e.length);
 	}
 	boot_finish_ram(bi);
-	for (p = (const u8 *)(m + 1); p + m->entry_size <= end; p += m->entry_size) {
-		const struct mb2_mmap_entry *e = (const void *)p;
+	for (u32 i = 0; i < n; i++) {
+		struct mb2_mmap_entry e = entry2_at(m, i);
 
-		if (e->type != MEMORY_AVAILABLE)
-			exclude(bi, e->start, e->length);
+		if (e.type != MEMORY_AVAILABLE)
+			exclude(bi, e.start, e.length);
 	}
 }
 
+static void parse_module2(const struct mb2_module *m, struct boot_info *bi)
+{
+	char name[BOOT_NAME_MAX +
+		  1]; /* one more than is allowed: a name that is too long is told */
+
+	if (m->tag.size < sizeof(*m)) {
+		bi->error = damaged_info;
+		return;
+	}
+	copy_text(name, sizeof(name), m->name, m->tag.size - sizeof(*m));
+	boot_add_module(bi, m->start, m->end, name);
+}
+
+static void parse_framebuffer2(const struct mb2_framebuffer *fb, struct boot_info *bi)
+{
+	if (fb->tag.size < (fb->type == FRAMEBUFFER_RGB ?
+				    offsetof(struct mb2_framebuffer, blue_bits) + 1 :
+				    offsetof(struct mb2_framebuffer, red_at)))
+		return;
+	set_framebuffer(bi, fb->address, fb->pitch, fb->width, fb->height, fb->bpp, fb->type,
+			&fb->red_at);
+}
+
+/* The tag is all there: its size is no more than what is left of the information. */
 static void parse_tag(const struct mb2_tag *t, struct boot_info *bi)
 {
-	const struct mb2_module *mod = (const void *)t;
-	const struct mb2_framebuffer *fb = (const void *)t;
-
 	switch (t->type) {
 	case MB2_CMDLINE:
-		str_copy(bi->cmdline, (const char *)(t + 1), sizeof(bi->cmdline));
+		copy_text(bi->cmdline, sizeof(bi->cmdline), t + 1, t->size - sizeof(*t));
 		break;
 	case MB2_MODULE:
-		boot_add_module(bi, mod->start, mod->end, mod->name);
+		parse_module2((const void *)t, bi);
 		break;
 	case MB2_MMAP:
 		parse_mmap2((const void *)t, bi);
 		break;
 	case MB2_FRAMEBUFFER:
 		if (t->size >= offsetof(struct mb2_framebuffer, red_at))
-			set_framebuffer(bi, fb->address, fb->pitch, fb->width, fb->height, fb->bpp,
-					fb->type, &fb->red_at);
+			parse_framebuffer2((const void *)t, bi);
 		break;
 	case MB2_EFI64:
 		if (!bi->fb.width)
@@ -94,17 +143,21 @@ static void parse_tag(const struct mb2_tag *t, struct boot_info *bi)
 
 void boot_parse_multiboot2(const void *info, struct boot_info *bi)
 {
-	const u8 *p = info, *end = p + *(const u32 *)info;
+	u64 at = sizeof(struct mb2_info), size = ((const struct mb2_info *)info)->total_size;
 
 	bi->loader = "multiboot2";
 	bi->fb.text = true; /* without a tag the screen is as the BIOS left it */
-	for (p += 8; p + sizeof(struct mb2_tag) <= end;) {
-		const struct mb2_tag *t = (const void *)p;
+	while (at + sizeof(struct mb2_tag) <= size) {
+		const struct mb2_tag *t = (const void *)((const u8 *)info + at);
 
-		if (t->type == MB2_END || t->size < sizeof(*t))
+		if (t->type == MB2_END)
 			break;
+		if (t->size < sizeof(*t) || t->size > size - at) {
+			bi->error = damaged_info;
+			break;
+		}
 		parse_tag(t, bi);
-		p += ALIGN_UP(t->size, 8u);
+		at += ALIGN_UP((u64)t->size, 8UL);
 	}
 	boot_finish_ram(bi);
 }
@@ -133,27 +186,64 @@ struct mb1_mmap_entry {
 #define MB1_MMAP BIT(6)
 #define MB1_FRAMEBUFFER BIT(12)
 
-/* The string is the loader's path, a blank, then what the user wrote: that is the name. */
-static const char *module_name(const char *s)
+/* Where the boot map ends: of what lies there, nothing can be read. */
+#define REACH GIB(4)
+
+static bool in_reach(u64 at, u64 bytes)
 {
-	for (const char *c = s; *c; c++)
-		if (*c == ' ')
-			return c + 1;
-	return s;
+	return at + bytes <= REACH;
+}
+
+static void copy_text1(char *to, size_t size, u32 from)
+{
+	copy_text(to, size, plat_ptr(HPA(from)), REACH - from);
+}
+
+/* The string is the loader's path, a blank, then what the user wrote: that is the name. */
+static void parse_module1(const struct mb1_module *m, struct boot_info *bi)
+{
+	const char *text = plat_ptr(HPA(m->name));
+	u64 most = min(REACH - m->name, PAGE_SIZE), at = 0;
+	char name[BOOT_NAME_MAX + 1];
+
+	while (at < most && text[at] && text[at] != ' ')
+		at++;
+	at = at < most && text[at] ? at + 1 : 0;
+	copy_text(name, sizeof(name), text + at, most - at);
+	boot_add_module(bi, m->start, m->end, name);
+}
+
+static void parse_modules1(const struct mb1_info *mb, struct boot_info *bi)
+{
+	for (u32 i = 0; i < mb->mods_count && !bi->error; i++) {
+		u64 at = mb->mods_addr + i * sizeof(struct mb1_module);
+		struct mb1_module m;
+
+		if (!in_reach(at, sizeof(m))) {
+			bi->error = damaged_info;
+			return;
+		}
+		memcpy(&m, plat_ptr(HPA(at)), sizeof(m));
+		parse_module1(&m, bi);
+	}
 }
 
 /* Adds what is available, or excludes what is not. */
 static void parse_mmap1(const struct mb1_info *mb, struct boot_info *bi, bool available)
 {
-	const u8 *p = plat_ptr(HPA(mb->mmap_addr)), *end = p + mb->mmap_length;
+	u64 at = mb->mmap_addr, end = at + mb->mmap_length;
+	struct mb1_mmap_entry e;
 
-	for (; p + sizeof(struct mb1_mmap_entry) <= end; p += ((const u32 *)p)[0] + 4) {
-		const struct mb1_mmap_entry *e = (const void *)p;
-
-		if (e->type != MEMORY_AVAILABLE && !available)
-			exclude(bi, e->start, e->length);
-		else if (e->type == MEMORY_AVAILABLE && available)
-			boot_add_ram(bi, e->start, e->length);
+	for (; at + sizeof(e) <= end; at += e.size + sizeof(e.size)) {
+		memcpy(&e, plat_ptr(HPA(at)), sizeof(e));
+		if (e.size < sizeof(e) - sizeof(e.size) || e.size > end - at - sizeof(e.size)) {
+			bi->error = damaged_map;
+			return;
+		}
+		if (e.type != MEMORY_AVAILABLE && !available)
+			exclude(bi, e.start, e.length);
+		else if (e.type == MEMORY_AVAILABLE && available)
+			boot_add_ram(bi, e.start, e.length);
 	}
 }
 
@@ -164,19 +254,18 @@ void boot_parse_multiboot1(const void *info, struct boot_info *bi)
 	bi->loader = "multiboot1";
 	bi->fb.text = true;
 	if (mb->flags & MB1_CMDLINE)
-		str_copy(bi->cmdline, plat_ptr(HPA(mb->cmdline)), sizeof(bi->cmdline));
-	if (mb->flags & MB1_MODULES) {
-		const struct mb1_module *m = plat_ptr(HPA(mb->mods_addr));
-
-		for (u32 i = 0; i < mb->mods_count; i++)
-			boot_add_module(bi, m[i].start, m[i].end,
-					module_name(plat_ptr(HPA(m[i].name))));
-	}
+		copy_text1(bi->cmdline, sizeof(bi->cmdline), mb->cmdline);
+	if (mb->flags & MB1_MODULES)
+		parse_modules1(mb, bi);
 	if (mb->flags & MB1_FRAMEBUFFER)
 		set_framebuffer(bi, mb->fb_address, mb->fb_pitch, mb->fb_width, mb->fb_height,
 				mb->fb_bpp, mb->fb_type, mb->fb_fields);
 	if (!(mb->flags & MB1_MMAP)) {
 		bi->error = "the boot loader gave no memory map";
+		return;
+	}
+	if (mb->mmap_length > MAP_MAX || !in_reach(mb->mmap_addr, mb->mmap_length)) {
+		bi->error = damaged_map;
 		return;
 	}
 	parse_mmap1(mb, bi, true);

@@ -57,6 +57,7 @@ typedef uint8_t aero_u8;
 #define AERO_CALL_DOORBELL 0x80000005u /* RBX vector (0: off), RCX APIC id */
 #define AERO_CALL_GROW 0x80000006u     /* RBX pages wanted back at once */
 #define AERO_CALL_REPORT 0x80000007u   /* as LOCK: pages that are free in the guest */
+#define AERO_CALL_END 0x80000008u      /* the end of what START began: another driver may start */
 
 #define AERO_DOORBELL_ACPI 256 /* for a vector: the interrupt of the ACPI device AERO0001 */
 
@@ -182,7 +183,7 @@ struct aero_vm_info {
 #define AERO_REASON_HOLD 4	 /* spared: it asked to grow a moment ago */
 #define AERO_REASON_MAX 5	 /* kept below its max */
 #define AERO_REASON_MANUAL 6	 /* set by hand */
-#define AERO_REASON_SILENT 7	 /* its driver does not answer */
+#define AERO_REASON_SILENT 7	 /* it has no driver that answers */
 #define AERO_REASON_STUCK 8	 /* its driver answers, and its balloon does not grow */
 #define AERO_REASON_BEYOND 9	 /* a victim, beyond balloon_max: nothing else takes memory */
 

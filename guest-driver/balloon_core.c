@@ -344,6 +344,16 @@ int aero_balloon_move(struct aero_balloon *b, aero_u64 from, aero_u64 to)
 	return 1;
 }
 
+/* A hypervisor that does not know the call keeps the balloon for the next START. */
+void aero_balloon_abandon(struct aero_balloon *b)
+{
+	struct aero_result r = { .status = b->started ? AERO_AGAIN : AERO_OK };
+
+	while (r.status == AERO_AGAIN)
+		call(b, AERO_CALL_END, 0, 0, 0, &r);
+	b->started = 0;
+}
+
 aero_u64 aero_balloon_stop(struct aero_balloon *b)
 {
 	if (!b->started)
@@ -357,6 +367,6 @@ aero_u64 aero_balloon_stop(struct aero_balloon *b)
 	if (b->large.spare)
 		chunk_free(b, b->large.spare);
 	own_page_free(b, (aero_u64 *)b->batch, b->batch_page);
-	b->started = 0;
+	aero_balloon_abandon(b);
 	return 0;
 }

@@ -90,7 +90,13 @@ aero_u64 aero_balloon_report(struct aero_balloon *b, const aero_u64 *pages, unsi
  */
 int aero_balloon_move(struct aero_balloon *b, aero_u64 from, aero_u64 to);
 
-/* Gives everything back: unload.  Pages that did not go yet, or 0: then it has ended. */
+/*
+ * Gives everything back: unload.  Pages that did not go yet, or 0: then it has ended, and another
+ * driver of this guest, or of the kernel that comes, may have the balloon.
+ */
 aero_u64 aero_balloon_stop(struct aero_balloon *b);
+
+/* Ends it although pages did not go: the hypervisor gives them back, and the kernel has lost them. */
+void aero_balloon_abandon(struct aero_balloon *b);
 
 #endif

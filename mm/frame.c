@@ -14,7 +14,7 @@ struct frames frames;
 
 void frames_init(struct frame *table, u32 nr)
 {
-	frames.lock = (struct spinlock){ 0 };
+	frames.lock.held = 0;
 	frames.stats = (struct frame_stats){ 0 };
 	frames.q_first = frames.q_last = FRAME_NONE;
 	frames.nr_poisoned = 0;
@@ -148,23 +148,23 @@ static void *frame_ptr(u32 frame)
 int frame_alloc_guest(struct frame_acct *acct, u64 gfn, unsigned int order, unsigned int flags,
 		      u32 *frame)
 {
-	u64 n = 1UL << order;
-	struct frame_acct before;
+	u64 n = 1UL << order, reserve, min_promised;
 	struct frame *f;
 	bool clean;
 	int err;
 
 	spin_lock(&frames.lock);
-	before = *acct;
+	reserve = acct->reserve;
+	min_promised = acct->min_promised;
 	err = frames_charge(acct, n, flags);
 	if (!err) {
 		*frame = take(order, FRAME_FREE_CLEAN, !(flags & FRAME_CLEAN_ONLY), &clean);
 		if (*frame == FRAME_NONE) {
 			/* Fragmented: only order 0 never comes here. Nothing is charged. */
-			frames.stats.reserved += before.reserve - acct->reserve +
-						 before.min_promised - acct->min_promised;
-			acct->reserve = before.reserve;
-			acct->min_promised = before.min_promised;
+			frames.stats.reserved +=
+				reserve - acct->reserve + min_promised - acct->min_promised;
+			acct->reserve = reserve;
+			acct->min_promised = min_promised;
 			err = HV_ENOMEM;
 		}
 	}
@@ -183,8 +183,7 @@ int frame_alloc_guest(struct frame_acct *acct, u64 gfn, unsigned int order, unsi
 		frames.stats.hv -= n;
 		frames.stats.guest += n;
 		acct->resident += n;
-		if (acct->min_promised)
-			frames_promise_rest(acct);
+		frames_less_is_missing(acct);
 	}
 	spin_unlock(&frames.lock);
 	return err;

@@ -6,10 +6,11 @@
 #ifndef MM_FRAMES_H
 #define MM_FRAMES_H
 
+#include <hv/base/lock.h>
 #include <mm/buddy.h>
 
 struct frames {
-	struct spinlock lock;
+	SPINLOCK(LOCK_FRAMES) lock;
 	struct buddy buddy;
 	struct frame_stats stats;
 	u32 q_first, q_last; /* quarantine, oldest first */
@@ -33,6 +34,17 @@ int frames_charge(struct frame_acct *acct, u64 n, unsigned int flags);
 
 /* The same for one frame for a p2m table of @acct's VM. */
 int frames_charge_table(struct frame_acct *acct, unsigned int flags);
+
+/* @acct has taken frames: its min is promised no more than is missing. Holds frames.lock. */
+static inline void frames_less_is_missing(struct frame_acct *acct)
+{
+	u64 left = acct->min - min(acct->min, acct->resident);
+
+	if (left < acct->min_promised) {
+		frames.stats.reserved -= acct->min_promised - left;
+		acct->min_promised = left;
+	}
+}
 
 /* Brings the promises of @acct's min and tables in line with what it has now. Holds frames.lock. */
 void frames_promise_rest(struct frame_acct *acct);

@@ -12,6 +12,11 @@
 
 static u64 next_flush_gen = 1;
 
+struct pos walk(const struct p2m *p, u64 gfn, int level)
+{
+	return walk_hot(p, gfn, level);
+}
+
 int p2m_prepare(struct p2m *p, unsigned int flags)
 {
 	while (p->pool_count < P2M_POOL) {
@@ -200,7 +205,7 @@ struct p2m_entry p2m_lookup(const struct p2m *p, u64 gfn)
 
 	if (gfn >= p->nr_gfns)
 		return r;
-	at = walk(p, gfn, 1);
+	at = walk_hot(p, gfn, 1);
 	e = atomic_load(at.slot);
 	if (is_table(p, e, at.level)) /* became one under us: the caller retries */
 		return p2m_lookup(p, gfn);
@@ -269,7 +274,7 @@ int p2m_populate(struct p2m *p, u64 gfn, unsigned int max_order, unsigned int fl
 	*kind = P2M_HOLE;
 	if (gfn >= p->nr_gfns)
 		return HV_ESTATE;
-	at = walk(p, gfn, 1);
+	at = walk_hot(p, gfn, 1);
 	*kind = kind_of(p, *at.slot);
 	if (watched(*at.slot)) { /* touched, then */
 		set_entry(p, &at, guest_leaf(p, backing_frame(*at.slot)));

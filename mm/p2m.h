@@ -12,6 +12,7 @@
 #ifndef MM_P2M_H
 #define MM_P2M_H
 
+#include <hv/base/lock.h>
 #include <mm/frame.h>
 #include <mm/pt_format.h>
 
@@ -32,7 +33,7 @@ enum p2m_kind {
 #define P2M_WORK_MAX 4096
 
 struct p2m {
-	struct spinlock lock;
+	SPINLOCK(LOCK_P2M) lock;
 	const struct pt_format *fmt;
 	struct frame_acct acct;
 	hpa_t root;
@@ -58,17 +59,17 @@ struct p2m_entry {
 };
 
 /* An empty map (all holes) for VM @owner, in zeroed memory or after p2m_destroy(). HV_ENOMEM. */
-int p2m_init(struct p2m *p, const struct pt_format *fmt, u16 owner, u64 nr_gfns);
+int p2m_init(struct p2m *p, const struct pt_format *fmt, u16 owner, u64 nr_gfns) __seldom;
 
 /* Makes [gfn, gfn + count) demand-zero memory or holes; only over holes or EMPTY. Setup. */
-int p2m_set_range(struct p2m *p, u64 gfn, u64 count, enum p2m_kind kind);
+int p2m_set_range(struct p2m *p, u64 gfn, u64 count, enum p2m_kind kind) __seldom;
 
 /*
  * Holes that read as @frame, the hypervisor's own, without an exit; they stay
  * holes in all else, and writing or executing there is a fault as before.  Setup,
  * only over holes.  HV_ESTATE, HV_ENOMEM.
  */
-int p2m_set_bus(struct p2m *p, u64 gfn, u64 count, u32 frame);
+int p2m_set_bus(struct p2m *p, u64 gfn, u64 count, u32 frame) __seldom;
 
 /* What is at @gfn. Without the lock it is a snapshot (tables outlive readers: epochs). */
 struct p2m_entry p2m_lookup(const struct p2m *p, u64 gfn);
@@ -78,7 +79,7 @@ int p2m_prepare(struct p2m *p, unsigned int flags);
 
 /* Maps a GUEST block at an EMPTY place; needs p2m_prepare. HV_ESTATE, HV_EINVAL. */
 int p2m_map(struct p2m *p, u64 gfn, u32 frame, unsigned int order, unsigned int prot,
-	    enum memtype mt);
+	    enum memtype mt) __seldom;
 
 /*
  * Demand-zero: backs @gfn, by 2 MiB where it may; or maps again what is watched.  HV_ENOMEM, HV_EAGAIN; or
@@ -103,37 +104,37 @@ int p2m_report(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b
  * From *@gfn on, ballooned memory becomes EMPTY (reset) or everything becomes
  * HOLE (teardown).  HV_EAGAIN after P2M_WORK_MAX leaf operations: call again.
  */
-int p2m_reset_balloon(struct p2m *p, u64 *gfn, struct frame_batch *b);
-int p2m_teardown(struct p2m *p, u64 *gfn, struct frame_batch *b);
+int p2m_reset_balloon(struct p2m *p, u64 *gfn, struct frame_batch *b) __seldom;
+int p2m_teardown(struct p2m *p, u64 *gfn, struct frame_batch *b) __seldom;
 
 /*
  * Tables, the root and the pool included, that a p2m can need for @pages of memory of which
  * the last is below @nr_gfns, with the ranges that hv/load/load.h has.
  */
-u64 p2m_tables_max(u64 pages, u64 nr_gfns);
+u64 p2m_tables_max(u64 pages, u64 nr_gfns) __seldom;
 
 /* Frees root and pool; after p2m_teardown() is done and committed. The promises stay. */
-void p2m_destroy(struct p2m *p);
+void p2m_destroy(struct p2m *p) __seldom;
 
 /* Maps 512 contiguous leaves as one large one. HV_ESTATE if they are not. */
-int p2m_merge(struct p2m *p, u64 gfn, int level, struct frame_batch *b);
+int p2m_merge(struct p2m *p, u64 gfn, int level, struct frame_batch *b) __seldom;
 
 /*
  * Code is run in the large page over @gfn, and large pages are not executable:
  * makes 4 KiB pages of it, which are.  True if it did; then a flush follows.
  * HV_OK in *@err also where there is nothing to do; HV_ENOMEM, HV_EAGAIN.
  */
-bool p2m_make_executable(struct p2m *p, u64 gfn, int *err);
+bool p2m_make_executable(struct p2m *p, u64 gfn, int *err) __seldom;
 
 /* Cuts the leaf over @gfn down to @order. */
-int p2m_split(struct p2m *p, u64 gfn, unsigned int order);
+int p2m_split(struct p2m *p, u64 gfn, unsigned int order) __seldom;
 
 /* Pins the 4 KiB page at @gfn, which must be mapped; its frame in *@frame. */
-int p2m_pin(struct p2m *p, u64 gfn, u32 *frame);
-int p2m_unpin(struct p2m *p, u64 gfn);
+int p2m_pin(struct p2m *p, u64 gfn, u32 *frame) __seldom;
+int p2m_unpin(struct p2m *p, u64 gfn) __seldom;
 
 /* Reads and clears the accessed bit over @gfn; the caller commits a flush. */
-bool p2m_test_clear_accessed(struct p2m *p, u64 gfn);
+bool p2m_test_clear_accessed(struct p2m *p, u64 gfn) __seldom;
 
 /*
  * From now on p2m_lookup()'s accessed says whether the guest has touched @gfn: by the
@@ -141,10 +142,10 @@ bool p2m_test_clear_accessed(struct p2m *p, u64 gfn);
  * frame; p2m_populate() maps it again.  The caller commits a flush.  False: it cannot
  * be said (no such bits, and a large or unusual page).
  */
-bool p2m_watch(struct p2m *p, u64 gfn);
+bool p2m_watch(struct p2m *p, u64 gfn) __seldom;
 
 /* The end of that. */
-void p2m_unwatch(struct p2m *p, u64 gfn);
+void p2m_unwatch(struct p2m *p, u64 gfn) __seldom;
 
 /* Ends a batch of changes: one flush generation, one epoch, one round of kicks. */
 void p2m_commit(struct p2m *p, struct frame_batch *b);
@@ -156,6 +157,6 @@ void p2m_flush(struct p2m *p);
  * Audit, resumable like p2m_reset_balloon: tables against frame records.
  * HV_ECORRUPT, with the reason logged.
  */
-int p2m_audit(struct p2m *p, u64 *gfn);
+int p2m_audit(struct p2m *p, u64 *gfn) __seldom;
 
 #endif

@@ -67,7 +67,7 @@ static int drop(struct p2m *p, u64 gfn, unsigned int order, enum p2m_kind to, st
 	*work += 1;
 	if (err)
 		return err;
-	at = walk(p, gfn, level);
+	at = walk_hot(p, gfn, level);
 	if (is_table(p, *at.slot, at.level)) {
 		if (level != 2) /* 1 GiB entries are not part of the protocol */
 			return HV_EINVAL;
@@ -129,7 +129,7 @@ int p2m_unlock(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b
 	*work += 1;
 	if (err)
 		return err;
-	at = walk(p, gfn, level);
+	at = walk_hot(p, gfn, level);
 	if (is_table(p, *at.slot, at.level)) {
 		u32 table = entry_frame(*at.slot);
 

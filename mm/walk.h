@@ -92,8 +92,8 @@ static inline u16 *kinds(u32 table)
 	return ((struct frame *)frame_get(table))->kinds;
 }
 
-/* Walks toward @level; stops early at an entry that is not a table. */
-static inline struct pos walk(const struct p2m *p, u64 gfn, int level)
+/* Walks toward @level; stops early at an entry that is not a table. walk() is the same, not inline. */
+static inline struct pos walk_hot(const struct p2m *p, u64 gfn, int level)
 {
 	struct pos at = { .level = PT_LEVELS, .table = p->root_frame };
 
@@ -141,6 +141,8 @@ static inline int check_place(const struct p2m *p, u64 gfn, unsigned int order)
 		return HV_EINVAL;
 	return gfn < p->nr_gfns && n <= p->nr_gfns - gfn ? HV_OK : HV_ERANGE;
 }
+
+struct pos walk(const struct p2m *p, u64 gfn, int level);
 
 /* Like walk(), but cuts what is larger than @level on the way; needs p2m_prepare(). */
 int p2m_walk_split(struct p2m *p, u64 gfn, int level, struct pos *at);

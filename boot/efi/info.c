@@ -87,11 +87,13 @@ static u64 nr_entries(const struct efi_map *map)
 	return map->entry_bytes < sizeof(struct efi_memory) ? 0 : map->bytes / map->entry_bytes;
 }
 
+/* One that goes beyond the last address ends there. */
 static struct mb2_mmap_entry entry_at(const struct efi_map *map, u64 i)
 {
 	struct efi_memory m;
 
 	memcpy(&m, (const u8 *)map->at + i * map->entry_bytes, sizeof(m));
+	m.pages = min(m.pages, (UINT64_MAX - m.start) >> PAGE_SHIFT);
 	return (struct mb2_mmap_entry){ m.start, m.pages << PAGE_SHIFT, kind_of(m.type), 0 };
 }
 

@@ -8,6 +8,11 @@
 
 #define TRIES 8
 
+bool stop_watchdog(EFI_BOOT_SERVICES *bs)
+{
+	return !EFI_ERROR(bs->SetWatchdogTimer(0, 0, 0, NULL));
+}
+
 const char *leave_boot_services(EFI_BOOT_SERVICES *bs, EFI_HANDLE image, struct efi_map *map,
 				u64 map_max, u64 start, u64 end)
 {

@@ -48,6 +48,12 @@ struct file file_load(const char *path, const char *who, u64 limit);
 /* --- leave.c --- */
 
 /*
+ * UEFI Specification 2.10, "EFI_BOOT_SERVICES.SetWatchdogTimer()": it resets the machine when
+ * an image has run for 5 minutes.  Off; false: the firmware cannot.
+ */
+bool stop_watchdog(EFI_BOOT_SERVICES *bs);
+
+/*
  * Ends boot services.  @map gets the memory map as it is then, in the buffer of
  * @map_max bytes at map->at; [start, end) must be ours in it.  NULL: done, and
  * no call of the firmware is allowed from now on; else what went wrong.

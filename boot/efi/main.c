@@ -231,6 +231,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	firmware_image = image;
 	firmware = table;
 	say("Aerostat %s, UEFI loader", VERSION);
+	if (!stop_watchdog(table->BootServices))
+		say("  the firmware's watchdog stays on: it resets the machine if loading takes 5 minutes");
 	files_open_volume();
 	memory_set_hole(MIB(1), MIB(2)); /* the most that link.lds allows the image */
 	load_all();

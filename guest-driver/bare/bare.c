@@ -31,6 +31,8 @@ static void (*handlers[256])(void);
 static volatile int caught = -1;
 static volatile u32 *step_counter;
 static volatile u64 resume_rip, resume_rsp;
+u64 bare_caught_rflags;
+struct bare_frame *bare_nmi_frame;
 
 extern u8 bare_stubs[], bare_user_return[], bare_stacks[];
 extern u64 bare_gdt_tss[2];
@@ -222,12 +224,18 @@ void bare_trap(struct bare_frame *f)
 		bare_apic_eoi();
 		return;
 	}
+	if (f->vector == 2 && handlers[2]) {
+		bare_nmi_frame = f;
+		handlers[2]();
+		return;
+	}
 	if (f->vector == 1 && step_counter) {
 		*step_counter += 1;
 		return;
 	}
 	if (resume_rip) {
 		caught = (int)f->vector;
+		bare_caught_rflags = f->rflags;
 		f->rip = resume_rip;
 		f->rsp = resume_rsp;
 		f->cs = 8;

@@ -39,15 +39,29 @@ struct bare_frame {
 	u64 vector, error, rip, cs, rflags, rsp, ss;
 };
 void bare_init_traps(void);
-/* An interrupt handler for @vector (>= 32); EOI is done for it. */
+/* An interrupt handler for @vector (>= 32); EOI is done for it. 2: for NMIs. */
 void bare_on_interrupt(u8 vector, void (*fn)(void));
+extern struct bare_frame *bare_nmi_frame; /* what the NMI met, for its handler */
 /* Runs fn; returns the vector of the exception it raised, or -1. @fn must be tiny. */
 int bare_catch(void (*fn)(void));
+/* RFLAGS as that exception pushed them. */
+extern u64 bare_caught_rflags;
 /* The same, in ring 3. */
 int bare_catch_user(void (*fn)(void));
 /* While set, #DB counts there and goes on. */
 void bare_on_step(volatile u32 *counter);
 void bare_sleep_us(u64 us);
+/*
+ * Takes what interrupts wait.  By two exits, for QEMU's SVM now and then takes a virtual
+ * interrupt only at the entry that follows.
+ */
+static inline void bare_take_interrupts(void)
+{
+	u32 eax = 0, ecx = 0;
+
+	__asm__ volatile("sti; cpuid; xor %%eax, %%eax; cpuid; cli"
+			 : "+a"(eax), "+c"(ecx)::"ebx", "edx", "memory", "cc");
+}
 u64 bare_tsc_khz(void);
 
 static inline u64 bare_rdtsc(void)

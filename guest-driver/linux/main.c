@@ -122,6 +122,9 @@ static int start(struct aerostat *a)
 	mutex_unlock(&a->lock);
 	if (status) {
 		dev_err(a->dev, "the hypervisor refuses to start the balloon: %ld\n", status);
+		/* The other driver's balloon: once its device is reset (after kexec, by the next probe). */
+		if (status == AERO_ERR_STATE)
+			return -EPROBE_DEFER;
 		return status == AERO_ERR_NOMEM ? -ENOMEM : -ENODEV;
 	}
 	a->next_stats = jiffies;
@@ -174,6 +177,13 @@ static int sleep_or_wake(struct notifier_block *nb, unsigned long event, void *u
 	return NOTIFY_DONE;
 }
 
+static void abandon(struct aerostat *a)
+{
+	mutex_lock(&a->lock);
+	aero_balloon_abandon(&a->balloon);
+	mutex_unlock(&a->lock);
+}
+
 static void discard(struct aerostat *a)
 {
 	if (a->sleep.notifier_call)
@@ -181,6 +191,7 @@ static void discard(struct aerostat *a)
 	if (!stop(a)) {
 		dev_err(a->dev, "they are lost until the next boot\n");
 		aerostat_pages_abandon(a);
+		abandon(a);
 	}
 	if (a->irq > 0)
 		free_irq(a->irq, a);
@@ -234,7 +245,8 @@ static void shutdown(struct platform_device *pdev)
 	struct aerostat *a = platform_get_drvdata(pdev);
 
 	aerostat_oom_stop(a);
-	stop(a);
+	if (!stop(a))
+		abandon(a); /* the next kernel finds none of it */
 }
 
 static int remove(struct platform_device *pdev)

@@ -8,7 +8,7 @@
 #ifndef HV_DEV_IOAPIC_H
 #define HV_DEV_IOAPIC_H
 
-#include <hv/base/atomic.h>
+#include <hv/base/lock.h>
 
 #define IOAPIC_BASE 0xfec00000UL
 #define IOAPIC_SIZE 0x1000UL
@@ -19,7 +19,7 @@ struct vcpu;
 struct vm;
 
 struct ioapic {
-	struct spinlock lock;
+	SPINLOCK(LOCK_IOAPIC) lock;
 	u32 select; /* IOREGSEL */
 	u32 id;
 	u32 lines; /* bit per pin: asserted */

@@ -80,6 +80,26 @@ void lapic_raise_self(struct vcpu *v, u8 vector)
 		atomic_or(&v->pending, PENDING_IRQ);
 }
 
+/* The guest writes CR8 without an exit: what it is then, the back end knows. */
+void lapic_sync_tpr(struct vcpu *v)
+{
+	u32 cr8 = backend->get_cr8(v);
+
+	if (unlikely(cr8 != (lapic_get(&v->lapic, R_TPR) & 0xff) >> 4))
+		lapic_put(&v->lapic, R_TPR, cr8 << 4);
+}
+
+u8 lapic_held_back(const struct vcpu *v)
+{
+	u32 tpr = lapic_get(&v->lapic, R_TPR) & 0xf0;
+	int irr;
+
+	if (!tpr)
+		return 0;
+	irr = highest(v->lapic.irr);
+	return irr >= 0 && (irr & 0xf0u) <= tpr ? (u8)(irr >> 4) : 0;
+}
+
 int lapic_pending(const struct vcpu *v)
 {
 	int irr = highest(v->lapic.irr);
@@ -124,14 +144,16 @@ void lapic_eoi(struct vcpu *v)
 	atomic_or(&v->pending, PENDING_IRQ);
 }
 
-u64 lapic_tpr(const struct vcpu *v)
+u64 lapic_tpr(struct vcpu *v)
 {
+	lapic_sync_tpr(v);
 	return lapic_get(&v->lapic, R_TPR);
 }
 
 void lapic_set_tpr(struct vcpu *v, u64 tpr)
 {
 	lapic_put(&v->lapic, R_TPR, tpr & 0xff);
+	backend->set_cr8(v, (u8)(tpr >> 4 & 15));
 	atomic_or(&v->pending, PENDING_IRQ);
 }
 
@@ -159,7 +181,7 @@ void lapic_timer_check(struct vcpu *v, u64 now)
 
 static void deadline_write(struct vcpu *v, u64 value)
 {
-	u64 now = plat_tsc(), guest_now = now + v->vm->tsc_offset;
+	u64 now = plat_tsc(), guest_now = now + v->tsc_offset;
 	struct lapic *a = &v->lapic;
 
 	if (lapic_timer_mode(a) != TIMER_DEADLINE)
@@ -175,6 +197,12 @@ static void deadline_write(struct vcpu *v, u64 value)
 		a->deadline = now;
 		lapic_timer_check(v, now);
 	}
+}
+
+/* The timer's deadline is one of the guest's TSC. */
+void lapic_tsc_written(struct vcpu *v)
+{
+	deadline_write(v, v->lapic.tsc_deadline);
 }
 
 /* --- the two registers that a guest writes all the time ------------------------------------ */

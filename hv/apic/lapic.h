@@ -63,12 +63,19 @@ void lapic_error(struct vcpu *v, u32 bit);
 
 /* The vector to inject now, or -1. lapic_accept() moves it from IRR to ISR. */
 int lapic_pending(const struct vcpu *v);
+/* The upper half of the vector that waits for the TPR to be less, or 0. */
+u8 lapic_held_back(const struct vcpu *v);
+/* Has the guest written CR8?  Before the two; by the CPU that runs @v. */
+void lapic_sync_tpr(struct vcpu *v);
 void lapic_accept(struct vcpu *v, u8 vector);
 /* Undoes lapic_accept(): the CPU could not deliver it after all. */
 void lapic_give_back(struct vcpu *v, u8 vector);
 
 /* Fires the timer if it is due at TSC @now. By the CPU that runs @v. */
 void lapic_timer_check(struct vcpu *v, u64 now);
+
+/* By the CPU that runs @v: the guest has changed its TSC. */
+void lapic_tsc_written(struct vcpu *v);
 
 /* MMIO at @offset and MSRs 0x800-0x8ff; false: #GP. */
 u32 lapic_mmio_read(struct vcpu *v, u32 offset);
@@ -77,10 +84,15 @@ bool lapic_msr_read(struct vcpu *v, u32 msr, u64 *value);
 bool lapic_msr_write(struct vcpu *v, u32 msr, u64 value);
 bool lapic_base_write(struct vcpu *v, u64 value);
 
-u64 lapic_tpr(const struct vcpu *v);
+/* As IA32_APIC_BASE says: is it switched on? Is this the boot CPU? */
+bool lapic_enabled(const struct vcpu *v);
+bool lapic_is_boot_cpu(const struct vcpu *v);
+
+/* By the CPU that runs @v. */
+u64 lapic_tpr(struct vcpu *v);
 void lapic_set_tpr(struct vcpu *v, u64 tpr);
 
-/* SDM: "Processor Priority Register (PPR)". Any CPU; a snapshot. */
+/* SDM: "Processor Priority Register (PPR)". Any CPU; a snapshot, with the TPR as last seen here. */
 u32 lapic_ppr(const struct lapic *a);
 
 #endif

@@ -20,6 +20,7 @@ void lapic_reset(struct vcpu *v, bool keep_base)
 		atomic_store(&a->base, LAPIC_DEFAULT_BASE | BASE_EN | (v->index ? 0 : BASE_BSP));
 	for (u32 r = 0; r < R_END; r += 16)
 		lapic_put(a, r, r >= R_LVT_TIMER && r <= R_LVT_ERROR ? LVT_MASKED : 0);
+	lapic_set_tpr(v, 0);
 	lapic_put(a, R_DFR, 0xffffffff);
 	lapic_put(a, R_SVR, 0xff);
 	for (u32 i = 0; i < ARRAY_SIZE(a->irr); i++)
@@ -51,14 +52,35 @@ static u64 divisor(const struct lapic *a)
 	return 1UL << (shift & 7);
 }
 
+/* A period that the host cannot keep up with would be a denial of service. */
+static u64 timer_period(const struct lapic *a)
+{
+	if (lapic_timer_mode(a) != TIMER_PERIODIC)
+		return 0;
+	return max(lapic_get(a, R_TIMER_INITIAL) * divisor(a), plat_tsc_khz() / 20);
+}
+
 /* From TSC @now on, @count ticks of the timer remain. */
 static void timer_arm(struct lapic *a, u64 now, u64 count)
 {
-	a->period = 0;
-	/* A period that the host cannot keep up with would be a denial of service. */
-	if (lapic_timer_mode(a) == TIMER_PERIODIC)
-		a->period = max(lapic_get(a, R_TIMER_INITIAL) * divisor(a), plat_tsc_khz() / 20);
+	a->period = timer_period(a);
 	a->deadline = now + count * divisor(a);
+}
+
+/*
+ * SDM: "TSC-Deadline Mode": a change to that mode or from it disarms the timer.  Between one-shot
+ * and periodic it goes on, and the new mode says what is to happen when it has run out: docs/cpus.md.
+ */
+static void timer_set_mode(struct lapic *a, u32 lvt)
+{
+	bool disarm = (LVT_MODE(lvt) == TIMER_DEADLINE) != (lapic_timer_mode(a) == TIMER_DEADLINE);
+
+	lapic_put(a, R_LVT_TIMER, lvt);
+	a->period = timer_period(a);
+	if (disarm) {
+		a->deadline = LAPIC_NO_DEADLINE;
+		a->tsc_deadline = a->period = 0;
+	}
 }
 
 static u32 timer_current(const struct lapic *a, u64 now)
@@ -85,12 +107,7 @@ static void timer_write(struct vcpu *v, u32 offset, u32 value)
 	left = timer_current(a, now);
 	switch (offset) {
 	case R_LVT_TIMER:
-		/* SDM: "APIC Timer": a change of the mode disarms it */
-		if (LVT_MODE(value) != lapic_timer_mode(a)) {
-			a->deadline = LAPIC_NO_DEADLINE;
-			a->tsc_deadline = a->period = 0;
-		}
-		lapic_put(a, offset, value);
+		timer_set_mode(a, value);
 		break;
 	case R_TIMER_INITIAL:
 		if (lapic_timer_mode(a) == TIMER_DEADLINE)
@@ -124,7 +141,7 @@ static u32 writable(u32 offset)
 	case R_DFR:
 		return 0xf0000000;
 	case R_SVR:
-		return 0xff | SVR_ENABLE | SVR_NO_EOI_BROADCAST;
+		return 0xff | SVR_ENABLE | SVR_FOCUS | SVR_NO_EOI_BROADCAST;
 	case R_ICR:
 		return 0x000ccfff;
 	case R_LVT_TIMER:
@@ -224,8 +241,11 @@ static u32 read_reg(struct vcpu *v, u32 offset)
 		return lapic_is_x2(a) ? lapic_id(v) : lapic_id(v) << 24;
 	case R_VERSION:
 		return LAPIC_VERSION;
+	case R_TPR:
+		return (u32)lapic_tpr(v);
 	case R_PPR:
 	case R_APR: /* the arbitration bus is gone */
+		lapic_sync_tpr(v);
 		return lapic_ppr(a);
 	case R_LDR:
 		return lapic_is_x2(a) ? lapic_x2_ldr(v) : lapic_get(a, offset);
@@ -309,6 +329,16 @@ bool lapic_x2_write(struct vcpu *v, u32 offset, u64 value)
 	return true;
 }
 
+bool lapic_enabled(const struct vcpu *v)
+{
+	return atomic_load(&v->lapic.base) & BASE_EN;
+}
+
+bool lapic_is_boot_cpu(const struct vcpu *v)
+{
+	return v->lapic.base & BASE_BSP;
+}
+
 /* SDM: "x2APIC State Transitions": off, xAPIC, x2APIC; never straight back. */
 bool lapic_base_write(struct vcpu *v, u64 value)
 {
@@ -321,7 +351,7 @@ bool lapic_base_write(struct vcpu *v, u64 value)
 	if ((from == mode && to == BASE_EN) || (!from && to == mode))
 		return false;
 	if ((value & 0xffffff000UL) != LAPIC_DEFAULT_BASE)
-		return false; /* moving it is not supported */
+		return false; /* it does not move: docs/cpus.md */
 	atomic_store(&v->lapic.base, (value & ~BASE_BSP) | (v->lapic.base & BASE_BSP));
 	if (!to) /* nothing survives; senders may still see it on, but not for long */
 		lapic_reset(v, true);

@@ -42,6 +42,7 @@ enum {
 #define BASE_EN BIT(11)
 
 #define SVR_ENABLE BIT(8)
+#define SVR_FOCUS BIT(9) /* kept, and without a meaning: docs/cpus.md */
 #define SVR_NO_EOI_BROADCAST BIT(12)
 
 #define LVT_MASKED BIT(16)

@@ -73,14 +73,21 @@ bool pvclock_give(struct vcpu *v, u64 gpa, const void *data, size_t bytes)
 	return true;
 }
 
+/* With STABLE one vCPU's numbers are good for the TSCs of all. */
+static u8 stable(const struct vm *vm)
+{
+	return atomic_load(&vm->tsc_uneven) ? 0 : TIME_TSC_STABLE;
+}
+
 static bool write_system_time(struct vcpu *v, u64 value)
 {
-	struct pvclock_scale s = pvclock_scale(plat_tsc_khz());
-	/* The guest's TSC is 0 when the VM starts, and so is its system time. */
+	struct pvclock_scale s = pvclock_scale(v->vm->tsc_khz);
+	/* The guest's TSC is 0 when the VM starts, unless it wrote it, and so is its system time. */
 	struct time_info t = { .version = 2,
+			       .tsc_timestamp = v->tsc_offset - v->vm->tsc_offset,
 			       .tsc_to_system_mul = s.mul,
 			       .tsc_shift = s.shift,
-			       .flags = TIME_TSC_STABLE };
+			       .flags = stable(v->vm) };
 
 	if (value & SYSTEM_TIME_ENABLE &&
 	    (value & 2 || !pvclock_give(v, value & ~SYSTEM_TIME_ENABLE, &t, sizeof(t))))
@@ -89,19 +96,41 @@ static bool write_system_time(struct vcpu *v, u64 value)
 	return true;
 }
 
-void pvclock_stopped(struct vcpu *v)
+/* Into the structure that @v's guest has asked for, if it has; or not: no harm. */
+static void put(struct vcpu *v, size_t offset, const void *data, size_t bytes)
 {
-	u64 at = (v->pv_time & ~SYSTEM_TIME_ENABLE) + offsetof(struct time_info, flags);
-	u8 flags = TIME_TSC_STABLE | TIME_GUEST_STOPPED;
+	u64 at = (v->pv_time & ~SYSTEM_TIME_ENABLE) + offset;
 
 	if (v->pv_time & SYSTEM_TIME_ENABLE)
-		guest_write(&v->vm->p2m, GPA(at), &flags, sizeof(flags)); /* or not: no harm */
+		guest_write(&v->vm->p2m, GPA(at), data, bytes);
+}
+
+void pvclock_stopped(struct vcpu *v)
+{
+	u8 flags = stable(v->vm) | TIME_GUEST_STOPPED;
+
+	put(v, offsetof(struct time_info, flags), &flags, sizeof(flags));
+}
+
+void pvclock_tsc_written(struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+	u64 timestamp = v->tsc_offset - vm->tsc_offset;
+	u8 flags = 0;
+
+	if (vm->nr_vcpus > 1) {
+		atomic_store(&vm->tsc_uneven, 1u);
+		for (u32 i = 0; i < vm->nr_vcpus; i++)
+			put(vm->vcpus[i], offsetof(struct time_info, flags), &flags, sizeof(flags));
+	}
+	put(v, offsetof(struct time_info, tsc_timestamp), &timestamp, sizeof(timestamp));
 }
 
 static bool write_wall_clock(struct vcpu *v, u64 value)
 {
 	/* When the VM's system time was 0. */
-	u64 us = plat_wall_time_us() - (plat_tsc() + v->vm->tsc_offset) * 1000 / plat_tsc_khz();
+	u64 ran = tsc_since(0 - v->vm->tsc_offset, plat_tsc());
+	u64 us = plat_wall_time_us() - ran * 1000 / v->vm->tsc_khz;
 	struct wall_clock w = { 2, (u32)(us / 1000000), (u32)(us % 1000000) * 1000 };
 
 	if (value & 3 || (value && !pvclock_give(v, value, &w, sizeof(w))))

@@ -43,6 +43,9 @@ bool pvclock_write(struct vcpu *v, u32 msr, u64 value);
  */
 void pvclock_stopped(struct vcpu *v);
 
+/* By the CPU that runs @v: the guest has changed its TSC, and its system time goes on. */
+void pvclock_tsc_written(struct vcpu *v);
+
 /*
  * For a WRMSR that says where: @bytes of @data to the guest's @gpa.  False: there is no memory.
  * If only the host has none now, the vCPU waits, and does the WRMSR again.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Atomics and the spin lock, on compiler builtins: no assembly, so the same
+ * Atomics, on compiler builtins: no assembly, so the same
  * code runs in host tests.  Memory order is in the name; plain = relaxed.
  */
 #ifndef HV_BASE_ATOMIC_H
@@ -29,33 +29,6 @@
 static inline void barrier(void)
 {
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-}
-
-/*
- * A test-and-test-and-set lock.  The hypervisor never takes an interrupt while
- * it holds one (it runs with interrupts off), so there is one flavour only.
- *
- * Lock order: vm->lock, frames.lock, sched.lock, log.lock.
- */
-struct spinlock {
-	u32 held;
-};
-
-static inline bool spin_trylock(struct spinlock *l)
-{
-	return !atomic_load(&l->held) && !__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE);
-}
-
-static inline void spin_lock(struct spinlock *l)
-{
-	while (unlikely(__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE)))
-		while (atomic_load(&l->held))
-			__builtin_ia32_pause();
-}
-
-static inline void spin_unlock(struct spinlock *l)
-{
-	__atomic_store_n(&l->held, 0, __ATOMIC_RELEASE);
 }
 
 #endif

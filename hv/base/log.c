@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <stdarg.h>
 
-#include <hv/base/atomic.h>
+#include <hv/base/lock.h>
 #include <hv/base/err.h>
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
 
 static struct {
-	struct spinlock lock;
+	SPINLOCK(LOCK_LOG) lock;
 	struct log_sink *sinks;
 	bool busted;
 	u64 written; /* bytes ever; the ring holds the newest */

@@ -15,10 +15,10 @@
 struct log_sink {
 	void (*write)(const char *s, size_t len);
 	struct log_sink *next;
-	bool quiet; /* lent to somebody: lines stay in the ring, but for a panic's. Under log_lock() */
+	bool quiet; /* its device is lent: it gets no lines, except in a panic. Under log_lock() */
 };
 
-/* The sink first gets what the ring still has. Boot only. */
+/* The sink first gets what the ring still has; nothing happens if it was added before. Boot only. */
 void log_add_sink(struct log_sink *sink);
 
 /* One line with a time stamp; a newline is added. Any CPU, any lock held below log.lock. */
@@ -39,14 +39,13 @@ void log_bust_lock(void);
 bool log_is_busted(void);
 
 /*
- * What a sink that is lent gets first when it is not any more.  By the first byte, which
- * ASCII calls record separator, whoever reads along knows that the borrower's turn is over;
- * up to the end of the line, a terminal is put right.
+ * Ends the turn of a borrower of a sink's device.  The first byte, ASCII's record
+ * separator, tells tools/run so; the rest of that line puts a terminal right.
  */
 #define LOG_TURN_OVER '\036'
 #define LOG_TAKE_BACK "\036\033[0m\r\n"
 
-/* Nobody logs meanwhile, so no sink is written to: for who shares one's device. */
+/* While it is held nothing is logged, so no sink writes: for code that shares a sink's device. */
 void log_lock(void);
 void log_unlock(void);
 
@@ -55,8 +54,8 @@ u64 log_lines(void);
 
 /*
  * The ring by position: bytes ever written, the oldest that is still there, and
- * the byte at a position between them.  Without the lock: what is torn is torn
- * for a moment, and log_written() has moved.
+ * the byte at a position between them.  Without the lock a reader may get a byte
+ * that is being replaced; log_written() has moved then.
  */
 u64 log_written(void);
 u64 log_oldest(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What hv/ and mm/ ask of the machine they run on.  This short block is the
+ * The services of the machine that hv/ and mm/ use.  This short block is the
  * whole contract: arch/x86_64/cpu/ implements it for hardware, tests/fake for
  * the host.  (Virtualization itself is behind struct cpu_backend.)
  */
@@ -19,6 +19,12 @@ u32 plat_nr_cpus(void);
 u64 plat_tsc(void);
 u64 plat_tsc_khz(void);
 u64 plat_time_us(void);
+
+/* From @then to @now. Another CPU's stamp may be a little ahead of ours: no time has passed then. */
+static inline u64 tsc_since(u64 then, u64 now)
+{
+	return now > then ? now - then : 0;
+}
 
 /* Microseconds since 1970-01-01 00:00 UTC, as the machine's clock had it at boot; 0: it has none. */
 u64 plat_wall_time_us(void);
@@ -39,7 +45,7 @@ static inline void *plat_ptr(hpa_t pa)
 	return (void *)(plat_direct_base + pa.v);
 }
 
-/* And back, for pointers that plat_ptr() gave. */
+/* The reverse, for pointers from plat_ptr(). */
 static inline hpa_t plat_pa(const void *p)
 {
 	return HPA((uintptr_t)p - plat_direct_base);

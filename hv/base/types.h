@@ -67,6 +67,8 @@ typedef struct {
 
 #define __packed __attribute__((packed))
 #define __aligned(n) __attribute__((aligned(n)))
+/* Seldom called: built for size. */
+#define __seldom __attribute__((cold))
 #define __printf(f, a) __attribute__((format(printf, f, a)))
 
 #endif

@@ -58,12 +58,18 @@ static int take_frames(struct disk *d, const struct disk_config *cfg)
 
 int disk_open(struct disk *d, const struct disk_config *cfg)
 {
+	int err;
+
 	*d = (struct disk){ .image = cfg->blank ? NULL : image_find(cfg->file),
 			    .writable = cfg->writable };
 	if (!cfg->blank && !d->image)
 		return HV_ENOENT;
 	d->bytes = size_of(cfg, d->image);
-	return d->writable ? take_frames(d, cfg) : HV_OK;
+	err = d->writable ? take_frames(d, cfg) : HV_OK;
+	/* All of it or nothing, for the start will be tried again. */
+	while (err && !disk_close(d))
+		;
+	return err;
 }
 
 bool disk_close(struct disk *d)

@@ -30,7 +30,7 @@ struct disk {
 /* What opening it takes, in frames. The file that is not there takes none. */
 u64 disk_frames(const struct disk_config *cfg);
 
-/* HV_ENOENT: its file was not loaded; HV_ENOMEM. */
+/* HV_ENOENT: its file was not loaded; HV_ENOMEM. On an error @d is as closed. */
 int disk_open(struct disk *d, const struct disk_config *cfg);
 
 /* Gives its frames back, some thousand a call; true when all are. */

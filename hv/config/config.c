@@ -27,7 +27,7 @@ static bool fail(struct parser *p, const char *fmt, ...)
 	return false;
 }
 
-/* What a key sets and how it is written. */
+/* How the value of a key is written. */
 enum value_kind {
 	V_SIZE,
 	V_NUMBER,
@@ -456,6 +456,7 @@ bool config_parse(const char *text, size_t len, struct config *c, char error[CON
 		if (*s && !(*s == '[' ? parse_section(&p, s) : parse_key(&p, s)))
 			return false;
 	}
+	p.line = max(p.line, 1); /* of an empty file, too */
 	if (!c->nr_vms)
 		return fail(&p, "no [vm NAME] section: there is nothing to run");
 	for (u32 i = 0; i < c->nr_vms; i++)

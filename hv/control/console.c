@@ -152,7 +152,7 @@ void console_lend(struct vm *vm)
 	spin_unlock(&c->lock);
 }
 
-/* A prompt is shown and yet kept: whoever gets the terminal later must see it, too. */
+/* A prompt is shown and yet kept: console_lend() shows it again. */
 static void show_quiet(struct vm *vm, u64 now)
 {
 	struct console *c = &vm->console;

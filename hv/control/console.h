@@ -10,18 +10,21 @@
 #ifndef HV_CONTROL_CONSOLE_H
 #define HV_CONTROL_CONSOLE_H
 
-#include <hv/base/atomic.h>
+#include <hv/base/lock.h>
 #include <hv/base/types.h>
 
 #define CONSOLE_LINE_MAX 160
 
 struct vm;
 
-/* What is typed for @vm. Any CPU; returns for how many more bytes there is room, the rest is lost. */
+/*
+ * Takes bytes that were typed for @vm and drops those that find no room; returns how many
+ * more there is room for.  Any CPU.
+ */
 typedef u32 (*console_input_fn)(struct vm *vm, const char *bytes, size_t n);
 
 struct console {
-	struct spinlock lock;	/* taken below a device's own, above log_lock() */
+	SPINLOCK(LOCK_CONSOLE) lock;
 	u8 escape;		/* within an escape sequence: see put() */
 	bool open;		/* the log has a piece of the unfinished line, and waits for more */
 	u32 length, logged;	/* of the unfinished line, and how much of it was shown */
@@ -47,7 +50,7 @@ void console_output(struct vm *vm, const char *bytes, size_t n);
 
 /* --- for the host --- */
 
-/* Gives the guest what was typed; returns for how many more bytes there is room. @vm is alive. */
+/* Gives the guest what was typed; returns how many more bytes there is room for.  @vm is alive. */
 u32 console_input(struct vm *vm, const char *bytes, size_t n);
 
 /* @vm is over: its unfinished line ends and is shown. */

@@ -8,7 +8,7 @@
 #include <hv/control/timed.h>
 #include <hv/vm/vm.h>
 
-static bool stay; /* the host stays up without a VM, until somebody ends it */
+static bool stay; /* the host stays up without a VM, until it is told to end */
 
 void control_start(struct config *c, bool keyboard)
 {

@@ -8,10 +8,10 @@
 /* VMs have been created and will run. @keyboard: screen_key() will be called. Boot. */
 void control_start(struct config *c, bool keyboard);
 
-/* What is due at TSC @now. From the scheduler's tick. */
+/* Does the work that is due at TSC @now. From the scheduler's tick. */
 void control_tick(u64 now);
 
-/* No VM is left, none will be started, and nobody wants the host to stay. */
+/* Should the host end? No VM is left, and none will be started, or the host was told to end. */
 bool control_is_over(void);
 
 /* The host ends: every line goes to the terminal and the screen at once from now on. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scan codes name places, not letters: only keys that are at the same place on
- * every usual layout are used, but for ? (also h and F1).  Releases and the prefix
- * 0xe0 have bit 7 and are no keys: with the prefix come twins of other keys.
+ * Scan codes name places on the keyboard, not letters.  All keys here are at the same
+ * place on every usual layout, except ?, for which h and F1 do the same.  Codes with bit
+ * 7 set are releases or the prefix 0xe0 and are left out: a prefixed code means the same
+ * as the plain one.
  */
 #include <hv/control/keys.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the host's keyboard says: pure. */
+/* From scan codes of the host's keyboard to keys of the screen. Pure. */
 #ifndef HV_KEYS_H
 #define HV_KEYS_H
 
@@ -20,7 +20,7 @@ enum key {
 	KEY_REBOOT,
 };
 
-/* One code of set 1 (what an i8042 makes of any keyboard); a release is no key. */
+/* @code: of set 1, to which an i8042 translates. KEY_NONE for a release and for other keys. */
 enum key key_decode(u8 code);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/lock.h>
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
@@ -102,7 +103,7 @@ void manage_vm_info(struct vcpu *v)
 		.disk = vm_disk_frames(vm),
 		.active_low = vm->sampler.estimate.low,
 		.active_high = vm->sampler.estimate.high,
-		.reason = (u8)last.reason,
+		.reason = (u8)last.reason, /* the ABI has the same numbers: hv/memory/explain.c */
 		.rule = (u8)last.rule,
 		.flags = vm_flags(vm),
 	};
@@ -138,7 +139,7 @@ void manage_audit(struct vcpu *v)
 	u64 seen;
 	int err;
 
-	if (!spin_trylock(&vm->audit_lock)) { /* another vCPU of this VM is at it */
+	if (!spin_trylock(&vm->audit_lock)) { /* another vCPU of this VM audits */
 		done(v, AERO_AGAIN, 0);
 		return;
 	}
@@ -189,8 +190,8 @@ void manage_restart(struct vcpu *v)
 	done(v, vm_queue_start(vm) ? AERO_ERR_STATE : AERO_OK, 0);
 }
 
-/* What one changes, another checks against: promises, and min against max. */
-static struct spinlock limits_lock;
+/* Over a check and the change after it: of min against promises and max, of max against min. */
+static SPINLOCK(LOCK_LIMITS) limits_lock;
 
 static int set_min(struct vm *vm, u64 pages)
 {
@@ -292,7 +293,7 @@ void manage_guest_stats(struct vcpu *v)
 
 	if (!vm)
 		return;
-	s = vm->balloon.stats; /* one that is being written may be half old */
+	s = vm->balloon.stats; /* may be half old while the guest writes it */
 	give(v, v->gpr[GPR_RCX], &s, sizeof(s));
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Management hypercalls, for VMs with control = yes (checked by hypercall.c). */
+/* Management hypercalls, for VMs with control = yes: hypercall.c checks that. */
 #ifndef HV_MANAGE_H
 #define HV_MANAGE_H
 
@@ -18,12 +18,12 @@ void manage_shutdown(struct vcpu *v);
 void manage_explain(struct vcpu *v);
 void manage_guest_stats(struct vcpu *v);
 
-/* --- for the keyboard and aerostat.conf, too --- */
+/* --- for the keyboard and for timed actions, too --- */
 
 /*
- * In pages.  HV_ERANGE: it does not fit the VM's other limits; HV_ENOMEM: @min
- * cannot be promised.  They hold until the host ends.  Any CPU; min and max
- * take a lock that is above frames.lock.
+ * Change a limit until the host ends; in pages.  HV_ERANGE: it does not fit the VM's
+ * other limits; HV_ENOMEM: so much cannot be promised as min.  Any CPU; min and max take
+ * a lock that is above frames.lock.
  */
 int manage_target(struct vm *vm, u64 pages);
 int manage_min(struct vm *vm, u64 pages);
@@ -31,16 +31,16 @@ int manage_max(struct vm *vm, u64 pages);
 int manage_shares(struct vm *vm, u32 shares);
 
 /*
- * Ends all VMs with status 0 and then the host, even with stay = yes; the first
- * call counts.  @who asks, for the log.  Any CPU.
+ * Ends all VMs with status 0 and then the host, even with stay = yes.  Only the first
+ * call does anything.  @who: who asked, for the log.  Any CPU.
  */
 void manage_end_host(bool reboot, const char *who);
 
-/* What manage_end_host() asked for. */
+/* What the first manage_end_host() asked for; HOST_STAYS before it. */
 enum host_end { HOST_STAYS, HOST_POWER_OFF, HOST_REBOOT };
 enum host_end manage_host_end(void);
 
-/* Ends the VMs that are left, if the host is to end. From the scheduler's tick. */
+/* Ends the VMs that are left, once the host was told to end. From the scheduler's tick. */
 void manage_tick(void);
 
 #endif

@@ -44,8 +44,8 @@ static void go_back(const char *why)
 }
 
 /*
- * Lines for whoever sits there: a VM that has the terminal gives it back for them, so
- * that its log has none of them, and gets it again by resume().
+ * Before lines for the operator: a VM that has the terminal gives it back, so that its
+ * log has none of these lines, and gets it again by resume().
  */
 static struct vm *interrupt(void)
 {
@@ -117,37 +117,35 @@ static void help(void)
 
 static void choose(u32 number)
 {
+	u32 id = number - 1; /* people count from 1 */
 	struct vm *vm;
 
-	if (number <= nr_vms && !is_over(vms[number - 1])) {
-		console_lend(vms[number - 1]);
+	if (id < nr_vms && !is_over(vms[id])) {
+		console_lend(vms[id]);
 		return;
 	}
 	vm = interrupt();
-	if (number > nr_vms)
+	if (id >= nr_vms)
 		terminal_say("there is no VM %u", number);
 	else
-		terminal_say("%s does not run", vms[number - 1]->cfg->name);
+		terminal_say("%s does not run", vms[id]->cfg->name);
 	resume(vm);
 }
 
 /* The next VM that runs, or the previous one, and around. */
 static void step(bool back)
 {
-	u32 by = back ? nr_vms - 1 : 1, at = back ? 0 : nr_vms - 1;
+	struct vm *vm, *to = NULL;
+	const struct vm *from = terminal_borrower(); /* comes last, or there is none */
 
-	if (terminal_borrower())
-		at = terminal_borrower()->id;
-	for (u32 i = 0; i < nr_vms; i++) {
-		at = (at + by) % nr_vms;
-		if (!is_over(vms[at])) {
-			console_lend(vms[at]);
-			return;
-		}
-	}
+	for_each_vm_from(vm, from ? from->id + 1u : 0)
+		if (!is_over(vm) && (!to || (back && vm != from)))
+			to = vm;
+	if (to)
+		console_lend(to);
 }
 
-/* Returns for how many more bytes there is room: the hypervisor takes any number. */
+/* Returns how many more bytes there is room for: the hypervisor takes any number. */
 static u32 to_guest(const char *bytes, size_t n)
 {
 	struct vm *vm = terminal_borrower();
@@ -159,7 +157,8 @@ bool operator_ready(u64 now)
 {
 	if (to_guest(NULL, 0) >= OPERATOR_TYPED_MAX)
 		operator.ready_at = now;
-	if (operator.ready_at == now || now - operator.ready_at >= STALL_MS * plat_tsc_khz())
+	if (operator.ready_at == now ||
+	    tsc_since(operator.ready_at, now) >= STALL_MS * plat_tsc_khz())
 		return true;
 	sched_event_at(now + plat_tsc_khz());
 	return false;

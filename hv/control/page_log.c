@@ -12,7 +12,7 @@ static u64 page_end(void)
 {
 	struct scrollback_line l;
 
-	/* The lines that somebody looked at have left the ring. */
+	/* The lines that were shown have left the ring. */
 	if (bottom != FOLLOW && (!scrollback_before(bottom, &l) || l.end + 1 != bottom))
 		bottom = FOLLOW;
 	return bottom == FOLLOW ? scrollback_end() : bottom;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The page of the log: its newest lines, or those that somebody has gone back to. */
+/* The page of the log: its newest lines, or earlier ones after PgUp or Home. */
 #ifndef HV_CONTROL_PAGE_LOG_H
 #define HV_CONTROL_PAGE_LOG_H
 

@@ -67,15 +67,19 @@ static void vm_row(struct screen_grid *g, u32 row, const struct vm *vm)
 
 static bool draw_vms(struct screen_grid *g, u32 first)
 {
-	u32 row = 3;
+	u32 row = 3, shown = 0;
+	struct vm *vm;
 
 	head(g);
 	screen_print(g, 2, SCREEN_BRIGHT, "%-12s %-8s %7s %8s %7s %7s %7s %s", "VM", "state", "MiB",
 		     "resident", "balloon", "target", "shares", "why");
-	for (; first < nr_vms && row < g->rows; first++)
-		vm_row(g, row++, vms[first]);
+	for_each_vm(vm)
+		if (vm->id >= first && row < g->rows) {
+			vm_row(g, row++, vm);
+			shown++;
+		}
 	screen_blank(g, row);
-	return first < nr_vms;
+	return first + shown < nr_vms;
 }
 
 static bool draw_host(struct screen_grid *g, u32 first)

@@ -7,7 +7,7 @@
 
 #define NR_PAGES 4
 
-/* The log, the VMs, the host, the help, as KEY_LOG to KEY_HELP have them.  @version: of Aerostat. */
+/* In the order of KEY_LOG to KEY_HELP.  @version: of Aerostat. */
 const struct screen_page *screen_pages(const char *version);
 
 #endif

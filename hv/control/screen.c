@@ -26,7 +26,7 @@ static struct screen {
 	struct screen_grid want;
 	u16 *shown;
 	u32 cells, drawn; /* all, and those of this picture that are done */
-	u32 busy;	  /* (a) somebody draws */
+	u32 busy;	  /* (a) a CPU draws */
 	bool deferred;	  /* VMs run: lines wait for the tick */
 	bool keys, hold, panicked;
 	u32 page, first; /* the page that is shown, and its row at the top */
@@ -73,7 +73,7 @@ void screen_blank(struct screen_grid *g, u32 row)
 		screen_put(g, row, SCREEN_NORMAL, "", 0);
 }
 
-/* Draws at most @max cells that differ; the last row, with what the keys do, comes first. */
+/* Draws at most @max cells that differ; the last row, which names the keys, comes first. */
 static void draw(u32 max)
 {
 	u32 columns = screen.want.columns, last_row = screen.cells - columns;
@@ -176,7 +176,7 @@ static void move(enum screen_move move)
 		screen.first += step;
 }
 
-/* What cannot be undone is asked for twice. */
+/* Needs the key twice: this cannot be undone. */
 static void dangerous(enum key key)
 {
 	u64 now = plat_tsc();
@@ -201,7 +201,7 @@ void screen_key(enum key key)
 	}
 	screen.asked = KEY_NONE;
 	screen.stale = true;
-	/* Whoever presses a key wants to look; a blank lets the pages turn again. */
+	/* A key holds the page; a blank lets the pages turn again. */
 	screen.hold = key != KEY_HOLD || !screen.hold;
 	if (key >= KEY_LOG && key < KEY_LOG + screen.nr_pages)
 		show(key - KEY_LOG);
@@ -224,7 +224,7 @@ static void line_logged(const char *s, size_t len)
 		return;
 	scrollback_add(s, len);
 	if (log_is_busted() && !screen.panicked) {
-		/* Whoever drew last may have been stopped in the middle of it. */
+		/* The CPU that drew last may have been stopped in the middle of it. */
 		screen.panicked = true;
 		screen_stop();
 		memset(screen.shown, 0, screen.cells * sizeof(*screen.shown));
@@ -330,7 +330,7 @@ void screen_tick(u64 now)
 {
 	if (!screen.face || !screen.deferred || atomic_swap(&screen.busy, 1u))
 		return;
-	/* A picture is finished before the next: else the lower rows would never come. */
+	/* A picture is finished before the next one: else the lower rows would never be drawn. */
 	if (screen.drawn == screen.cells && now >= screen.next_look && look(now))
 		compose(now);
 	draw(DRAW_MAX);

@@ -3,9 +3,10 @@
  * The host's screen: cells of character and colour, shown by a face (VGA text or pixels),
  * in pages.  It knows a page as a row of functions that fill cells.
  *
- * What is shown is compared with what should be, and only cells that differ are drawn: at
- * most a few hundred in a tick, never with a lock held.  During boot, and once nothing
- * runs any more (panic, power off), each line of the log is drawn at once instead.
+ * The cells that are shown are compared with those that are wanted, and only those that
+ * differ are drawn: at most a few hundred in a tick, never with a lock held.  During boot,
+ * and once nothing runs any more (panic, power off), each line of the log is drawn at once
+ * instead.
  */
 #ifndef HV_CONTROL_SCREEN_H
 #define HV_CONTROL_SCREEN_H
@@ -66,7 +67,10 @@ int screen_init(const struct screen_face *face, const char *version,
 /* Is there a screen? */
 bool screen_present(void);
 
-/* VMs run from now on: draws from screen_tick().  @pages_ms: between two pages; 0: only the first. */
+/*
+ * VMs run from now on: draws from screen_tick().  @pages_ms: between two pages; 0: only
+ * the first.  @keys: there is a keyboard.
+ */
 void screen_start(u32 pages_ms, bool keys);
 
 /* Nothing runs any more: each line is drawn at once again, on the first page. */

@@ -22,7 +22,7 @@
  */
 void scrollback_init(char *memory, u64 bytes);
 
-/* What the log says, in any pieces. */
+/* Takes bytes of the log, in pieces of any size. */
 void scrollback_add(const char *s, size_t n);
 
 /* The text is [start, end); its newline is at @end, the next line behind that. */

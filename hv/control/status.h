@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the host says of its VMs: a word for a state, the table of @ lines, the last lines. */
+/* The host tells about its VMs: a word for a state, the table of @ lines, the last lines. */
 #ifndef HV_CONTROL_STATUS_H
 #define HV_CONTROL_STATUS_H
 

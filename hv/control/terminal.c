@@ -138,7 +138,7 @@ static bool next_line(void)
 	if (out)
 		terminal_say("... %lu lines left out", out);
 	if (n)
-		term.sink->write(line, n); /* the sink is quiet: nobody else writes to it */
+		term.sink->write(line, n); /* the sink is quiet: no other CPU writes to it */
 	return n;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Timed actions of aerostat.conf, "at = 90s stop web1": what an operator would
- * type, for machines where nobody sits.  Parsed by hv/config/timed_parse.c (pure),
- * done by hv/control/timed.c from the scheduler's tick.
+ * Timed actions of aerostat.conf, as in "at = 90s stop web1", for machines without an
+ * operator.  hv/config/timed_parse.c (pure) parses them, hv/control/timed.c does them in
+ * the scheduler's tick.
  */
 #ifndef HV_TIMED_H
 #define HV_TIMED_H

@@ -139,15 +139,16 @@ static u64 next_due(void)
 static u64 work_for_all(u64 now)
 {
 	u64 budget = plat_tsc_khz() * BUDGET_US / 1000, spent = 0;
-	u32 n = nr_vms;
+	u32 first = work.first;
+	struct vm *vm;
 
-	for (u32 i = 0; i < n && spent < budget; i++) {
-		struct vm *vm = vms[(work.first + i) % n];
-
+	for_each_vm_from(vm, first) {
 		if (has_devices(vm))
 			spent += work_for(vm, now);
-		if (spent >= budget)
-			work.first = (work.first + i + 1) % n;
+		if (spent >= budget) {
+			work.first = (vm->id + 1) % nr_vms;
+			break;
+		}
 	}
 	return spent;
 }

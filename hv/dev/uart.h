@@ -7,7 +7,7 @@
 #ifndef HV_DEV_UART_H
 #define HV_DEV_UART_H
 
-#include <hv/base/atomic.h>
+#include <hv/base/lock.h>
 
 #define UART_INPUT_MAX 1024 /* a power of two */
 #define UART_PORT 0x3f8
@@ -16,7 +16,7 @@
 struct vm;
 
 struct uart {
-	struct spinlock lock;
+	SPINLOCK(LOCK_UART) lock;
 	u8 ier, fcr, lcr, mcr, scratch, dll, dlm;
 	u8 msr_delta;	    /* changes of the modem's lines since MSR was read */
 	bool thr_interrupt; /* "transmitter empty", not yet read from IIR */

@@ -227,6 +227,9 @@ static void write_status(struct virtio *d, u32 value)
 	if (d->features & ~d->offered || !(d->features & VIRTIO_F_VERSION_1) ||
 	    (value & ~d->status & STATUS_FEATURES_OK && d->kind->claim && !d->kind->claim(d)))
 		value &= ~(u32)STATUS_FEATURES_OK;
+	/* "Device Initialization": not before both sides agree; and the device may be another driver's */
+	if (!(value & STATUS_FEATURES_OK))
+		value &= ~(u32)STATUS_DRIVER_OK;
 	/* NEEDS_RESET is ours. */
 	d->status = (value & 0xff & ~(u32)STATUS_NEEDS_RESET) | (d->status & STATUS_NEEDS_RESET);
 	if (!worked && works(d) && d->kind->started)

@@ -12,7 +12,7 @@
 #ifndef HV_DEV_VIRTIO_H
 #define HV_DEV_VIRTIO_H
 
-#include <hv/base/atomic.h>
+#include <hv/base/lock.h>
 
 struct vcpu;
 struct vm;
@@ -61,7 +61,7 @@ struct virtq {
 };
 
 struct virtio {
-	struct spinlock lock;
+	SPINLOCK(LOCK_VIRTIO) lock;
 	const struct virtio_kind *kind; /* NULL: the slot is empty */
 	struct vm *vm;
 	void *device;

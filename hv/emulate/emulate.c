@@ -46,11 +46,28 @@ struct operand {
 	bool one_page;
 };
 
+/* A process that has a device's page must not end its VM; one line, further ones are counted. */
+static void refuse(struct work *w, const char *why)
+{
+	struct vm *vm = w->v->vm;
+
+	vcpu_inject_ud(w->v);
+	if (!vm->refused_insns++)
+		log_line(
+			"vm %s: %s of the %s at %lx by an instruction of a process %s: #UD, and further ones are only counted",
+			vm->cfg->name, w->write ? "write" : "read", w->port ? "port" : "device",
+			w->gpa.v, why);
+}
+
 static void stop(struct work *w, const char *why)
 {
 	char text[INSN_MAX * 3 + 1] = "";
 	size_t at = 0;
 
+	if (w->walk.user) {
+		refuse(w, why);
+		return;
+	}
 	for (size_t i = 0; i < w->fetched; i++)
 		at += (size_t)str_format(text + at, sizeof(text) - at, " %02x", w->bytes[i]);
 	if (vcpu_dump(w->v))

@@ -107,9 +107,15 @@ static bool is_bus(gpa_t gpa)
 void mmio_exit(struct vcpu *v, const struct vmexit *e)
 {
 	const char *what = e->fault.write ? "write" : "read";
+	bool somebody = mmio_find(v, e->fault.gpa) || is_bus(e->fault.gpa);
 
-	if (likely(!e->fault.exec && (mmio_find(v, e->fault.gpa) || is_bus(e->fault.gpa)))) {
+	if (likely(somebody && !e->fault.exec)) {
 		emulate_access(v, e->fault.gpa, e->fault.write);
+		return;
+	}
+	/* A process jumps into a device's page. All ones are what a bus would give: #UD. */
+	if (somebody && backend->get_reg(v, GREG_CPL) == 3) {
+		vcpu_inject_ud(v);
 		return;
 	}
 	vcpu_dump(v);

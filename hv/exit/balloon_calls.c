@@ -74,6 +74,23 @@ void call_start(struct vcpu *v)
 			  AERO_FEATURE_GROW | AERO_FEATURE_REPORT));
 }
 
+/* What is in the balloon goes home first, in bounded pieces: nobody would know of it any more. */
+void call_end(struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+
+	if (atomic_load(&vm->balloon.front) != &aerostat_front) {
+		reply(v, AERO_ERR_STATE, 0);
+		return;
+	}
+	if (balloon_reset(vm) == HV_EAGAIN) {
+		reply(v, AERO_AGAIN, 0);
+		return;
+	}
+	balloon_release(vm);
+	reply(v, AERO_OK, 0);
+}
+
 void call_poll(struct vcpu *v)
 {
 	reply(v, started(v->vm) ? AERO_OK : AERO_ERR_STATE, v->vm->p2m.ballooned);

@@ -16,5 +16,6 @@ void call_report(struct vcpu *v);
 void call_stats(struct vcpu *v);
 void call_doorbell(struct vcpu *v);
 void call_grow(struct vcpu *v);
+void call_end(struct vcpu *v);
 
 #endif

@@ -15,8 +15,10 @@
 enum { EAX, EBX, ECX, EDX };
 
 #define BASIC_MAX 0x15
+#define INTEL_ECX 0x6c65746eu /* "ntel", the end of "GenuineIntel" */
 #define EXTENDED_BASE 0x80000000u
 #define EXTENDED_MAX 0x80000008u
+#define LINEAR_BITS 48 /* of an address, without LA57 */
 
 /* Leaf 1 ECX: SSE3 PCLMUL SSSE3 FMA CX16 PCID SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND */
 #define LEAF1_ECX                                                                               \
@@ -28,6 +30,7 @@ enum { EAX, EBX, ECX, EDX };
 #define LEAF1_ECX_HYPERVISOR BIT(31)
 /* Leaf 1 EDX: all but MCE, MTRR, MCA, PSN, DS, ACPI, SS, HTT, TM, IA64, PBE */
 #define LEAF1_EDX 0x078bab7fu
+#define LEAF1_EDX_APIC BIT(9) /* and its copy in leaf 0x80000001 */
 /* Leaf 7 EBX: FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS INVPCID AVX512* RDSEED ADX SMAP CLFLUSHOPT CLWB SHA */
 #define LEAF7_EBX                                                                                  \
 	(BIT(0) | BIT(3) | BIT(5) | BIT(7) | BIT(8) | BIT(9) | BIT(10) | BIT(16) | BIT(17) |       \
@@ -84,6 +87,22 @@ static u64 allowed_cr4(void)
 	return cr4;
 }
 
+/*
+ * SDM: "Time Stamp Counter and Nominal Core Crystal Clock Information Leaf".  The crystal also
+ * feeds the APIC's timer; ours counts TSC ticks, so it is as fast.  AMD has no such leaf.
+ */
+static void offer_frequency(void)
+{
+	u64 hz = plat_tsc_khz() * 1000;
+	u32 *r = policy.basic[0x15];
+
+	if (policy.basic[0][ECX] != INTEL_ECX || hz > UINT32_MAX)
+		return;
+	policy.basic[0][EAX] = 0x15;
+	r[EAX] = r[EBX] = 1;
+	r[ECX] = (u32)hz;
+}
+
 static void init_basic(void)
 {
 	u32 max_basic;
@@ -100,10 +119,12 @@ static void init_basic(void)
 		}
 	max_basic = policy.basic[0][EAX];
 	policy.basic[0][EAX] = min(max(max_basic, 0xbu), (u32)0xd);
+	offer_frequency();
 	r = policy.basic[1];
 	r[ECX] = (r[ECX] & LEAF1_ECX) | LEAF1_ECX_X2APIC | LEAF1_ECX_TSC_DEADLINE |
 		 LEAF1_ECX_HYPERVISOR;
-	r[EDX] = (r[EDX] & LEAF1_EDX) | BIT(9); /* our APIC is there whatever the host's is */
+	r[EDX] = (r[EDX] & LEAF1_EDX) |
+		 LEAF1_EDX_APIC; /* our APIC is there whatever the host's is */
 	/*
 	 * ARAT: the APIC's timer runs whatever the CPU sleeps in.  Without it Linux takes the
 	 * timer for one that stops, and never stops its tick nor has high-resolution timers.
@@ -144,7 +165,7 @@ static void init_extended(void)
 	/* Invariant TSC: our own clock is it, and a guest has no deeper sleep than HLT. */
 	r[EDX] = BIT(8);
 	r = policy.extended[8];
-	r[EAX] &= 0xffff;
+	r[EAX] = (r[EAX] & 0xff) | min(r[EAX] >> 8 & 0xff, (u32)LINEAR_BITS) << 8;
 	r[EBX] &= EXT8_EBX;
 	r[ECX] = r[EDX] = 0;
 }
@@ -289,9 +310,16 @@ static void answer_hypervisor(struct vcpu *v, u32 leaf, u32 r[4])
 		r[ECX] = (u32)(v->vm->cfg->memory >> 20);
 		break;
 	case AERO_CPUID_TIMING:
-		r[EAX] = r[EBX] = (u32)plat_tsc_khz();
+		r[EAX] = r[EBX] = (u32)v->vm->tsc_khz;
 		break;
 	}
+}
+
+/* SDM: "Enabling or Disabling the Local APIC": without it the CPU seems to have none. */
+static void hide_apic(const struct vcpu *v, u32 r[4])
+{
+	if (!lapic_enabled(v))
+		r[EDX] &= ~(u32)LEAF1_EDX_APIC;
 }
 
 static void answer_basic(struct vcpu *v, u32 leaf, u32 sub, u32 r[4])
@@ -303,6 +331,7 @@ static void answer_basic(struct vcpu *v, u32 leaf, u32 sub, u32 r[4])
 		r[EBX] = (r[EBX] & 0xff00) | v->index << 24 | v->vm->nr_vcpus << 16;
 		if (v->vm->nr_vcpus > 1)
 			r[EDX] |= BIT(28);
+		hide_apic(v, r);
 		if (backend->get_reg(v, GREG_CR4) & BIT(18))
 			r[ECX] |= LEAF1_ECX_OSXSAVE;
 		break;
@@ -332,6 +361,8 @@ void cpuid_answer(struct vcpu *v, u32 leaf, u32 sub, u32 r[4])
 	} else if (leaf >= EXTENDED_BASE && leaf <= EXTENDED_MAX) {
 		for (int i = 0; i < 4; i++)
 			r[i] = policy.extended[leaf - EXTENDED_BASE][i];
+		if (leaf == EXTENDED_BASE + 1)
+			hide_apic(v, r);
 	} else if (leaf <= policy.basic[0][EAX]) {
 		answer_basic(v, leaf, sub, r);
 	} else {

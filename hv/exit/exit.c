@@ -13,14 +13,18 @@ static void exit_nothing(struct vcpu *v, struct vmexit *e)
 
 static void exit_halt(struct vcpu *v, struct vmexit *e)
 {
+	if (exit_refused(v, e))
+		return;
 	vcpu_skip(v, e);
 	v->halted = true;
 	atomic_or(&v->pending, PENDING_IRQ); /* look before sleeping */
 }
 
-static void exit_skip(struct vcpu *v, struct vmexit *e)
+/* INVD, WBINVD */
+static void exit_cache(struct vcpu *v, struct vmexit *e)
 {
-	vcpu_skip(v, e);
+	if (!exit_refused(v, e))
+		vcpu_skip(v, e);
 }
 
 /* A guest that spins waits for somebody who may have no CPU. */
@@ -36,11 +40,24 @@ static void exit_undefined(struct vcpu *v, struct vmexit *e)
 	vcpu_inject_ud(v);
 }
 
+/* RDPMC: there are no counters */
+static void exit_forbidden(struct vcpu *v, struct vmexit *e)
+{
+	(void)e;
+	vcpu_inject_gp(v);
+}
+
 static void exit_interrupt_window(struct vcpu *v, struct vmexit *e)
 {
 	(void)e;
 	backend->interrupt_window(v, false);
 	v->window_open = false;
+	atomic_or(&v->pending, PENDING_IRQ);
+}
+
+static void exit_tpr_below(struct vcpu *v, struct vmexit *e)
+{
+	(void)e;
 	atomic_or(&v->pending, PENDING_IRQ);
 }
 
@@ -55,6 +72,8 @@ static void exit_cr8(struct vcpu *v, struct vmexit *e)
 {
 	u64 value = v->gpr[e->cr8.gpr];
 
+	if (exit_refused(v, e))
+		return;
 	if (!e->cr8.write) {
 		v->gpr[e->cr8.gpr] = lapic_tpr(v) >> 4;
 	} else if (value > 15) {
@@ -104,10 +123,12 @@ static const exit_fn handlers[EXIT_NR_KINDS] = {
 	[EXIT_PAUSE] = exit_pause,
 	[EXIT_P2M_FAULT] = exit_p2m_fault,
 	[EXIT_CR8] = exit_cr8,
+	[EXIT_TPR_BELOW] = exit_tpr_below,
 	[EXIT_INTERRUPT_WINDOW] = exit_interrupt_window,
 	[EXIT_NMI_WINDOW] = exit_nmi_window,
-	[EXIT_CACHE] = exit_skip,
+	[EXIT_CACHE] = exit_cache,
 	[EXIT_UNDEFINED] = exit_undefined,
+	[EXIT_FORBIDDEN] = exit_forbidden,
 	[EXIT_SHUTDOWN] = exit_shutdown,
 	[EXIT_MACHINE_CHECK] = exit_machine_check,
 	[EXIT_ENTRY_FAILED] = exit_unknown,

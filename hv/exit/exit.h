@@ -11,6 +11,15 @@ void exit_dispatch(struct vcpu *v, struct vmexit *e);
 /* tests/count.c, only in a build with COUNT=1: counts @e by what it is for. */
 void exit_count(struct vcpu *v, const struct vmexit *e);
 
+/* An instruction that only a kernel may execute, by somebody else: #GP. True: that is all. */
+static inline bool exit_refused(struct vcpu *v, const struct vmexit *e)
+{
+	if (likely(!e->cpl))
+		return false;
+	vcpu_inject_gp(v);
+	return true;
+}
+
 /* cpuid.c */
 void exit_cpuid(struct vcpu *v, struct vmexit *e);
 /* msr.c */

@@ -22,6 +22,7 @@ static const struct call_row balloon_calls[] = {
 	[AERO_CALL_DOORBELL - BALLOON_CALLS] = { call_doorbell, false },
 	[AERO_CALL_GROW - BALLOON_CALLS] = { call_grow, false },
 	[AERO_CALL_REPORT - BALLOON_CALLS] = { call_report, false },
+	[AERO_CALL_END - BALLOON_CALLS] = { call_end, false },
 };
 
 static const struct call_row manage_calls[] = {
@@ -53,7 +54,7 @@ void exit_hypercall(struct vcpu *v, struct vmexit *e)
 	u64 number = (u32)v->gpr[GPR_RAX];
 	const struct call_row *row = find(number);
 
-	if (unlikely(e->hypercall.cpl || e->hypercall.wrong_instruction)) {
+	if (unlikely(e->cpl)) {
 		vcpu_inject_ud(v);
 		return;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* I/O ports by table. A port that nobody has reads as all ones, like an empty bus. */
+#include <hv/base/platform.h>
 #include <hv/exit/exit.h>
 #include <hv/emulate/insn.h>
 #include <hv/exit/io.h>
@@ -58,6 +59,15 @@ static void out_reset(struct vm *vm, u16 port, u32 value)
 		vm_reboot(vm);
 }
 
+/* It counts with the guest's TSC: who measures the one by the other finds what CPUID says. */
+static u32 in_pm_timer(struct vm *vm, u16 port)
+{
+	u64 ticks = plat_tsc() + vm->tsc_offset, hz = plat_tsc_khz() * 1000;
+	u64 count = ticks / hz * PM_TIMER_HZ + ticks % hz * PM_TIMER_HZ / hz;
+
+	return (u32)count >> (port - PORT_PM_TIMER) * 8;
+}
+
 struct port_row {
 	u16 first, last;
 	u32 (*in)(struct vm *vm, u16 port);
@@ -72,6 +82,7 @@ static const struct port_row rows[] = {
 	{ PORT_SLEEP_STATUS, PORT_SLEEP_STATUS, in_zero, out_nothing },
 	{ PORT_RESET, PORT_RESET, in_zero, out_reset },
 	{ PORT_PM1_CONTROL, PORT_PM1_CONTROL, in_none, out_pm1 },
+	{ PORT_PM_TIMER, PORT_PM_TIMER + 3, in_pm_timer, out_nothing },
 };
 
 static const struct port_row *find(u16 port)

@@ -10,8 +10,10 @@
 #define PORT_SLEEP_STATUS 0x601
 #define PORT_RESET 0x602       /* ACPI: "Reset Register" */
 #define PORT_PM1_CONTROL 0x604 /* where QEMU and Linux's reference firmware have it */
+#define PORT_PM_TIMER 0x608    /* and three more: ACPI, "Power Management Timer" */
 
 #define RESET_VALUE 1
+#define PM_TIMER_HZ 3579545UL
 
 struct vcpu;
 struct vm;

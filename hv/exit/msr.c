@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* MSRs that exit, by table; everything else is #GP. */
 #include <hv/base/platform.h>
+#include <hv/base/string.h>
 #include <hv/exit/cpuid.h>
 #include <hv/exit/exit.h>
 #include <hv/apic/pvclock.h>
@@ -48,7 +49,17 @@ static bool write_ignore(struct vcpu *v, u32 msr, u64 value)
 static bool read_tsc(struct vcpu *v, u32 msr, u64 *value)
 {
 	(void)msr;
-	*value = plat_tsc() + v->vm->tsc_offset;
+	*value = plat_tsc() + v->tsc_offset;
+	return true;
+}
+
+static bool write_tsc(struct vcpu *v, u32 msr, u64 value)
+{
+	(void)msr;
+	v->tsc_offset = value - plat_tsc();
+	backend->set_reg(v, GREG_TSC_OFFSET, v->tsc_offset);
+	lapic_tsc_written(v);
+	pvclock_tsc_written(v);
 	return true;
 }
 
@@ -137,6 +148,20 @@ static bool read_arch_capabilities(struct vcpu *v, u32 msr, u64 *value)
 	return *value;
 }
 
+/*
+ * The four performance counters that AMD's CPUs have had since family 6, and that no bit of
+ * CPUID announces: Linux reads them unprotected on families 0fh and 10h.  They count nothing.
+ */
+static bool read_amd_zero(struct vcpu *v, u32 msr, u64 *value)
+{
+	return !strcmp(backend->vendor, "AuthenticAMD") && read_zero(v, msr, value);
+}
+
+static bool write_amd_ignore(struct vcpu *v, u32 msr, u64 value)
+{
+	return !strcmp(backend->vendor, "AuthenticAMD") && write_ignore(v, msr, value);
+}
+
 struct msr_row {
 	u32 first, last;
 	msr_read_fn read;
@@ -144,7 +169,7 @@ struct msr_row {
 };
 
 static const struct msr_row rows[] = {
-	{ 0x10, 0x10, read_tsc, NULL },
+	{ 0x10, 0x10, read_tsc, write_tsc },
 	{ 0x17, 0x17, read_zero, NULL },	 /* PLATFORM_ID */
 	{ 0x1b, 0x1b, read_base, write_base },	 /* APIC_BASE */
 	{ 0x8b, 0x8b, read_zero, write_ignore }, /* BIOS_SIGN_ID: the revision dance */
@@ -155,8 +180,10 @@ static const struct msr_row rows[] = {
 	{ MSR_PV_WALL_CLOCK, MSR_PV_SYSTEM_TIME, pvclock_read, pvclock_write },
 	{ MSR_PV_STEAL_TIME, MSR_PV_EOI, pvcpu_read, pvcpu_write },
 	{ 0xc0000080, 0xc0000080, read_efer, write_efer },
+	{ 0xc0010000, 0xc0010007, read_amd_zero, write_amd_ignore }, /* PERF_CTL, PERF_CTR */
 	{ 0xc0010015, 0xc0010015, read_hwcr, write_ignore },
 	{ 0xc001001f, 0xc001001f, read_zero, write_ignore }, /* AMD's NB_CFG: Linux sets a bit */
+	{ 0xc0010055, 0xc0010055, read_amd_zero, write_amd_ignore }, /* interrupt pending message */
 	{ 0x48, 0x48, read_spec_ctrl, write_spec_ctrl },
 	{ 0x10a, 0x10a, read_arch_capabilities, NULL },
 };
@@ -175,6 +202,8 @@ void exit_rdmsr(struct vcpu *v, struct vmexit *e)
 	const struct msr_row *row = find(msr);
 	u64 value;
 
+	if (exit_refused(v, e))
+		return;
 	if (!row || !row->read || !row->read(v, msr, &value)) {
 		vcpu_inject_gp(v);
 		return;
@@ -190,6 +219,8 @@ void exit_wrmsr(struct vcpu *v, struct vmexit *e)
 	const struct msr_row *row = find(msr);
 	u64 value = (u32)v->gpr[GPR_RAX] | v->gpr[GPR_RDX] << 32;
 
+	if (exit_refused(v, e))
+		return;
 	vcpu_skip(v, e); /* unless it has to wait: pvclock.c */
 	if (!row || !row->write || !row->write(v, msr, value)) {
 		v->advance = 0;

@@ -39,7 +39,10 @@ struct xsdt {
 /* "Fixed ACPI Description Table"; the fields of ACPI hardware that there is none of are left out. */
 struct fadt {
 	struct header h;
-	u8 legacy[108 - 36];
+	u8 legacy[76 - 36];
+	u32 pm_timer;
+	u8 lengths[91 - 80], pm_timer_length;
+	u8 more_lengths[108 - 92];
 	u8 century;
 	u16 boot_arch;
 	u8 reserved;
@@ -49,7 +52,9 @@ struct fadt {
 	u16 arm_boot_arch;
 	u8 minor_revision;
 	u64 x_firmware_control, x_dsdt;
-	u8 x_legacy[244 - 148];
+	u8 x_legacy[208 - 148];
+	struct address x_pm_timer;
+	u8 x_events[244 - 220];
 	struct address sleep_control, sleep_status;
 	u64 hypervisor;
 } __packed;
@@ -58,6 +63,7 @@ _Static_assert(sizeof(struct fadt) == 276, "ACPI 6.3, table 5-33");
 #define FADT_NO_POWER_BUTTON BIT(4) /* no fixed one, that is */
 #define FADT_NO_SLEEP_BUTTON BIT(5)
 #define FADT_NO_RTC_WAKE BIT(6)
+#define FADT_32_BIT_TIMER BIT(8)
 #define FADT_RESET_REG BIT(10)
 #define FADT_HW_REDUCED BIT(20)
 #define BOOT_ARCH_NO_VGA BIT(2)
@@ -118,6 +124,17 @@ static struct address port(u16 number)
 	return (struct address){ SPACE_IO, 8, 0, 1, number };
 }
 
+/*
+ * Hardware-reduced machines may have none, but a kernel that knows no paravirtual clock has
+ * nothing else to measure its TSC and its APIC timer by.
+ */
+static void fill_pm_timer(struct fadt *f)
+{
+	f->pm_timer = PORT_PM_TIMER;
+	f->pm_timer_length = 4;
+	f->x_pm_timer = (struct address){ SPACE_IO, 32, 0, 3, PORT_PM_TIMER };
+}
+
 static void fill_root(struct tables *t)
 {
 	memcpy(t->rsdp.signature, "RSD PTR ", 8);
@@ -137,11 +154,12 @@ static void fill_fadt(struct fadt *f)
 	f->century = RTC_CENTURY;
 	f->boot_arch = BOOT_ARCH_NO_VGA;
 	f->flags = FADT_WBINVD | FADT_NO_POWER_BUTTON | FADT_NO_SLEEP_BUTTON | FADT_NO_RTC_WAKE |
-		   FADT_RESET_REG | FADT_HW_REDUCED;
+		   FADT_32_BIT_TIMER | FADT_RESET_REG | FADT_HW_REDUCED;
 	f->reset = port(PORT_RESET);
 	f->reset_value = RESET_VALUE;
 	f->minor_revision = 3;
 	f->x_dsdt = AT(dsdt);
+	fill_pm_timer(f);
 	f->sleep_control = port(PORT_SLEEP_CONTROL);
 	f->sleep_status = port(PORT_SLEEP_STATUS);
 	seal(&f->h, "FACP", 6, sizeof(*f));

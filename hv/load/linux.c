@@ -4,6 +4,7 @@
  * Documentation/arch/x86/boot.rst, "64-bit BOOT PROTOCOL", and zero-page.rst.
  */
 #include <hv/base/log.h>
+#include <hv/base/platform.h>
 #include <hv/base/string.h>
 #include <hv/load/acpi.h>
 #include <hv/load/load.h>
@@ -182,11 +183,41 @@ static void fill_map(const struct vm *vm, struct zero_page *z)
 		 E820_RAM);
 }
 
+static bool is_word(const char *s, const char *word)
+{
+	size_t n = strlen(word);
+
+	return !strncmp(s, word, n) && (!s[n] || s[n] == ' ');
+}
+
+/*
+ * A kernel that is told to do without kvmclock measures its TSC by the ACPI timer if three
+ * reads of that take less than 50,000 TSC ticks, and with no frequency at all it stands still
+ * before its first message.  Intel's CPUs have a leaf for it; AMD's get it said here.
+ */
+static bool needs_frequency(const char *text)
+{
+	bool without = false, told = false;
+
+	for (const char *s = text; *s; s++) {
+		if (s != text && s[-1] != ' ')
+			continue;
+		without |= is_word(s, "no-kvmclock") || is_word(s, "nopv");
+		told |= !strncmp(s, "tsc_early_khz=", 14);
+	}
+	return without && !told;
+}
+
 static int load_command_line(struct vm *vm, struct zero_page *z)
 {
-	const char *text = vm->cfg->cmdline;
-	size_t length = strlen(text);
+	char text[CONFIG_TEXT_MAX + 40];
+	size_t length;
 
+	str_copy(text, vm->cfg->cmdline, sizeof(text));
+	if (needs_frequency(text))
+		str_format(text, sizeof(text), "%s tsc_early_khz=%lu", vm->cfg->cmdline,
+			   plat_tsc_khz());
+	length = strlen(text);
 	if (length > z->hdr.cmdline_size)
 		return load_bad(vm, HV_ERANGE, "takes no command line of that length");
 	z->hdr.cmd_line_ptr = COMMAND_LINE;

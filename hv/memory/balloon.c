@@ -204,7 +204,8 @@ static u64 paged_in(const struct aero_stats *s)
 static void note_paging(struct vm *vm, const struct aero_stats *s, u64 now)
 {
 	struct balloon *b = &vm->balloon;
-	u64 more = paged_in(s) - paged_in(&b->stats), ms = (now - b->stats_at) / plat_tsc_khz();
+	u64 more = paged_in(s) - paged_in(&b->stats),
+	    ms = tsc_since(b->stats_at, now) / plat_tsc_khz();
 	u64 strays = max(vm->pages / PAGING_PART, PAGING_LEAST);
 
 	/* Not from one boot to the next, nor after a pause: that is no rate. */

@@ -2,6 +2,29 @@
 #include <hv/base/string.h>
 #include <hv/memory/explain.h>
 
+/*
+ * Guests get the policy's reasons and rules as they are.  One that is new in the policy needs a
+ * name in the ABI, and a line here.
+ */
+#define IS_ABI(name) _Static_assert((int)name == AERO_##name, "the ABI has another number for it")
+IS_ABI(REASON_NONE);
+IS_ABI(REASON_VICTIM);
+IS_ABI(REASON_GIVEN_BACK);
+IS_ABI(REASON_GROW);
+IS_ABI(REASON_HOLD);
+IS_ABI(REASON_MAX);
+IS_ABI(REASON_MANUAL);
+IS_ABI(REASON_SILENT);
+IS_ABI(REASON_STUCK);
+IS_ABI(REASON_BEYOND);
+_Static_assert((int)REASONS == AERO_REASON_BEYOND + 1, "a reason that the ABI does not have");
+IS_ABI(RULE_SHARES);
+IS_ABI(RULE_MIN);
+IS_ABI(RULE_NEED);
+IS_ABI(RULE_HELD);
+_Static_assert(POLICY_HIGH == 0 && POLICY_LOW == 3, "aero_decision.state counts so");
+_Static_assert((int)RULES == AERO_RULE_HELD + 1, "a rule that the ABI does not have");
+
 static struct aero_decision *record(struct explain *e, u64 n)
 {
 	return &e->ring[n % AERO_DECISIONS];

@@ -7,13 +7,13 @@
 #define HV_EXPLAIN_H
 
 #include <guest-driver/aerostat_abi.h>
-#include <hv/base/atomic.h>
+#include <hv/base/lock.h>
 #include <hv/memory/policy.h>
 
 struct explain {
-	struct spinlock lock; /* a leaf */
-	u64 total;	      /* records ever */
-	u64 target;	      /* of the last decision */
+	SPINLOCK(LOCK_EXPLAIN) lock;
+	u64 total;  /* records ever */
+	u64 target; /* of the last decision */
 	struct aero_decision ring[AERO_DECISIONS];
 };
 

@@ -35,7 +35,8 @@ static int pop(struct vm *vm, u64 gfn)
 /* HV_OK: enter again. HV_ESTATE: not memory that can be backed; *@kind says what it is. */
 static int serve(struct vm *vm, u64 gfn, enum p2m_kind *kind)
 {
-	unsigned int order, flags = memory_grant(vm, &order);
+	unsigned int flags = memory_grant(vm);
+	unsigned int order = flags & MEMORY_GRANT_LARGE ? ORDER_2M : ORDER_4K;
 	int err;
 
 	spin_lock(&vm->p2m.lock);

@@ -90,19 +90,28 @@ static bool held_off(const struct vm *vm, u64 now)
 	return now < atomic_load(&vm->balloon.hold_until) && gov->out.state != POLICY_LOW;
 }
 
+static bool paused(const struct vm *vm)
+{
+	return atomic_load(&vm->state) == VM_PAUSED;
+}
+
+/* Does a driver answer?  A VM that is paused or waits for memory cannot, and is not to blame. */
 static bool responsive(struct vm *vm, u64 now)
 {
 	u32 calls = atomic_load(&vm->balloon.calls);
 	__typeof__(gov->driver[0]) *d = &gov->driver[vm->id];
 	bool silent;
 
-	if (!vm->balloon.started)
+	/* No driver yet, or none any more: nobody owes an answer. */
+	if (!vm->balloon.started) {
+		d->silent = d->stuck = false;
+		d->at = now;
 		return false;
-	/* One that we keep waiting for memory cannot answer, and is not to blame. */
-	if (calls != d->calls || (!d->silent && memory_wanted_by(vm, now)))
+	}
+	if (calls != d->calls || (!d->silent && (paused(vm) || memory_wanted_by(vm, now))))
 		d->at = now;
 	d->calls = calls;
-	silent = now - d->at >= ms_to_ticks(SILENT_SECONDS * 1000);
+	silent = tsc_since(d->at, now) >= ms_to_ticks(SILENT_SECONDS * 1000);
 	if (silent != d->silent)
 		vm_log(vm,
 		       silent ?
@@ -110,32 +119,58 @@ static bool responsive(struct vm *vm, u64 now)
 			       "its balloon driver answers again",
 		       SILENT_SECONDS);
 	d->silent = silent;
-	return !silent;
+	return !silent && !paused(vm);
+}
+
+/*
+ * The balloon that is asked for.  A GROW in a loop lowers the target, and cannot take back the
+ * last decision nor what was set by hand; somebody who lowers it by hand asks for less.
+ */
+static u64 demand(const struct vm *vm)
+{
+	u64 manual = atomic_load(&vm->balloon.manual);
+
+	return manual != BALLOON_BY_POLICY ?
+		       manual :
+		       max(atomic_load(&vm->balloon.target), gov->last[vm->id].target);
+}
+
+/* Must its balloon grow now?  Not if it is near the demand, and nobody grows who is held up. */
+static bool owes(const struct vm *vm, u64 now, bool answers)
+{
+	bool near = vm->p2m.ballooned + vm->pages / 64 >= demand(vm);
+
+	if (gov->driver[vm->id].stuck)
+		return !near;
+	return !near && answers && !memory_wanted_by(vm, now);
+}
+
+static void say_stuck(struct vm *vm, bool late, bool grew)
+{
+	vm_log(vm,
+	       late ? "its balloon has stood at %lu of %lu MiB for %u s: stuck" :
+	       grew ? "its balloon moves again, %lu of %lu MiB" :
+		      "its balloon is asked for no more than it has, %lu of %lu MiB",
+	       vm->p2m.ballooned >> 8, demand(vm) >> 8, STUCK_SECONDS);
 }
 
 /*
  * Its driver answers, and yet gives nothing: the guest has nothing left to
  * give, or the driver lies.  Until the balloon grows again, others serve.
  */
-static bool stuck(struct vm *vm, u64 now)
+static bool stuck(struct vm *vm, u64 now, bool answers)
 {
-	/* GROW in a loop lowers the one, and cannot take back the other. */
-	u64 target = max(atomic_load(&vm->balloon.target), gov->last[vm->id].target);
 	u64 ballooned = vm->p2m.ballooned;
 	__typeof__(gov->driver[0]) *d = &gov->driver[vm->id];
-	bool late, near = ballooned + vm->pages / 64 >= target;
+	bool late, grew = ballooned > d->ballooned;
 
 	/* A hold-off asks for nothing, and excuses nothing. */
-	if (ballooned > d->ballooned ||
-	    (!held_off(vm, now) && (near || (!d->stuck && memory_wanted_by(vm, now)))))
+	if (grew || !vm->balloon.started || (!held_off(vm, now) && !owes(vm, now, answers)))
 		d->grew = now;
 	d->ballooned = ballooned;
-	late = now - d->grew >= ms_to_ticks(STUCK_SECONDS * 1000);
+	late = tsc_since(d->grew, now) >= ms_to_ticks(STUCK_SECONDS * 1000);
 	if (late != d->stuck)
-		vm_log(vm,
-		       late ? "its balloon has stood at %lu of %lu MiB for %u s: stuck" :
-			      "its balloon moves again, %lu of %lu MiB",
-		       ballooned >> 8, target >> 8, STUCK_SECONDS);
+		say_stuck(vm, late, grew);
 	d->stuck = late;
 	return late;
 }
@@ -184,6 +219,7 @@ static void restore_manual(struct vm *vm, u64 now)
 static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 {
 	u64 resident = vm->p2m.acct.resident, last = gov->last_resident[vm->id];
+	bool answers = responsive(vm, now);
 
 	*p = (struct policy_vm){
 		.size = vm->pages,
@@ -198,9 +234,9 @@ static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 		.grow = atomic_swap(&vm->balloon.grow_pages, 0UL),
 		/* At its max it waits for itself: others need not give anything. */
 		.waiting = memory_wanted_by(vm, now) && !memory_at_max(vm),
-		.responsive = responsive(vm, now),
+		.responsive = answers,
 		/* No fault of its driver, but nobody's to share out: two would wait for each other. */
-		.stuck = stuck(vm, now) || exhausted(vm, now),
+		.stuck = stuck(vm, now, answers) || exhausted(vm, now),
 		.hold = held_off(vm, now),
 		.manual = atomic_load(&vm->balloon.manual) != BALLOON_BY_POLICY,
 		.paging = now < atomic_load(&vm->balloon.paging_until),
@@ -238,15 +274,15 @@ static void apply(struct vm *vm, const struct policy_vm *in, const struct policy
  */
 static void lend_reserve(struct vm *vm, u64 now)
 {
-	struct vm *lender = vm;
+	struct vm *lender = vm, *other;
 
 	if (!exhausted(vm, now))
 		return;
-	for (u32 i = 0; i < nr_vms; i++)
-		if (vm_alive(vms[i]) && !balloon_below_target(vms[i]) &&
-		    vms[i]->p2m.acct.reserve > vms[i]->p2m.acct.reserve_max / 2 &&
-		    vms[i]->p2m.acct.reserve > lender->p2m.acct.reserve)
-			lender = vms[i];
+	for_each_vm(other)
+		if (vm_alive(other) && !balloon_below_target(other) &&
+		    other->p2m.acct.reserve > other->p2m.acct.reserve_max / 2 &&
+		    other->p2m.acct.reserve > lender->p2m.acct.reserve)
+			lender = other;
 	if (lender != vm && frame_reserve_lend(&lender->p2m.acct, &vm->p2m.acct))
 		memory_wake_waiters();
 }
@@ -254,13 +290,13 @@ static void lend_reserve(struct vm *vm, u64 now)
 /* More is in use at once than there is: no balloon helps, and somebody is to know. */
 static void report_active(struct vm *const of[])
 {
-	u32 c = gov->out.culprit == POLICY_NOBODY ? POLICY_NOBODY : of[gov->out.culprit]->id;
+	u32 id = gov->out.culprit == POLICY_NOBODY ? POLICY_NOBODY : of[gov->out.culprit]->id;
 
-	if (c != POLICY_NOBODY && gov->culprit == POLICY_NOBODY)
+	if (id != POLICY_NOBODY && gov->culprit == POLICY_NOBODY)
 		log_line(
 			"memory: %lu MiB are active, more than there is; vm %s most beyond its entitlement",
-			gov->out.active >> 8, vms[c]->cfg->name);
-	gov->culprit = c;
+			gov->out.active >> 8, vms[id]->cfg->name);
+	gov->culprit = id;
 }
 
 /* Every VM waits, and so nobody can give: only somebody from outside can end that. */
@@ -268,18 +304,19 @@ static void report_standstill(u64 now)
 {
 	u64 resident = 0;
 	bool waiting = false, going = false;
+	const struct vm *vm;
 
-	for (u32 i = 0; i < nr_vms; i++) {
-		resident += vms[i]->p2m.acct.resident;
-		if (atomic_load(&vms[i]->state) == VM_RUNNING)
-			*(memory_stands_still(vms[i]) ? &waiting : &going) = true;
+	for_each_vm(vm) {
+		resident += vm->p2m.acct.resident;
+		if (atomic_load(&vm->state) == VM_RUNNING)
+			*(memory_stands_still(vm) ? &waiting : &going) = true;
 	}
 	if (!waiting || going || resident != gov->standstill.resident) {
 		gov->standstill.since = now;
 		gov->standstill.resident = resident;
 		gov->standstill.named = false;
-	} else if (!gov->standstill.named &&
-		   now - gov->standstill.since >= ms_to_ticks(STANDSTILL_SECONDS * 1000)) {
+	} else if (!gov->standstill.named && tsc_since(gov->standstill.since, now) >=
+						     ms_to_ticks(STANDSTILL_SECONDS * 1000)) {
 		log_line(
 			"memory: all VMs have waited for it for %u s and none can give any: end one "
 			"(Ctrl-a, its number, Ctrl-a k k)",
@@ -291,7 +328,7 @@ static void report_standstill(u64 now)
 static void decide(u64 now)
 {
 	struct frame_stats s = frames_stats();
-	struct vm *of[MAX_VMS];
+	struct vm *of[MAX_VMS], *vm;
 	enum policy_state before = gov->out.state;
 
 	gov->in.total = s.total - min(s.total, s.hv);
@@ -303,15 +340,15 @@ static void decide(u64 now)
 	gov->in.state = gov->out.state;
 	gov->in.cap_yields = gov->out.cap_yields;
 	gov->in.nr_vms = 0;
-	for (u32 i = 0; i < nr_vms; i++) {
-		if (vms[i]->again) /* what it starts with is to be found for it */
-			gov->in.free -= min(gov->in.free, admission_start_frames(vms[i]));
-		if (!vm_alive(vms[i]))
+	for_each_vm(vm) {
+		if (vm->again) /* what it starts with is to be found for it */
+			gov->in.free -= min(gov->in.free, admission_start_frames(vm));
+		if (!vm_alive(vm))
 			continue;
-		frame_reserve_fill(&vms[i]->p2m.acct);
-		restore_manual(vms[i], now);
-		of[gov->in.nr_vms] = vms[i];
-		fill(vms[i], &gov->vm[gov->in.nr_vms++], now);
+		frame_reserve_fill(&vm->p2m.acct);
+		restore_manual(vm, now);
+		of[gov->in.nr_vms] = vm;
+		fill(vm, &gov->vm[gov->in.nr_vms++], now);
 	}
 	policy_decide(&gov->in, &gov->out);
 	if (gov->out.state != before)
@@ -327,12 +364,14 @@ static void decide(u64 now)
 
 void governor_tick(u64 now)
 {
+	struct vm *vm;
+
 	/* All waiters: one may have a promise although nothing is free for others. */
 	quarantine_drain(256);
 	memory_wake_waiters();
 	if (now >= gov->next_sample) {
-		for (u32 i = 0; i < nr_vms; i++)
-			sample(vms[i]);
+		for_each_vm(vm)
+			sample(vm);
 		gov->next_sample = now + ms_to_ticks(sample_step_ms());
 	}
 	if (now >= gov->next_decision ||

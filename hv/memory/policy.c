@@ -318,7 +318,7 @@ const char *policy_reason_text(enum policy_reason r)
 		[REASON_HOLD] = "spared: it has just asked to grow",
 		[REASON_MAX] = "kept below its max",
 		[REASON_MANUAL] = "set by hand",
-		[REASON_SILENT] = "its driver does not answer",
+		[REASON_SILENT] = "no driver of it answers",
 		[REASON_STUCK] = "its balloon does not grow",
 		[REASON_BEYOND] = "beyond its cap: nothing else takes memory",
 	};

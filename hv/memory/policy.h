@@ -37,9 +37,10 @@ enum policy_reason {
 	REASON_HOLD,	   /* would be a victim, but asked to grow a moment ago */
 	REASON_MAX,	   /* kept below its configured max */
 	REASON_MANUAL,	   /* the target was set by hand */
-	REASON_SILENT,	   /* its driver does not answer: left alone */
+	REASON_SILENT,	   /* it has no driver that answers: left alone */
 	REASON_STUCK,	   /* its driver answers, and its balloon does not grow */
 	REASON_BEYOND,	   /* a victim, beyond balloon_max: nothing else takes memory */
+	REASONS
 };
 
 /* What an entitlement is bounded by. */
@@ -48,6 +49,7 @@ enum policy_rule {
 	RULE_MIN,    /* what it is guaranteed */
 	RULE_NEED,   /* all that it could use now */
 	RULE_HELD,   /* what it has and nobody can take: by hand, silent, stuck, balloon_max */
+	RULES
 };
 
 struct policy_vm {

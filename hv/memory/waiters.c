@@ -60,28 +60,26 @@ static u64 turn_ends(void)
 	return least + MEMORY_TURN;
 }
 
-unsigned int memory_grant(const struct vm *vm, unsigned int *order)
+/* Kept out of the way of the common case. */
+static unsigned int __attribute__((noinline)) grant_while_scarce(const struct vm *vm)
+{
+	return memory_at_max(vm) || memory_rank(vm) > turn_ends() ? FRAME_PROMISED : 0;
+}
+
+unsigned int memory_grant(const struct vm *vm)
 {
 	unsigned int flags = balloon_below_target(vm) ? FRAME_USE_RESERVE : 0;
 	u64 most = atomic_load(&vm->cfg->max) >> PAGE_SHIFT;
-	u64 resident = atomic_load(&vm->p2m.acct.resident);
 
 	/* Large pages only while there is plenty: they take memory that may never be used. */
-	*order = governor_state() == POLICY_HIGH && resident + 512 <= most ? ORDER_2M : ORDER_4K;
-	if (unlikely(resident >= most))
-		return flags | FRAME_PROMISED;
-	if (unlikely(frames_scarce()) && memory_rank(vm) > turn_ends()) {
-		*order = ORDER_4K;
-		flags |= FRAME_PROMISED;
-	}
-	return flags;
+	if (likely(vm->p2m.acct.resident + (1UL << ORDER_2M) <= most && !frames_scarce()))
+		return flags | (governor_state() == POLICY_HIGH ? MEMORY_GRANT_LARGE : 0);
+	return flags | grant_while_scarce(vm);
 }
 
 unsigned int memory_grant_p2m(const struct p2m *p)
 {
-	unsigned int order;
-
-	return memory_grant(container_of(p, struct vm, p2m), &order);
+	return memory_grant(container_of(p, struct vm, p2m)) & ~(unsigned int)MEMORY_GRANT_LARGE;
 }
 
 /* Frames that are promised to @vm are no reason to wait for others. */
@@ -108,7 +106,7 @@ static void log_wait(struct vm *vm)
 {
 	u64 now = plat_tsc();
 
-	if (vm->wait_logged && now - vm->wait_logged <= WAIT_LOG_MS * plat_tsc_khz())
+	if (vm->wait_logged && tsc_since(vm->wait_logged, now) <= WAIT_LOG_MS * plat_tsc_khz())
 		return;
 	vm->wait_logged = now;
 	if (memory_at_max(vm))

@@ -17,9 +17,10 @@ struct vm;
  * - above its min while another VM waits that is further below its entitlement, or at its
  *   max: only by a promise (FRAME_PROMISED);
  * - while its balloon is smaller than its target: also out of its reserve (FRAME_USE_RESERVE).
- * *@order: the largest page that it may take at once.  Takes no lock.
+ * and MEMORY_GRANT_LARGE: it may take 2 MiB at once.  Takes no lock.
  */
-unsigned int memory_grant(const struct vm *vm, unsigned int *order);
+#define MEMORY_GRANT_LARGE BIT(31)
+unsigned int memory_grant(const struct vm *vm);
 
 /* The same for the VM of @p, for 4 KiB: what mm/ calls (struct p2m). */
 unsigned int memory_grant_p2m(const struct p2m *p);

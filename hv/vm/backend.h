@@ -25,10 +25,12 @@ enum vmexit_kind {
 	EXIT_PAUSE,
 	EXIT_P2M_FAULT,
 	EXIT_CR8,
+	EXIT_TPR_BELOW, /* the guest has lowered CR8: see tpr_exit() */
 	EXIT_INTERRUPT_WINDOW,
 	EXIT_NMI_WINDOW,
 	EXIT_CACHE,	/* INVD, WBINVD: nothing to do */
 	EXIT_UNDEFINED, /* an instruction that guests do not have: #UD */
+	EXIT_FORBIDDEN, /* one whose operand they never have: #GP */
 	EXIT_SHUTDOWN,	/* triple fault */
 	EXIT_MACHINE_CHECK,
 	EXIT_ENTRY_FAILED, /* the guest's state is not one the CPU accepts */
@@ -39,6 +41,7 @@ enum vmexit_kind {
 struct vmexit {
 	enum vmexit_kind kind;
 	u8 length; /* of the instruction, where there is one */
+	u8 cpl; /* who executed it, where a kernel alone may; the CPU is not trusted to ask first */
 	union {
 		struct {
 			u16 port;
@@ -53,10 +56,6 @@ struct vmexit {
 			bool write;
 			u8 gpr;
 		} cr8;
-		struct {
-			u8 cpl;
-			bool wrong_instruction; /* the other vendor's */
-		} hypercall;
 		struct {
 			u64 reason, info;
 			const char *name;
@@ -99,6 +98,7 @@ enum guest_reg {
 	GREG_SYSENTER_EIP,
 	GREG_PAT,
 	GREG_CR2,
+	GREG_TSC_OFFSET,
 	/* Only read: */
 	GREG_CS_ATTR, /* as in struct guest_segment */
 	GREG_CPL,
@@ -137,11 +137,23 @@ struct cpu_backend {
 	bool (*nmi_allowed)(struct vcpu *v);
 	void (*inject_interrupt)(struct vcpu *v, u8 vector);
 	void (*inject_nmi)(struct vcpu *v);
+	/* A fault (all but #DB) is told to have RFLAGS.RF set, as the CPU's own are. */
 	void (*inject_exception)(struct vcpu *v, u8 vector, bool has_error, u32 error);
 	/* Exit as soon as an interrupt (NMI) could be injected. */
 	void (*interrupt_window)(struct vcpu *v, bool on);
 	void (*nmi_window)(struct vcpu *v, bool on);
 
+	/*
+	 * The upper half of the local APIC's TPR, which the guest reads and writes as CR8, most
+	 * often without an exit; and the value that it must not fall below without one, 0: none.
+	 * @below is at most what the TPR is.
+	 */
+	u8 (*get_cr8)(struct vcpu *v);
+	void (*set_cr8)(struct vcpu *v, u8 value);
+	void (*tpr_exit)(struct vcpu *v, u8 below);
+
+	/* INIT: forgets events that were on their way, resets debug registers and CR2. */
+	void (*init_events)(struct vcpu *v);
 	void (*get_state)(struct vcpu *v, struct guest_state *s);
 	void (*set_state)(struct vcpu *v, const struct guest_state *s);
 	u64 (*get_reg)(struct vcpu *v, enum guest_reg r);

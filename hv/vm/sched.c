@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/lock.h>
 #include <hv/base/platform.h>
 #include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
 #include <mm/epoch.h>
 
 static struct {
-	struct spinlock lock;
+	SPINLOCK(LOCK_SCHED) lock;
 	struct list ready;
 	u64 clock;  /* least virtual time that anybody ran at */
 	u64 idle;   /* bit per idle CPU that runs vCPUs */
@@ -118,7 +119,7 @@ static void make_ready(struct vcpu *v)
 /* Virtual time of a running vCPU, up to now. */
 static u64 vruntime_now(const struct vcpu *v)
 {
-	return v->vruntime + (plat_tsc() - v->started) * 1000 / weight(v);
+	return v->vruntime + tsc_since(v->started, plat_tsc()) * 1000 / weight(v);
 }
 
 /* No CPU is idle: the one whose vCPU is furthest ahead of @v makes room. */
@@ -313,7 +314,7 @@ static struct vcpu *pick(u32 cpu)
 		best->state = VCPU_RUNNING;
 		best->cpu = cpu;
 		best->started = plat_tsc();
-		best->waited += best->started - best->ready_since;
+		best->waited += tsc_since(best->ready_since, best->started);
 		sched.idle &= ~BIT(cpu);
 		sched.running[cpu] = best;
 		sched.clock = max(sched.clock, best->vruntime);
@@ -343,7 +344,7 @@ void sched_put(struct vcpu *v)
 {
 	spin_lock(&sched.lock);
 	v->vruntime = vruntime_now(v);
-	v->ran += plat_tsc() - v->started;
+	v->ran += tsc_since(v->started, plat_tsc());
 	sched.running[v->cpu] = NULL;
 	v->state = settle(v);
 	note_standing(v);
@@ -378,10 +379,11 @@ static void run(struct vcpu *v)
 static u64 expire_timers(u64 now)
 {
 	u64 next = UINT64_MAX;
+	struct vm *vm;
 
-	for (u32 i = 0; i < nr_vms; i++)
-		for (u32 j = 0; j < vms[i]->nr_vcpus; j++) {
-			struct vcpu *v = vms[i]->vcpus[j];
+	for_each_vm(vm)
+		for (u32 i = 0; i < vm->nr_vcpus; i++) {
+			struct vcpu *v = vm->vcpus[i];
 
 			if (v->state != VCPU_HALTED)
 				continue;

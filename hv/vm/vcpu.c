@@ -28,8 +28,10 @@ struct vcpu *vcpu_alloc(struct vm *vm, u32 index)
 
 int vcpu_reset(struct vcpu *v)
 {
-	int err = backend->vcpu_init(v);
+	int err;
 
+	v->tsc_offset = v->vm->tsc_offset;
+	err = backend->vcpu_init(v);
 	if (err)
 		return err;
 	for (int i = 0; i < GPR_NR; i++)
@@ -38,12 +40,13 @@ int vcpu_reset(struct vcpu *v)
 	v->advance = 0;
 	v->disagreements = 0;
 	v->halted = v->window_open = v->nmi_window_open = false;
+	v->tpr_exit = 0;
 	v->last_cpu = VCPU_NO_CPU;
 	v->flush_gen = v->vruntime = v->exits = v->ran = v->pv_time = v->pv_steal = v->waited = 0;
 	v->stood_since = 0;
 	lapic_reset(v, false);
 	atomic_store_seq(&v->pending, 0u);
-	atomic_store_seq(&v->wait_for_sipi, 1u);
+	atomic_store_seq(&v->wait_for_sipi, v->index ? 1u : 0u); /* the boot CPU runs */
 	v->next = VCPU_READY;
 	v->state = VCPU_OFF;
 	return HV_OK;
@@ -97,11 +100,17 @@ static void reset_to_real_mode(struct vcpu *v, u8 page)
 	backend->set_state(v, &s);
 }
 
-/* INIT and SIPI; true if the vCPU has to wait for the latter. */
+/* INIT and SIPI; true if the vCPU has nothing to execute now. */
 static bool start_up(struct vcpu *v, u32 pending)
 {
 	if (pending & PENDING_INIT) {
+		/* SDM: "MP Initialization Protocol": the boot CPU goes to its firmware, which is a reboot */
+		if (lapic_is_boot_cpu(v)) {
+			vm_reboot(v->vm);
+			return true;
+		}
 		lapic_reset(v, true);
+		backend->init_events(v);
 		v->halted = false;
 		v->advance = 0;
 		v->spec_ctrl = 0;
@@ -129,19 +138,33 @@ static void deliver_nmi(struct vcpu *v)
 	v->nmi_window_open = true;
 }
 
+static void set_interrupt_window(struct vcpu *v, bool open)
+{
+	if (v->window_open != open)
+		backend->interrupt_window(v, open);
+	v->window_open = open;
+}
+
 static void deliver_interrupt(struct vcpu *v, int vector)
 {
 	if (backend->interruptible(v)) {
 		v->halted = false;
+		set_interrupt_window(v, false);
 		backend->inject_interrupt(v, (u8)vector);
 		lapic_accept(v, (u8)vector);
 		vector = lapic_pending(v);
 	}
 	/* The rest waits until the guest can take it. */
-	if (vector >= 0 && !v->window_open) {
-		backend->interrupt_window(v, true);
-		v->window_open = true;
-	}
+	if (vector >= 0)
+		set_interrupt_window(v, true);
+}
+
+/* An interrupt that the TPR alone holds back comes as soon as the guest lowers it. */
+static void set_tpr_exit(struct vcpu *v, u8 below)
+{
+	if (unlikely(v->tpr_exit != below))
+		backend->tpr_exit(v, below);
+	v->tpr_exit = below;
 }
 
 /*
@@ -162,7 +185,9 @@ static bool deliver(struct vcpu *v)
 		backend->retire(v); /* first, with its shadow of STI or MOV SS */
 	if (pending & PENDING_NMI)
 		deliver_nmi(v);
+	lapic_sync_tpr(v);
 	vector = lapic_pending(v);
+	set_tpr_exit(v, vector < 0 ? lapic_held_back(v) : 0);
 	if (vector >= 0)
 		deliver_interrupt(v, vector);
 	if (v->halted) {
@@ -220,7 +245,7 @@ static bool stood_long(const struct vcpu *v)
 {
 	u64 since = atomic_load(&v->stood_since);
 
-	return since && v->started - since > STOOD_MS * plat_tsc_khz();
+	return since && tsc_since(since, v->started) > STOOD_MS * plat_tsc_khz();
 }
 
 static void enter_and_exit(struct vcpu *v)

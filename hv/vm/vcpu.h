@@ -47,6 +47,7 @@ struct vcpu {
 	bool halted;
 	bool window_open; /* an interrupt window exit has been asked for */
 	bool nmi_window_open;
+	u8 tpr_exit;	   /* of backend->tpr_exit() */
 	u32 pending;	   /* (a) enum vcpu_pending */
 	u32 wait_for_sipi; /* (a) INIT was sent, and no SIPI since */
 	u32 index;
@@ -67,8 +68,9 @@ struct vcpu {
 	u32 disagreements;     /* emulate.c: instructions in a row that cannot have exited */
 
 	struct lapic lapic;
-	u64 pv_time;  /* MSR_PV_SYSTEM_TIME */
-	u64 pv_steal; /* MSR_PV_STEAL_TIME */
+	u64 tsc_offset; /* from the host's TSC to the guest's: the VM's unless the guest wrote it */
+	u64 pv_time;	/* MSR_PV_SYSTEM_TIME */
+	u64 pv_steal;	/* MSR_PV_STEAL_TIME */
 	u32 steal_version;
 	u64 ready_since; /* (s) TSC */
 	u64 waited;	 /* (s) TSC ticks, ready and without a CPU */

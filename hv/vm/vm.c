@@ -23,6 +23,7 @@ u32 nr_vms;
 static struct host_config before_boot = { .sample_pages = SAMPLE_PAGES, .balloon_max = 95 };
 struct host_config *host_config = &before_boot;
 static u32 in_background;
+static u64 runs; /* begun, by vm_background() */
 static u32 ones; /* a frame that reads as an empty bus does */
 
 #define START_RETRY_MS 50
@@ -228,10 +229,13 @@ static int vm_start(struct vm *vm)
 		return err;
 	}
 	vm->overhead_before = overhead_frames();
+	vm->run = ++runs;
 	vm_counts_keep(vm);
 	vm->is_linux = loader_is_linux(vm);
 	vm->tsc_offset = 0 - plat_tsc();
-	vm->exec_splits = vm->active = vm->teardown_gfn = vm->pv_wall = 0;
+	vm->tsc_khz = plat_tsc_khz();
+	vm->tsc_uneven = 0;
+	vm->exec_splits = vm->refused_insns = vm->active = vm->teardown_gfn = vm->pv_wall = 0;
 	vm->active_permille = 1000;
 	vm->waiting = 0;
 	vm->woken_until = 0;
@@ -306,7 +310,7 @@ void vm_reboot(struct vm *vm)
 
 	if (!begin_end(vm))
 		return;
-	if (now - started > REBOOT_SETTLED_MS * plat_tsc_khz())
+	if (tsc_since(started, now) > REBOOT_SETTLED_MS * plat_tsc_khz())
 		vm->quick_reboots = 0;
 	pause = REBOOT_PERIOD_MS * plat_tsc_khz() << vm->quick_reboots;
 	vm->quick_reboots = min(vm->quick_reboots + 1, REBOOT_DOUBLINGS);
@@ -383,14 +387,16 @@ static bool reap_step(struct vm *vm)
 /* VMs that were queued together run together: the first must not eat what the last is to start with. */
 static void release_built(void)
 {
-	for (u32 i = 0; i < nr_vms; i++)
-		if ((atomic_load(&vms[i]->state) == VM_QUEUED ||
-		     atomic_load(&vms[i]->state) == VM_STARTING) &&
-		    !vms[i]->again)
+	struct vm *vm;
+
+	for_each_vm(vm)
+		if ((atomic_load(&vm->state) == VM_QUEUED ||
+		     atomic_load(&vm->state) == VM_STARTING) &&
+		    !vm->again)
 			return;
-	for (u32 i = 0; i < nr_vms; i++)
-		if (atomic_cas(&vms[i]->state, (u32)VM_BUILT, (u32)VM_RUNNING))
-			sched_start(vms[i]->vcpus[0]);
+	for_each_vm(vm)
+		if (atomic_cas(&vm->state, (u32)VM_BUILT, (u32)VM_RUNNING))
+			sched_start(vm->vcpus[0]);
 }
 
 /* One VM's piece of work; false if there is none (now). */
@@ -418,12 +424,13 @@ static bool work_on(struct vm *vm)
 bool vm_background(void)
 {
 	bool worked = false;
+	struct vm *vm;
 
 	if (atomic_swap(&in_background, 1u))
 		return false;
 	quarantine_drain(256);
-	for (u32 i = 0; i < nr_vms; i++)
-		worked |= work_on(vms[i]);
+	for_each_vm(vm)
+		worked |= work_on(vm);
 	release_built();
 	atomic_store_release(&in_background, 0u);
 	return worked;
@@ -431,8 +438,10 @@ bool vm_background(void)
 
 bool vm_all_ended(void)
 {
-	for (u32 i = 0; i < nr_vms; i++) {
-		u32 s = atomic_load(&vms[i]->state);
+	const struct vm *vm;
+
+	for_each_vm(vm) {
+		u32 s = atomic_load(&vm->state);
 
 		if (s != VM_NONE && s != VM_ENDED)
 			return false;

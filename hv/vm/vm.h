@@ -6,6 +6,7 @@
 #ifndef HV_VM_H
 #define HV_VM_H
 
+#include <hv/base/lock.h>
 #include <hv/memory/balloon.h>
 #include <hv/config/config.h>
 #include <hv/control/console.h>
@@ -39,6 +40,7 @@ enum vm_state {
 struct vm {
 	u16 id;
 	u32 state;	       /* (a) enum vm_state */
+	u64 run;	       /* no two runs of any VMs have the same; from 1 */
 	struct vm_config *cfg; /* min, max and shares may change: hv/control/manage.h */
 	struct p2m p2m;
 	struct balloon balloon;
@@ -54,15 +56,18 @@ struct vm {
 	struct vm_log log;
 	u32 dumped;	    /* (a) in this run: the vCPU that stopped it has been shown */
 	struct audit audit; /* of this VM's management calls, under audit_lock */
-	struct spinlock audit_lock;
+	SPINLOCK(LOCK_AUDIT) audit_lock;
 	u32 nr_vcpus;
 	struct vcpu *vcpus[MAX_VCPUS];
-	u64 pages; /* of memory, in 4 KiB */
-	u64 tsc_offset;
-	u64 pv_wall;	 /* MSR_PV_WALL_CLOCK */
-	u64 faults;	 /* demand-zero faults served */
-	u64 exec_splits; /* (l) large pages split because code ran in them */
-	u64 active;	 /* estimate, in pages */
+	u64 pages;	   /* of memory, in 4 KiB */
+	u64 tsc_offset;	   /* of its vCPUs at the start */
+	u32 tsc_uneven;	   /* (a) the guest wrote the TSC of one of several vCPUs */
+	u64 tsc_khz;	   /* as it was known at the start: all vCPUs are told the same */
+	u64 pv_wall;	   /* MSR_PV_WALL_CLOCK */
+	u64 faults;	   /* demand-zero faults served */
+	u64 exec_splits;   /* (l) large pages split because code ran in them */
+	u64 refused_insns; /* instructions of processes that touched a device and are not emulated */
+	u64 active;	   /* estimate, in pages */
 	u32 active_permille;
 	u64 entitlement; /* (a) frames, of the last decision; 0: there was none yet */
 	u32 waiting;	 /* (a) vCPUs that wait for memory */
@@ -85,8 +90,12 @@ struct vm {
 extern struct vm *vms[MAX_VMS];
 extern u32 nr_vms;
 
-/* Each VM of these, whatever its state. */
+/* Each VM of these, whatever its state; outside hv/vm/ no loop counts VMs by itself. */
 #define for_each_vm(vm) for (u32 _##vm = 0; _##vm < nr_vms && ((vm) = vms[_##vm], true); _##vm++)
+/* The same, beginning with the VM of id @first, which stays as it is meanwhile, and around. */
+#define for_each_vm_from(vm, first)                                                           \
+	for (u32 _##vm = 0; _##vm < nr_vms && ((vm) = vms[((first) + _##vm) % nr_vms], true); \
+	     _##vm++)
 
 /* The settings of [host]; until boot has read them, defaults. */
 extern struct host_config *host_config;

@@ -79,6 +79,7 @@ static void run(struct vcpu *v, u64 deadline, struct vmexit *exit)
 {
 	assert_int_equal(fake_of(v)->loaded_on, plat_cpu() + 1);
 	fake_cpu.runs++;
+	lock_order_none("while it enters a guest");
 	v->advance = 0;
 	if (fake_cpu.on_run) {
 		fake_cpu.on_run(v, deadline, exit);
@@ -141,6 +142,28 @@ static void interrupt_window(struct vcpu *v, bool on)
 static void nmi_window(struct vcpu *v, bool on)
 {
 	fake_of(v)->nmi_window = on;
+}
+
+static u8 get_cr8(struct vcpu *v)
+{
+	return fake_of(v)->cr8;
+}
+
+static void set_cr8(struct vcpu *v, u8 value)
+{
+	assert_true(value <= 15);
+	fake_of(v)->cr8 = value;
+}
+
+static void tpr_exit(struct vcpu *v, u8 below)
+{
+	assert_true(below <= fake_of(v)->cr8);
+	fake_of(v)->tpr_exit = below;
+}
+
+static void init_events(struct vcpu *v)
+{
+	fake_of(v)->inits++;
 }
 
 static void get_state(struct vcpu *v, struct guest_state *s)
@@ -235,6 +258,10 @@ const struct cpu_backend fake_backend = {
 	.inject_exception = inject_exception,
 	.interrupt_window = interrupt_window,
 	.nmi_window = nmi_window,
+	.get_cr8 = get_cr8,
+	.set_cr8 = set_cr8,
+	.tpr_exit = tpr_exit,
+	.init_events = init_events,
 	.get_state = get_state,
 	.set_state = set_state,
 	.get_reg = get_reg,

@@ -65,6 +65,12 @@ void fake_settle(void);
 void fake_log_clear(void);
 bool fake_log_has(const char *text);
 
+/* lock_order.c: panics if this CPU holds a lock now. */
+void lock_order_none(const char *when);
+/* Nobody holds a lock from now on; and those that somebody holds are free. */
+void lock_order_forget(void);
+void lock_order_free(void);
+
 /* A broken invariant that the test expects. */
 #define assert_panics(stmt)                              \
 	do {                                             \
@@ -96,10 +102,11 @@ struct fake_vcpu {
 	u64 reg[24]; /* those that are not in state */
 	bool interruptible, nmi_allowed;
 	bool window, nmi_window;
+	u8 cr8, tpr_exit;
 	u32 flushes;
 	int interrupt, exception; /* the last one injected, or -1 */
 	u32 error;		  /* of the exception */
-	u32 interrupts, exceptions, nmis;
+	u32 interrupts, exceptions, nmis, inits;
 	u32 loaded_on; /* CPU + 1, 0: nowhere */
 };
 

@@ -51,11 +51,12 @@ void guest_machine(u64 bytes, u32 nr_cpus)
 void guest_check_promises(void)
 {
 	struct frame_stats s = frames_stats();
+	const struct vm *vm;
 	u64 sum = 0;
 
-	for (u32 i = 0; i < nr_vms; i++)
-		sum += vms[i]->p2m.acct.min_promised + vms[i]->p2m.acct.tables_promised +
-		       vms[i]->p2m.acct.reserve;
+	for_each_vm(vm)
+		sum += vm->p2m.acct.min_promised + vm->p2m.acct.tables_promised +
+		       vm->p2m.acct.reserve;
 	assert_int_equal(s.reserved, sum);
 	assert_true(s.free_dirty + s.free_clean + s.quarantine >= s.reserved);
 }

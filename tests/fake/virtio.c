@@ -61,17 +61,8 @@ static void write64(const struct vio *d, u32 reg, u64 value)
 	vio_write(d, reg + 4, (u32)(value >> 32));
 }
 
-void vio_start(struct vio *d, u32 queues)
+void vio_start_queues(struct vio *d, u32 queues)
 {
-	vio_write(d, VIO_STATUS, 0);
-	vio_write(d, VIO_STATUS, 3);
-	for (u32 half = 0; half < 2; half++) {
-		vio_write(d, VIO_DEVICE_FEATURES_SEL, half);
-		vio_write(d, VIO_DRIVER_FEATURES_SEL, half);
-		vio_write(d, VIO_DRIVER_FEATURES, vio_read(d, VIO_DEVICE_FEATURES));
-	}
-	vio_write(d, VIO_STATUS, 11);
-	assert_int_equal(vio_read(d, VIO_STATUS), 11);
 	for (u32 q = 0; q < queues; q++) {
 		u8 nothing[PAGE_SIZE] = { 0 };
 
@@ -84,6 +75,20 @@ void vio_start(struct vio *d, u32 queues)
 		vio_write(d, VIO_QUEUE_READY, 1);
 		d->avail[q] = d->used[q] = 0;
 	}
+}
+
+void vio_start(struct vio *d, u32 queues)
+{
+	vio_write(d, VIO_STATUS, 0);
+	vio_write(d, VIO_STATUS, 3);
+	for (u32 half = 0; half < 2; half++) {
+		vio_write(d, VIO_DEVICE_FEATURES_SEL, half);
+		vio_write(d, VIO_DRIVER_FEATURES_SEL, half);
+		vio_write(d, VIO_DRIVER_FEATURES, vio_read(d, VIO_DEVICE_FEATURES));
+	}
+	vio_write(d, VIO_STATUS, 11);
+	assert_int_equal(vio_read(d, VIO_STATUS), 11);
+	vio_start_queues(d, queues);
 	vio_write(d, VIO_STATUS, 15);
 }
 

@@ -50,6 +50,8 @@ void vio_write(const struct vio *d, u32 reg, u32 value);
 
 /* Reset, features (all that are offered), @queues queues at d->rings, DRIVER_OK. */
 void vio_start(struct vio *d, u32 queues);
+/* Of these, the queues alone. */
+void vio_start_queues(struct vio *d, u32 queues);
 
 /* Makes a chain of @n pieces, from descriptor @first on, available; without notice. */
 void vio_add(struct vio *d, u32 queue, u16 first, const struct vio_piece *p, u32 n);

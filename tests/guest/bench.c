@@ -119,6 +119,13 @@ static void self_ipi(void)
 	__asm__ volatile("sti; nop; nop; cli");
 }
 
+static void raise_and_look(void)
+{
+	u64 v;
+
+	__asm__ volatile("mov %1, %%cr8; mov %%cr8, %0" : "=r"(v) : "r"(0ul));
+}
+
 /* What a kernel does at each tick: it sets its timer, takes the interrupt, ends it. */
 static void ticks(void)
 {
@@ -126,6 +133,7 @@ static void ticks(void)
 
 	bare_on_interrupt(0x60, nothing);
 	bare_apic_timer(never, 0x60);
+	report("cr8-write-and-read", MEASURE(raise_and_look()), "instructions");
 	report("deadline-write", MEASURE(bare_wrmsr(0x6e0, never)), "instructions");
 	bare_wrmsr(0x6e0, 0);
 	report("interrupt-to-itself-and-its-end", MEASURE(self_ipi()), "instructions");

@@ -75,7 +75,7 @@ static int timer(void)
 	took = bare_rdtsc() - start;
 	CHECK(took >= 14 * khz);
 	bare_wrmsr(X2(INITIAL), 0);
-	__asm__ volatile("sti; nop; nop; cli"); /* one more may have come before it stopped */
+	bare_take_interrupts(); /* one more may have come before it stopped */
 	/* deadline */
 	hits = 7;
 	start = bare_rdtsc();
@@ -91,13 +91,55 @@ static int timer(void)
 	return 0;
 }
 
+/* Between one-shot and periodic a running timer goes on. */
+static int timer_mode(void)
+{
+	u64 khz = bare_tsc_khz(), start;
+
+	bare_on_interrupt(0x60, count);
+	bare_wrmsr(X2(DIVIDE), 0xb);
+	bare_wrmsr(X2(LVT_TIMER), 0x60);
+	start = bare_rdtsc();
+	bare_wrmsr(X2(INITIAL), 2 * khz);
+	bare_wrmsr(X2(LVT_TIMER), 0x20060);
+	wait_for(&hits, 1);
+	CHECK(bare_rdtsc() - start >= 2 * khz);
+	wait_for(&hits, 3);
+	CHECK(bare_rdtsc() - start >= 6 * khz);
+	bare_wrmsr(X2(LVT_TIMER), 0x60);
+	wait_for(&hits, 4);
+	bare_sleep_us(5000); /* disarms it, and takes its LVT for the sleep */
+	CHECK(hits <= 5);    /* one more may have come before the mode changed */
+	return 0;
+}
+
+/* Nobody else wakes this CPU: only its own timer ends a sleep in time. */
+static int sleeps(void)
+{
+	u64 ms = bare_tsc_khz(), worst = 0;
+
+	bare_sleep_us(
+		300000); /* until the host has said and drawn all that it has to say at first */
+	for (u32 i = 0; i < 200; i++) {
+		u64 start = bare_rdtsc(), took;
+
+		bare_sleep_us(1000);
+		took = bare_rdtsc() - start;
+		if (took - ms > worst)
+			worst = took - ms;
+	}
+	bare_printf("sleeps of 1 ms are late by up to %lu us\n", worst * 1000 / ms);
+	CHECK(worst < 2 * ms);
+	return 0;
+}
+
 static int priorities(void)
 {
 	bare_on_interrupt(0x60, low);
 	bare_on_interrupt(0xe0, high);
 	bare_wrmsr(X2(0x3f0), 0x60); /* self IPI */
 	bare_wrmsr(X2(0x3f0), 0xe0);
-	__asm__ volatile("sti; nop; nop; cli");
+	bare_take_interrupts();
 	CHECK_EQ(order, 2);
 	/* The higher one was delivered first, or interrupted the other's first instruction. */
 	CHECK_EQ(first, 2);
@@ -106,11 +148,69 @@ static int priorities(void)
 	__asm__ volatile("mov %0, %%cr8" ::"r"(7ul));
 	CHECK_EQ(bare_rdmsr(X2(0x80)), 0x70);
 	bare_wrmsr(X2(0x3f0), 0x60);
-	__asm__ volatile("sti; nop; nop; cli");
+	bare_take_interrupts();
 	CHECK_EQ(order, 2);
 	__asm__ volatile("mov %0, %%cr8" ::"r"(0ul));
-	__asm__ volatile("sti; nop; nop; cli");
+	bare_take_interrupts();
 	CHECK_EQ(order, 3);
+	return 0;
+}
+
+static void write_cr8(u64 value)
+{
+	__asm__ volatile("mov %0, %%cr8" ::"r"(value) : "memory");
+}
+
+static u64 read_cr8(void)
+{
+	u64 value;
+
+	__asm__ volatile("mov %%cr8, %0" : "=r"(value)::"memory");
+	return value;
+}
+
+/* A kernel that raises and lowers CR8 all the time pays no exits, and gets its interrupts. */
+static int cr8(void)
+{
+	u64 exits = vm_info(self()).exits;
+
+	for (u64 i = 0; i < 10000; i++) {
+		write_cr8(i & 15);
+		CHECK_EQ(read_cr8(), i & 15);
+	}
+	exits = vm_info(self()).exits - exits;
+	bare_printf("%lu exits\n", exits);
+	CHECK(exits < 5000);
+	bare_on_interrupt(0x65, count);
+	bare_on_interrupt(0x95, count);
+	for (u32 i = 0; i < 300; i += 3) {
+		write_cr8(6 + i % 9);
+		CHECK_EQ(bare_rdmsr(X2(0x80)), (6 + i % 9) << 4);
+		CHECK_EQ(bare_rdmsr(X2(0xa0)), (6 + i % 9) << 4);
+		bare_wrmsr(X2(0x3f0), 0x65);
+		for (u64 level = 6 + i % 9; level >= 6; level--) {
+			write_cr8(level);
+			bare_take_interrupts();
+			CHECK_EQ(hits, i);
+		}
+		__asm__ volatile("sti");
+		write_cr8(5);
+		bare_take_interrupts();
+		CHECK_EQ(hits, i + 1);
+		/* Raised again before IF is set: it waits; one that is higher does not. */
+		bare_wrmsr(X2(0x3f0), 0x65);
+		write_cr8(8);
+		bare_take_interrupts();
+		CHECK_EQ(hits, i + 1);
+		bare_wrmsr(X2(0x3f0), 0x95);
+		bare_take_interrupts();
+		CHECK_EQ(hits, i + 2);
+		/* By the register, too. */
+		bare_wrmsr(X2(0x80), 0x50);
+		bare_take_interrupts();
+		CHECK_EQ(hits, i + 3);
+		CHECK_EQ(read_cr8(), 5);
+	}
 	return 0;
 }
 
@@ -134,12 +234,31 @@ static void gp_eoi(void)
 	bare_wrmsr(X2(0xb0), 1);
 }
 
+static void gp_svr(void)
+{
+	bare_wrmsr(X2(0xf0), 0x5ff);
+}
+
+static void gp_move(void)
+{
+	bare_wrmsr(MSR_APIC_BASE, bare_rdmsr(MSR_APIC_BASE) - 0x1000);
+}
+
 static int x2apic_gp(void)
 {
+	u64 base = bare_rdmsr(MSR_APIC_BASE);
+
 	CHECK_EQ(bare_catch(gp_write), 13);
 	CHECK_EQ(bare_catch(gp_reserved), 13);
 	CHECK_EQ(bare_catch(gp_hole), 13);
 	CHECK_EQ(bare_catch(gp_eoi), 13);
+	CHECK_EQ(bare_catch(gp_svr), 13);
+	bare_wrmsr(X2(0xf0), 0x3ff); /* focus checking: a bit that is kept, and no more */
+	CHECK_EQ(bare_rdmsr(X2(0xf0)), 0x3ff);
+	/* The registers stay where they are, and may be told so. */
+	CHECK_EQ(bare_catch(gp_move), 13);
+	bare_wrmsr(MSR_APIC_BASE, base);
+	CHECK_EQ(bare_rdmsr(MSR_APIC_BASE), base);
 	return 0;
 }
 
@@ -294,10 +413,15 @@ static volatile u32 *const mmio = (volatile u32 *)0xfee00000ul;
 static int xapic(void)
 {
 	u64 base = bare_rdmsr(MSR_APIC_BASE);
+	u32 r[4];
 
-	/* x2APIC to xAPIC goes only through "off". */
+	/* x2APIC to xAPIC goes only through "off"; the CPU has no APIC then. */
 	bare_wrmsr(MSR_APIC_BASE, base & ~0xc00ul);
+	bare_cpuid(1, 0, r);
+	CHECK_EQ(r[3] & 1u << 9, 0);
 	bare_wrmsr(MSR_APIC_BASE, (base & ~0xc00ul) | 0x800);
+	bare_cpuid(1, 0, r);
+	CHECK(r[3] & 1u << 9);
 	mmio[0xf0 / 4] = 0x1ff;
 	CHECK_EQ(mmio[0x30 / 4] & 0xff, 0x14);
 	CHECK_EQ(mmio[0x20 / 4], 0);
@@ -331,89 +455,18 @@ static int xapic(void)
 	bare_wrmsr(MSR_APIC_BASE, base);
 	for (u8 v = 0x71; v <= 0x73; v++)
 		bare_on_interrupt(v, count);
-	__asm__ volatile("sti; nop; nop; cli");
+	bare_take_interrupts();
 	CHECK_EQ(hits, 3);
-	return 0;
-}
-
-/* --- several vCPUs ---------------------------------------------------------------- */
-
-static volatile u32 arrived[BARE_MAX_CPUS], go;
-
-static void arrive(void)
-{
-	__atomic_add_fetch(&arrived[bare_cpu()], 1, __ATOMIC_SEQ_CST);
-}
-
-static void listener(void *arg)
-{
-	(void)arg;
-	__atomic_add_fetch(&go, 1, __ATOMIC_SEQ_CST);
-	for (;;)
-		__asm__ volatile("sti; hlt");
-}
-
-static bool all_have(u32 n, u32 except)
-{
-	for (u64 end = bare_rdtsc() + 2000 * bare_tsc_khz(); bare_rdtsc() < end;) {
-		bool ok = true;
-
-		for (u32 c = 0; c < bare_nr_cpus(); c++)
-			ok &= arrived[c] == n || c == except;
-		if (ok)
-			return true;
-		__asm__ volatile("sti; pause; cli");
-	}
-	return false;
-}
-
-static int ipis(void)
-{
-	u32 n = bare_nr_cpus();
-
-	CHECK(n >= 4);
-	bare_on_interrupt(0x80, arrive);
-	for (u32 c = 1; c < n; c++)
-		bare_start_cpu(c, listener, NULL);
-	while (go < n - 1)
-		__asm__ volatile("pause");
-	for (u32 c = 1; c < n; c++)
-		bare_send_ipi(c, 0x80);
-	CHECK(all_have(1, 0));
-	bare_wrmsr(X2(ICR), 0xc0080); /* all but self */
-	CHECK(all_have(2, 0));
-	CHECK_EQ(arrived[0], 0);
-	bare_wrmsr(X2(ICR), 0xffffffff00000080ul); /* broadcast */
-	CHECK(all_have(3, 0));
-	__asm__ volatile("sti; nop; cli");
-	CHECK_EQ(arrived[0], 1);
-	bare_wrmsr(X2(ICR), 0x600000880ul); /* logical: 1 and 2 */
-	for (u64 end = bare_rdtsc() + 2000 * bare_tsc_khz();
-	     bare_rdtsc() < end && (arrived[1] != 4 || arrived[2] != 4);)
-		__asm__ volatile("pause");
-	CHECK_EQ(arrived[1], 4);
-	CHECK_EQ(arrived[2], 4);
-	CHECK_EQ(arrived[3], 3);
-	/* INIT stops one, and it starts again where told. */
-	go = 0;
-	bare_start_cpu(2, listener, NULL);
-	while (!go)
-		__asm__ volatile("pause");
-	bare_send_ipi(2, 0x80);
-	for (u64 end = bare_rdtsc() + 2000 * bare_tsc_khz(); bare_rdtsc() < end && arrived[2] != 5;)
-		__asm__ volatile("pause");
-	CHECK_EQ(arrived[2], 5);
 	return 0;
 }
 
 int bare_main(void)
 {
 	static const struct test_case cases[] = {
-		{ "timer", timer },	    { "priorities", priorities },
-		{ "x2apic-gp", x2apic_gp }, { "xapic", xapic },
-		{ "ipis", ipis },	    { "errors", errors },
-		{ "pv-eoi", pv_eoi },	    { "uart", uart },
-		{ "clock", clock },	    { NULL, NULL },
+		{ "timer", timer },   { "timer-mode", timer_mode }, { "priorities", priorities },
+		{ "cr8", cr8 },	      { "x2apic-gp", x2apic_gp },   { "xapic", xapic },
+		{ "errors", errors }, { "pv-eoi", pv_eoi },	    { "uart", uart },
+		{ "clock", clock },   { "sleeps", sleeps },	    { NULL, NULL },
 	};
 
 	return run_case(cases);

@@ -21,6 +21,8 @@ static int cpuid_policy(void)
 	bare_cpuid(0x80000001, 0, r);
 	CHECK(!(r[ECX] & 1u << 2)); /* no SVM */
 	CHECK(r[EDX] & 1u << 29);   /* long mode */
+	bare_cpuid(0x80000008, 0, r);
+	CHECK_EQ(r[EAX] >> 8 & 0xff, 48); /* no LA57 */
 	bare_cpuid(AERO_CPUID_BASE, 0, r);
 	CHECK_EQ(r[EBX], AERO_SIGNATURE_EBX);
 	CHECK_EQ(r[ECX], AERO_SIGNATURE_ECX);
@@ -90,17 +92,92 @@ static void bad_xcr0(void)
 	__asm__ volatile("xsetbv" ::"c"(0), "a"(0), "d"(0)); /* x87 must stay on */
 }
 
+static void rdpmc(void)
+{
+	__asm__ volatile("rdpmc" ::"c"(0) : "rax", "rdx");
+}
+
+/* Faults push RF, so that a breakpoint at the instruction does not stop whoever returns there. */
+static int resume_flag(void)
+{
+	msr = 0xdeadbeef;
+	CHECK_EQ(bare_catch(read_msr), 13);
+	CHECK(bare_caught_rflags & 1 << 16);
+	CHECK_EQ(bare_catch(vmrun), 6);
+	CHECK(bare_caught_rflags & 1 << 16);
+	CHECK_EQ(bare_catch(bad_cr0), 13);
+	CHECK(bare_caught_rflags & 1 << 16);
+	return 0;
+}
+
+static u64 cr0_read(void)
+{
+	u64 v;
+
+	__asm__ volatile("mov %%cr0, %0" : "=r"(v));
+	return v;
+}
+
+static u64 cr4_read(void)
+{
+	u64 v;
+
+	__asm__ volatile("mov %%cr4, %0" : "=r"(v));
+	return v;
+}
+
+/* What a guest writes to control registers is what it reads, whatever the CPU runs with. */
+static int control_bits(void)
+{
+	static const u64 flips[] = { 1ul << 5, 1ul << 30, 3ul << 29, 3ul << 29 | 1ul << 5 };
+	u64 cr0 = cr0_read(), cr4 = cr4_read(), v = 0;
+	u16 word;
+
+	for (u32 i = 0; i < sizeof(flips) / sizeof(flips[0]); i++) {
+		u64 want = cr0 ^ flips[i]; /* NE; CD; CD and NW; all three */
+
+		__asm__ volatile("mov %0, %%cr0" ::"r"(want));
+		CHECK_EQ(cr0_read(), want);
+		__asm__ volatile("mov %0, %%cr0" ::"r"(want | 8)); /* TS, then CLTS */
+		CHECK_EQ(cr0_read(), want | 8);
+		__asm__ volatile("clts");
+		CHECK_EQ(cr0_read(), want);
+		__asm__ volatile("smsw %k0" : "+r"(v));
+		CHECK_EQ(v & 0xffff, want & 0xffff);
+		v = ~0ul;
+		__asm__ volatile("smsw %w0" : "+r"(v));
+		CHECK_EQ(v, (want & 0xffff) | ~0xfffful);
+		__asm__ volatile("smsw %0" : "=m"(word)); /* may show NE as the CPU has it */
+		CHECK_EQ(word & ~0x20u, want & 0xffdf);
+		__asm__ volatile("mov %0, %%cr0" ::"r"(cr0));
+		CHECK_EQ(cr0_read(), cr0);
+	}
+	for (u32 i = 0; i < 2; i++) {
+		cr4 ^= 1ul << 6; /* MCE */
+		__asm__ volatile("mov %0, %%cr4" ::"r"(cr4));
+		CHECK_EQ(cr4_read(), cr4);
+	}
+	return 0;
+}
+
 static int privileged(void)
 {
 	static const u32 none[] = { 0x0,	0x3a,	    0x480,	0x48b,
 				    0xc0010117, 0xc0010114, 0x400000f0, 0xdeadbeef };
 	u64 cr0, cr4;
+	u32 r[4];
 
 	for (unsigned int i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
 		msr = none[i];
 		CHECK_EQ(bare_catch(read_msr), 13);
 		CHECK_EQ(bare_catch(write_msr), 13);
 	}
+	/* What AMD's CPUs have unsaid, Linux reads. */
+	bare_cpuid(0, 0, r);
+	for (msr = 0xc0010000; msr <= 0xc0010007; msr++)
+		CHECK_EQ(bare_catch(read_msr), r[ECX] == 0x444d4163 ? -1 : 13);
+	msr = 0xc0010055;
+	CHECK_EQ(bare_catch(read_msr), r[ECX] == 0x444d4163 ? -1 : 13);
 	msr = 0xc0000080; /* EFER with reserved bits */
 	CHECK_EQ(bare_catch(write_msr), 13);
 	msr = 0x1b;
@@ -108,6 +185,7 @@ static int privileged(void)
 	CHECK_EQ(bare_catch(vmxon), 6);
 	CHECK_EQ(bare_catch(vmrun), 6);
 	CHECK_EQ(bare_catch(set_vmxe), 13);
+	CHECK_EQ(bare_catch(rdpmc), 13); /* no counter 0 */
 	CHECK_EQ(bare_catch(bad_cr0), 13);
 	CHECK_EQ(bare_catch(bad_xcr0), 13);
 	__asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
@@ -241,6 +319,48 @@ static int spec_ctrl(void)
 	return 0;
 }
 
+/* --- the time stamp counter is the guest's own ----------------------------------------- */
+
+static volatile u32 ticks;
+
+static void tick(void)
+{
+	ticks++;
+}
+
+/* Sets the counter to @value, a deadline @step later, and the counter back by @step. */
+static void set_back(u64 value, u64 step)
+{
+	bare_wrmsr(0x10, value);
+	bare_apic_timer(value + step, 0x60);
+	bare_wrmsr(0x10, value - step);
+}
+
+static int write_tsc(void)
+{
+	static const u64 values[] = { 1ul << 36, 1ul << 48, 0x123456789abcdef0 };
+	u64 step = 20 * bare_tsc_khz(), now;
+	u32 before;
+
+	bare_on_interrupt(0x60, tick);
+	for (u32 i = 0; i < 3; i++) {
+		bare_wrmsr(0x10, values[i]);
+		now = bare_rdtsc();
+		CHECK(now >= values[i] && bare_rdmsr(0x10) >= now);
+		/* The timer's deadline is one of this counter, also if that is set back in time. */
+		set_back(values[i], step);
+		while (bare_rdmsr(0x823) & 1) { /* too late: the emulator was away */
+			bare_take_interrupts();
+			set_back(values[i], step);
+		}
+		before = ticks;
+		while (ticks == before)
+			__asm__ volatile("sti; hlt; cli");
+		CHECK(bare_rdtsc() >= values[i] + step);
+	}
+	return 0;
+}
+
 /* --- single-stepping: each instruction traps once, those that exit too ---------------- */
 
 static volatile u32 steps;
@@ -294,6 +414,25 @@ static int spin(void)
 	return 0;
 }
 
+/* Computes without exits, and lets interrupts in: how often did it have to leave the CPU? */
+static int shares_cpu(void)
+{
+	u64 ms = bare_tsc_khz(), now = bare_rdtsc(), end = now + 500 * ms;
+	u32 gaps = 0;
+
+	__asm__ volatile("sti");
+	while (now < end) {
+		u64 then = now;
+
+		now = bare_rdtsc();
+		gaps += now - then > ms;
+	}
+	__asm__ volatile("cli");
+	bare_printf("left the CPU %u times in 500 ms\n", gaps);
+	CHECK(gaps >= 20);
+	return 0;
+}
+
 /* Watches a VM that spins, sleeps in between, and stops it. */
 static int stopper(void)
 {
@@ -343,8 +482,8 @@ static int judge(void)
 		fair = light > 100000 && heavy * 10 > light * 27 && heavy * 10 < light * 33;
 	}
 	CHECK(fair);
-	CHECK_EQ(bare_manage(AERO_CALL_STOP, 1, 0, NULL), 0);
-	CHECK_EQ(bare_manage(AERO_CALL_STOP, 2, 0, NULL), 0);
+	CHECK_EQ(bare_manage(AERO_CALL_STOP, 1, 11, NULL), 0);
+	CHECK_EQ(bare_manage(AERO_CALL_STOP, 2, 22, NULL), 0);
 	return 0;
 }
 
@@ -353,14 +492,18 @@ int bare_main(void)
 	static const struct test_case cases[] = {
 		{ "cpuid", cpuid_policy },
 		{ "privileged", privileged },
+		{ "resume-flag", resume_flag },
+		{ "control-bits", control_bits },
 		{ "planter", planter },
 		{ "searcher", searcher },
 		{ "triple-fault", triple_fault },
 		{ "power-off", power_off },
 		{ "exit-42", exit_42 },
 		{ "single-step", single_step },
+		{ "write-tsc", write_tsc },
 		{ "spec-ctrl", spec_ctrl },
 		{ "spin", spin },
+		{ "shares-cpu", shares_cpu },
 		{ "stopper", stopper },
 		{ "no-memory-there", no_memory_there },
 		{ "judge", judge },

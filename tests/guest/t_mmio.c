@@ -113,6 +113,17 @@ static void read_as_user(void)
 	__asm__ volatile("ud2"); /* the way back */
 }
 
+/* Not emulated: a process gets #UD, and the VM goes on. The way back is another exception. */
+static void sse_as_user(void)
+{
+	__asm__ volatile("movups (%0), %%xmm0; div %1" ::"r"(reg), "r"(0) : "rax", "rdx", "cc");
+}
+
+static void jump_as_user(void)
+{
+	__asm__ volatile("jmp *%0" ::"r"(reg));
+}
+
 static int faults(void)
 {
 	u64 cr2;
@@ -121,9 +132,14 @@ static int faults(void)
 	CHECK_EQ(bare_catch(copy_nowhere), 14);
 	__asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
 	CHECK_EQ(cr2, NOWHERE + 0x123);
+	CHECK(bare_caught_rflags & 1 << 16); /* RF */
 	CHECK_EQ(bare_catch(not_canonical), 13);
 	CHECK_EQ(bare_catch_user(read_as_user), 6);
 	CHECK_EQ(buffer[0], 0x77);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(bare_catch_user(sse_as_user), 6);
+		CHECK_EQ(bare_catch_user(jump_as_user), 6);
+	}
 	return 0;
 }
 

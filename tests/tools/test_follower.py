@@ -85,6 +85,28 @@ LENT = (b"@console a: Ctrl-a 0 goes back\r\n> @halt status=3\r\n@exit name=a sta
         b"\x1e\x1b[0m\r\n[    2.000000] back\r\n")
 
 
+# A prompt, at which it pauses; a long line; a line of another in between; its turn, in which its prompt comes again.
+PIECES = (b"a|+login: \r\na|+ver\r\nb| noise\r\na| dict: checks=3 wrong=1 oom=0\r\na|+\r\na| \r\na|+# \r\n"
+          b"@console a: Ctrl-a 0 goes back [2]\r\n# ls\r\nbin\r\n# \x1e\x1b[0m\r\na|+ls\r\na| \r\n")
+
+
+class Pieces(unittest.TestCase):
+    def test_a_log_has_exactly_its_bytes(self):
+        for piece in (None, 1, 2, 3, 7, 50):
+            f = follow(PIECES, piece)
+            self.assertEqual(f.logs.files["a.log"].replace(b"\r", b""),
+                             b"login: verdict: checks=3 wrong=1 oom=0\n\n# ls\nbin\n# ls\n")
+            self.assertEqual(f.logs.files["b.log"], b"noise\n")
+
+    def test_a_verdict_in_pieces_counts(self):
+        self.assertEqual(follow(PIECES).summary.verdicts, {"a": (3, 1, 0)})
+
+    def test_pieces_are_shown_as_they_come(self):
+        shown = [text for _, text in follow(PIECES).screen.shown]
+        self.assertEqual(shown[:3], ["a|+login: ", "a|+ver", "b| noise"])
+        self.assertIn("--- a: Ctrl-a 0 goes back", shown)
+
+
 class Lent(unittest.TestCase):
     def check(self, piece):
         f = follow(LENT, piece)

@@ -41,9 +41,14 @@ class OfAVm(unittest.TestCase):
 
     def test_lives(self):
         text = line_of("a", started("a"), *block(1, vm("a", balloon=MIB)), log("vm a: reboots"), started("a"),
-                       OUT.format("a", 0, "x"), counts("a", 1, 0, 0))
+                       OUT.format("a", 0, "x"))
         self.assertIn("ended with status 0 (x), was started 2 times; ", text)
         self.assertIn("ballooned at least 1, given back at least 0 MiB", text)
+
+    def test_exact_counts_of_all_lives(self):
+        text = line_of("a", started("a"), *block(1, vm("a", balloon=MIB)), log("vm a: reboots"), started("a"),
+                       OUT.format("a", 0, "x"), counts("a", 1, 3 * MIB, 2 * MIB))
+        self.assertIn("; ballooned 3, given back 2 MiB", text)
 
     def test_nothing_that_a_terminal_would_obey(self):
         self.assertIn("(·[2J)", line_of("a", OUT.format("a", 1, "\x1b[2J")))

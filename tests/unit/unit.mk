@@ -4,7 +4,7 @@
 
 UNIT := $(BUILD)/unit
 UNIT_CFLAGS := -std=gnu17 -O1 -g -I. $(WARNINGS) -fno-strict-aliasing -fno-omit-frame-pointer \
-	-fsanitize=address,undefined -fno-sanitize-recover=all -DVERSION='"1.2.3+unit"'
+	-fsanitize=address,undefined -fno-sanitize-recover=all -DVERSION='"1.2.3+unit"' -DLOCK_ORDER
 
 # --- what tests link ---
 BASE := hv/base/err.c hv/base/format.c hv/base/log.c
@@ -12,11 +12,12 @@ FRAMES := $(BASE) mm/buddy.c mm/epoch.c mm/frame.c mm/quarantine.c mm/reserve.c
 P2M := $(FRAMES) mm/p2m.c mm/p2m_balloon.c mm/guestmem.c mm/sample.c mm/estimate.c mm/audit.c \
 	arch/x86_64/vmx/ept.c arch/x86_64/svm/npt.c
 CORE := $(P2M) hv/base/date.c hv/base/version.c $(filter-out hv/base/%,$(wildcard hv/*/*.c))
-FAKE := tests/fake/fake.c
+FAKE := tests/fake/fake.c tests/fake/lock_order.c
 WRAP := -Wl,--wrap=frame_alloc_table,--wrap=frame_alloc_guest,--wrap=quarantine_commit,--wrap=buddy_free
 
 test_base_SRCS := $(FAKE) $(FRAMES)
 test_base_OBJS := $(UNIT)/obj/hv_string.o
+test_lock_SRCS := $(FAKE) $(FRAMES)
 test_frame_SRCS := $(FAKE) $(FRAMES)
 test_version_SRCS := $(FAKE) $(FRAMES) hv/base/version.c
 
@@ -45,14 +46,20 @@ test_emulate_LDFLAGS := $(WRAP)
 test_gwalk_SRCS := $(GUEST)
 test_ioapic_SRCS := $(GUEST)
 test_console_SRCS := $(GUEST)
+test_terminal_SRCS := $(GUEST)
+test_operator_SRCS := $(GUEST)
 test_uart_SRCS := $(GUEST)
 test_rtc_SRCS := $(GUEST)
 test_devices_SRCS := $(GUEST)
-test_caps_SRCS := arch/x86_64/vmx/caps.c
+test_caps_SRCS := arch/x86_64/vmx/caps.c arch/x86_64/vmx/reasons.c
 test_svm_SRCS := arch/x86_64/svm/caps.c arch/x86_64/svm/check.c arch/x86_64/svm/decode.c
+test_errata_SRCS := arch/x86_64/quirks/errata.c
+test_leftovers_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/ioapic.c arch/x86_64/time/hpet.c \
+	arch/x86_64/pc/watchdog.c
+test_tsc_SRCS := arch/x86_64/time/tsc_span.c arch/x86_64/time/tsc_measure.c arch/x86_64/time/tsc_said.c
 test_vulns_SRCS := arch/x86_64/quirks/vulns.c
 test_mtrr_SRCS := $(FAKE) $(FRAMES) arch/x86_64/quirks/mtrr.c
-test_boot_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_uart.c boot/boot_info.c boot/multiboot.c \
+test_boot_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_watchdog.c boot/acpi_uart.c boot/boot_info.c boot/multiboot.c \
 	boot/consoles.c
 test_pci_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/pci.c
 test_serial_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/serial.c
@@ -81,17 +88,17 @@ test_screen_SRCS := $(GUEST)
 test_scrollback_SRCS := $(FAKE) $(FRAMES) hv/control/scrollback.c
 test_status_SRCS := $(GUEST) tools/aeroctl/text.c
 test_timed_SRCS := $(GUEST)
-test_power_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/boot_info.c boot/multiboot.c boot/acpi_uart.c
+test_power_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_watchdog.c boot/boot_info.c boot/multiboot.c boot/acpi_uart.c
 test_aeroctl_SRCS := tests/fake/aeroctl.c $(filter-out %/main.c %/device.c,$(wildcard tools/aeroctl/*.c))
 test_aeroctl_LIBS := -lncurses -ltinfo
 $(UNIT)/obj/tools/aeroctl/%.o: UNIT_CFLAGS += -D_DEFAULT_SOURCE -DRELEASE='"1.2.3"'
 test_driver_SRCS := guest-driver/balloon_core.c $(FAKE) $(FRAMES)
 test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave.c boot/multiboot.c \
-	boot/boot_info.c boot/acpi.c boot/acpi_uart.c
+	boot/boot_info.c boot/acpi.c boot/acpi_watchdog.c boot/acpi_uart.c
 $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/boot/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
-UNIT_TESTS := base version frame p2m p2m_large audit nomem soak guestmem sample balloon hypercall policy config \
-	exit lapic ioapic console uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm vulns loader linux acpi pvclock pvcpu reboot vm_log virtio virtio_blk virtio_console virtio_balloon \
+UNIT_TESTS := base lock version frame p2m p2m_large audit nomem soak guestmem sample balloon hypercall policy config \
+	exit lapic ioapic console terminal operator uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm errata leftovers tsc vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk virtio_console virtio_balloon vm_log \
 	sched waiters shootdown driver efi mtrr boot pci serial fb screen scrollback status timed power aeroctl
 
 # What links all of hv/ links the guests' DSDT too.

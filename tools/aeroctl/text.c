@@ -122,7 +122,7 @@ const char *text_reason(unsigned int reason)
 		[AERO_REASON_HOLD] = "spared: it has just asked to grow",
 		[AERO_REASON_MAX] = "kept below its max",
 		[AERO_REASON_MANUAL] = "set by hand",
-		[AERO_REASON_SILENT] = "its driver does not answer",
+		[AERO_REASON_SILENT] = "no driver of it answers",
 		[AERO_REASON_STUCK] = "its balloon does not grow",
 		[AERO_REASON_BEYOND] = "beyond its cap: nothing else takes memory",
 	};

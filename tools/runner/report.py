@@ -15,8 +15,8 @@ def ending(summary, name):
 
 
 def at_least(tracks):
-    """Of former lives it is known only what the tables showed."""
-    return "at least " if any(t.lives > 1 for t in tracks) else ""
+    """Before the hypervisor's last lines, only what the tables showed is known of former lives."""
+    return "at least " if any(t.lives > 1 and not t.exact for t in tracks) else ""
 
 
 def vm_line(summary, name):

@@ -27,10 +27,11 @@ class Track:
         self.low, self.high = {}, {}    # of its tables while it lived; none: it was in no table
         self.balloon = 0                # KiB in the last table of this life
         self.past, self.now = [0, 0], [0, 0]    # KiB out of it and back: former lives, this one
+        self.exact = False              # they are the hypervisor's own counts
 
     def begin(self):
         self.past = [p + n for p, n in zip(self.past, self.now)]
-        self.now, self.balloon = [0, 0], 0
+        self.now, self.balloon, self.exact = [0, 0], 0, False
         self.lives += 1
 
     def see(self, vm, life):
@@ -51,8 +52,8 @@ class Track:
         self.balloon += moved
 
     def exactly(self, taken, given):
-        """The hypervisor's own counts of the last life: tables only see what lasts between two."""
-        self.now = [taken, given]
+        """The hypervisor's own counts of all lives: tables only see what lasts between two."""
+        self.past, self.now, self.exact = [0, 0], [taken, given], True
 
     @property
     def taken(self):

@@ -5,6 +5,8 @@
  */
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/quirks/errata.h>
+#include <arch/x86_64/quirks/identify.h>
 #include <arch/x86_64/cpu/paging.h>
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
@@ -16,6 +18,7 @@ enum {
 	APIC_TPR = 0x80,
 	APIC_EOI = 0xb0,
 	APIC_SVR = 0xf0,
+	APIC_ISR = 0x100, /* eight words */
 	APIC_ICR = 0x300,
 	APIC_ICR_HI = 0x310,
 	APIC_LVT_TIMER = 0x320,
@@ -30,6 +33,7 @@ enum {
 };
 #define SVR_ENABLE 0x100
 #define LVT_MASKED 0x10000
+#define LVT_STATUS 0x7000 /* read-only bits, and LINT0's and LINT1's polarity */
 #define LVT_NMI 0x400
 #define LVT_EXTINT 0x700
 #define TIMER_TSC_DEADLINE 0x40000
@@ -60,14 +64,19 @@ static void apic_write(u32 reg, u32 v)
 		apic.mmio[reg / 4] = v;
 }
 
+/*
+ * SDM: "MSR Access in x2APIC Mode", "TSC-Deadline Mode".  WRMSR to these registers waits
+ * neither for stores nor for reads of the TSC before it.
+ */
+static void fence_before_wrmsr(void)
+{
+	asm volatile("mfence; lfence" ::: "memory");
+}
+
 static void icr_write(u32 dest, u32 low)
 {
 	if (apic.x2) {
-		/*
-		 * SDM: "MSR Access in x2APIC Mode". This WRMSR does not wait for stores,
-		 * and the other CPU is to see what we kick it for.
-		 */
-		asm volatile("mfence; lfence" ::: "memory");
+		fence_before_wrmsr(); /* the other CPU must see what we kick it for */
 		wrmsr(MSR_X2APIC_BASE + (APIC_ICR >> 4), (u64)dest << 32 | low);
 		return;
 	}
@@ -77,25 +86,55 @@ static void icr_write(u32 dest, u32 low)
 	apic.mmio[APIC_ICR / 4] = low;
 }
 
-int apic_init(void)
+int apic_init(u32 highest_id, bool opted_out)
 {
-	u64 base = rdmsr(MSR_IA32_APIC_BASE);
 	struct cpuid_regs one = cpuid(1, 0);
+	struct cpu_id id;
+	struct apic_facts f = { &id, one.c, rdmsr(MSR_IA32_APIC_BASE), highest_id, opted_out };
+	struct apic_choice c;
 
 	if (!(one.d & BIT(9)))
 		return log_error(HV_ENODEV, "no local APIC: enable it in the firmware setup");
-	/* Firmware may have left x2APIC on: there is no way back that keeps the APIC enabled. */
-	apic.x2 = one.c & BIT(21) || base & APIC_BASE_EXTD;
-	apic.deadline_mode = one.c & BIT(24);
+	cpu_identify(&id);
+	c = errata_choose_apic(&f);
+	apic.x2 = c.x2;
+	apic.deadline_mode = c.deadline;
 	if (!apic.x2) {
-		apic.mmio = paging_map_mmio(HPA(base & 0xffffff000UL), PAGE_SIZE, PAGING_UC);
+		apic.mmio = paging_map_mmio(HPA(f.base & 0xffffff000UL), PAGE_SIZE, PAGING_UC);
 		if (!apic.mmio)
 			return HV_ENOMEM;
 	}
-	log_line("apic: %s%s, timer %s", apic.x2 ? "x2APIC" : "xAPIC",
-		 base & APIC_BASE_EXTD ? " left on by the firmware" : "",
-		 apic.deadline_mode ? "by TSC deadline" : "one-shot");
+	log_line("apic: %s, timer %s", c.why, c.deadline ? "by TSC deadline" : "one-shot");
+	if (c.microcode)
+		log_line(
+			"apic: TSC deadlines are unreliable here before microcode %x; update the firmware",
+			c.microcode);
 	return HV_OK;
+}
+
+static void lvt_write(u32 reg, u32 v)
+{
+	u32 now;
+
+	apic_write(reg, v);
+	now = apic_read(reg) & ~(u32)LVT_STATUS;
+	if (now != v)
+		log_line("cpu %u: the APIC's register %x is %x, not %x; interrupts there get lost",
+			 plat_cpu(), reg, now, v);
+}
+
+/* What the firmware took and never ended holds back all interrupts of lower priority. */
+static void end_left_overs(void)
+{
+	for (u32 i = 0; i < 256; i++) {
+		u32 in_service = 0;
+
+		for (u32 reg = APIC_ISR; reg < APIC_ISR + 0x80; reg += 0x10)
+			in_service |= apic_read(reg);
+		if (!in_service)
+			break;
+		apic_eoi();
+	}
 }
 
 void apic_enable(void)
@@ -103,13 +142,15 @@ void apic_enable(void)
 	if (apic.x2)
 		wrmsr(MSR_IA32_APIC_BASE,
 		      rdmsr(MSR_IA32_APIC_BASE) | APIC_BASE_EN | APIC_BASE_EXTD);
-	apic_write(APIC_TPR, 0);
-	apic_write(APIC_LVT_LINT0, LVT_MASKED);
-	apic_write(APIC_LVT_LINT1, LVT_NMI);
-	apic_write(APIC_LVT_ERROR, LVT_MASKED);
-	apic_write(APIC_TIMER_DIVIDE, 0xb); /* by 1 */
-	apic_write(APIC_LVT_TIMER, VECTOR_TIMER | (apic.deadline_mode ? TIMER_TSC_DEADLINE : 0));
+	/* SDM: "Local APIC State After It Has Been Software Disabled": until here masks stay set. */
 	apic_write(APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
+	apic_write(APIC_TPR, 0);
+	end_left_overs();
+	apic_write(APIC_TIMER_DIVIDE, 0xb); /* by 1 */
+	lvt_write(APIC_LVT_LINT0, LVT_MASKED);
+	lvt_write(APIC_LVT_LINT1, LVT_NMI);
+	lvt_write(APIC_LVT_ERROR, LVT_MASKED);
+	lvt_write(APIC_LVT_TIMER, VECTOR_TIMER | (apic.deadline_mode ? TIMER_TSC_DEADLINE : 0));
 }
 
 u32 apic_id(void)
@@ -137,6 +178,11 @@ void apic_startup_others(u8 page)
 	icr_write(0, ICR_STARTUP | ICR_ASSERT | ICR_ALL_BUT_SELF | page);
 }
 
+bool apic_is_x2(void)
+{
+	return apic.x2;
+}
+
 u32 apic_id_max(void)
 {
 	return apic.x2 ? UINT32_MAX - 1 : 254;
@@ -148,24 +194,32 @@ void apic_nmi_others(void)
 		icr_write(0, ICR_NMI | ICR_ASSERT | ICR_ALL_BUT_SELF);
 }
 
-void apic_timer_calibrate(void)
+/* TSC ticks a timer tick, times 65536. What delays us between two readings makes it less. */
+static u64 measure_timer(void)
 {
 	u64 start, tsc;
 	u32 ticks;
 
+	apic_write(APIC_TIMER_INITIAL, UINT32_MAX);
+	start = rdtsc();
+	while ((tsc = rdtsc() - start) < plat_tsc_khz())
+		cpu_pause();
+	ticks = UINT32_MAX - apic_read(APIC_TIMER_CURRENT);
+	return ticks ? (tsc << 16) / ticks : 65536;
+}
+
+void apic_timer_calibrate(void)
+{
+	u64 most = 1;
+
 	if (apic.deadline_mode)
 		return;
 	apic_write(APIC_LVT_TIMER, LVT_MASKED);
-	apic_write(APIC_TIMER_INITIAL, UINT32_MAX);
-	start = rdtsc();
-	while ((tsc = rdtsc() - start) < plat_tsc_khz() * 2)
-		cpu_pause();
-	ticks = UINT32_MAX - apic_read(APIC_TIMER_CURRENT);
+	for (int i = 0; i < 3; i++)
+		most = max(most, measure_timer());
 	apic_write(APIC_TIMER_INITIAL, 0);
 	apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
-	apic.tsc_per_tick_shl16 = ticks ? (tsc << 16) / ticks : 65536;
-	if (!apic.tsc_per_tick_shl16)
-		apic.tsc_per_tick_shl16 = 1;
+	apic.tsc_per_tick_shl16 = most;
 }
 
 void apic_timer_set(u64 deadline)
@@ -177,6 +231,7 @@ void apic_timer_set(u64 deadline)
 		return;
 	c->timer_armed = deadline;
 	if (apic.deadline_mode) {
+		fence_before_wrmsr();
 		wrmsr(MSR_IA32_TSC_DEADLINE, deadline);
 		return;
 	}

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The host's local APIC: x2APIC where there is one, MMIO otherwise. */
+/* The host's local APIC, by MMIO or, in x2APIC mode, by MSRs. */
 #ifndef ARCH_CPU_APIC_H
 #define ARCH_CPU_APIC_H
 
 #include <hv/base/types.h>
 
-/* Chooses the mode and maps the registers. Boot CPU, once. */
-int apic_init(void);
+/*
+ * Chooses the mode (errata.h) and maps the registers.  Boot CPU, once.  @highest_id: of all
+ * CPUs; @opted_out: the firmware asks for no x2APIC.
+ */
+int apic_init(u32 highest_id, bool opted_out);
 /* Enables this CPU's APIC with everything but the timer masked. */
 void apic_enable(void);
 u32 apic_id(void);
@@ -17,6 +20,8 @@ void apic_send_ipi(u32 apic_id, u8 vector);
 void apic_init_others(void);
 void apic_startup_others(u8 page);
 void apic_nmi_others(void);
+
+bool apic_is_x2(void);
 
 /* The largest id that an IPI reaches. */
 u32 apic_id_max(void);

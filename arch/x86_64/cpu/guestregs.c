@@ -12,10 +12,12 @@
 #define XCR0_AVX BIT(2)
 #define XCR0_AVX512 (BIT(5) | BIT(6) | BIT(7))
 #define FXSAVE_SIZE 512
+#define DR6_INIT 0xffff0ff0
 
 static struct {
 	bool xsave;
 	bool tsc_aux;
+	bool x87_leaks; /* restoring a state may leave the last VM's x87 pointers */
 	u64 mask;
 	u32 size;
 	unsigned int order;
@@ -49,10 +51,35 @@ static const u32 msrs[GMSR_NR] = {
 	[GMSR_TSC_AUX] = MSR_TSC_AUX,
 };
 
+/*
+ * AMD's CPUs restore FIP, FDP and FOP only with a pending exception, unless they say
+ * otherwise (XSA-52).  APM: "CPUID Fn8000_0008_EBX", XSaveErPtr.
+ */
+static bool x87_leaks(void)
+{
+	const u32 authentic_amd = 0x68747541, hygon_genuine = 0x6f677948;
+	u32 vendor = cpuid(0, 0).b;
+
+	if (vendor != authentic_amd && vendor != hygon_genuine)
+		return false;
+	return cpuid(0x80000000, 0).a < 0x80000008 || !(cpuid(0x80000008, 0).b & BIT(2));
+}
+
+/* Loads an integer, so that the pointers are ours.  Linux: X86_BUG_FXSAVE_LEAK. */
+static void overwrite_x87_pointers(void)
+{
+	static const u32 zero;
+
+	asm volatile("fnclex\n"
+		     "emms\n"
+		     "fildl %0" ::"m"(zero));
+}
+
 void guestregs_probe(void)
 {
 	host.xsave = cpuid(1, 0).c & BIT(26);
 	host.tsc_aux = cpuid(0x80000001, 0).d & BIT(27);
+	host.x87_leaks = x87_leaks();
 	host.size = FXSAVE_SIZE;
 	if (host.xsave) {
 		struct cpuid_regs d = cpuid(0xd, 0);
@@ -95,7 +122,7 @@ int guestregs_init(struct guestregs *g)
 		return HV_ENOMEM;
 	*(u16 *)x = 0x37f;	   /* FCW */
 	*(u32 *)(x + 24) = 0x1f80; /* MXCSR */
-	*g = (struct guestregs){ .xcr0 = XCR0_X87, .dr6 = 0xffff0ff0, .xsave = x };
+	*g = (struct guestregs){ .xcr0 = XCR0_X87, .dr6 = DR6_INIT, .xsave = x };
 	return HV_OK;
 }
 
@@ -107,6 +134,8 @@ void guestregs_destroy(struct guestregs *g)
 
 void guestregs_load(const struct guestregs *g)
 {
+	if (host.x87_leaks)
+		overwrite_x87_pointers();
 	if (host.xsave) {
 		xsetbv(0, host.mask);
 		asm volatile("xrstor64 (%0)" ::"r"(g->xsave), "a"((u32)host.mask),
@@ -177,6 +206,16 @@ void guestregs_save(struct guestregs *g)
 	for (int i = 0; i < GMSR_NR; i++)
 		if (i != GMSR_TSC_AUX || host.tsc_aux)
 			g->msr[i] = rdmsr(msrs[i]);
+}
+
+void guestregs_init_debug(void)
+{
+	write_dr0(0);
+	write_dr1(0);
+	write_dr2(0);
+	write_dr3(0);
+	write_dr6(DR6_INIT);
+	write_cr2(0);
 }
 
 bool guestregs_set_xcr0(struct guestregs *g, u32 index, u64 value)

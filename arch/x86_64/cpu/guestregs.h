@@ -39,6 +39,9 @@ void guestregs_destroy(struct guestregs *g);
 void guestregs_load(const struct guestregs *g);
 void guestregs_save(struct guestregs *g);
 
+/* What INIT makes of the debug registers of a loaded guest, DR7 excepted, and of CR2. */
+void guestregs_init_debug(void);
+
 /* XSETBV by a loaded guest; false: #GP. */
 bool guestregs_set_xcr0(struct guestregs *g, u32 index, u64 value);
 

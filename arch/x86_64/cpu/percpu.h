@@ -31,8 +31,9 @@ struct cpu {
 	void *stack_top;
 	struct tss tss;
 	u64 gdt[5];
-	void *backend;	     /* what the VMX or SVM back end keeps per CPU */
-	const void *last_vm; /* that ran here, to compare with; may have ended */
+	void *backend; /* what the VMX or SVM back end keeps per CPU */
+	u64 last_run;  /* struct vm's, of the VM that was here last; 0: none was */
+	u32 tsc_sync;  /* (a) time/tsc_sync.h */
 };
 
 extern struct cpu *cpus[MAX_CPUS];

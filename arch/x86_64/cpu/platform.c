@@ -8,9 +8,9 @@
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/cpu/trap.h>
 #include <hv/base/atomic.h>
-#include <hv/base/log.h>
 
 uintptr_t plat_direct_base = VA_DIRECT;
+u32 stray_count, stray_vector;
 
 u32 plat_cpu(void)
 {
@@ -69,7 +69,8 @@ void host_interrupt(u32 vector)
 			serial_interrupt(vector - VECTOR_PIC);
 			break; /* or from a masked 8259 */
 		}
-		log_line("cpu %u: unexpected interrupt %u", c->id, vector);
+		stray_vector = vector;
+		atomic_add(&stray_count, 1);
 		apic_eoi();
 	}
 }

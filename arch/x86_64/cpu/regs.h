@@ -12,6 +12,7 @@
 #define FEATURE_CONTROL_LOCKED (1 << 0)
 #define FEATURE_CONTROL_VMX_SMX (1 << 1) /* only inside SMX */
 #define FEATURE_CONTROL_VMX (1 << 2)	 /* outside SMX */
+#define MSR_IA32_TSC_ADJUST 0x3b
 #define MSR_IA32_SPEC_CTRL 0x48
 #define MSR_IA32_PRED_CMD 0x49
 #define MSR_IA32_BIOS_SIGN_ID 0x8b
@@ -41,6 +42,7 @@
 #define MSR_GS_BASE 0xc0000101
 #define MSR_KERNEL_GS_BASE 0xc0000102
 #define MSR_TSC_AUX 0xc0000103
+#define MSR_AMD_INT_PENDING 0xc0010055
 #define MSR_VM_CR 0xc0010114
 #define VM_CR_LOCK (1 << 3)
 #define VM_CR_SVMDIS (1 << 4)

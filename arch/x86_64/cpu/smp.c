@@ -6,6 +6,7 @@
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/cpu/smp.h>
+#include <arch/x86_64/time/tsc_sync.h>
 #include <hv/base/atomic.h>
 #include <hv/base/log.h>
 #include <hv/base/string.h>
@@ -23,19 +24,22 @@ struct trampoline_args {
 	u64 cr3;
 	u64 entry;
 	u64 cpus;
-	u64 taken; /* bit per slot: by the CPU, or by us, for it has come too late */
+	u64 taken;  /* bit per slot: by the CPU, or by us, for it has come too late */
+	u64 x2apic; /* the mode that the APICs are to be in */
+	u64 lift;   /* what a CPU adds to its APIC's register before it looks, for tests */
 	u32 ids[MAX_CPUS];
 };
-_Static_assert(sizeof(struct trampoline_args) == 288, "trampoline.S");
+_Static_assert(sizeof(struct trampoline_args) == 304, "trampoline.S");
 _Static_assert(offsetof(struct cpu, stack_top) == 32, "trampoline.S");
 
 /* Slots with a record; a CPU that never comes up counts as idle for good. */
 static u32 nr_cpus = 1;
-static void (*ap_entry)(void);
+static void (*ap_entry)(bool in_step);
 static hpa_t trampoline;
+u32 smp_lift_ids;
 
 static struct {
-	enum { SMP_INIT, SMP_SIPI, SMP_WAIT, SMP_DONE } stage;
+	enum { SMP_INIT, SMP_SIPI, SMP_WAIT, SMP_LATE, SMP_DONE } stage;
 	u64 next; /* when the stage ends */
 } smp = { .stage = SMP_DONE };
 
@@ -56,13 +60,16 @@ static u64 us(u64 n)
 
 static void ap_main(struct cpu *c)
 {
+	bool in_step;
+
 	paging_activate();
 	percpu_load(c);
 	apic_enable();
 	c->apic_id = apic_id(); /* what IPIs go by */
+	in_step = tsc_sync_join(c);
 	epoch_cpu_online(c->id);
 	atomic_store_seq(&c->online, 1);
-	ap_entry();
+	ap_entry(in_step);
 }
 
 /* A record and a slot for each CPU that we can have. */
@@ -76,6 +83,7 @@ static void make_slots(const u32 *apic_ids, u32 count)
 
 		if (id == self)
 			continue;
+		id += smp_lift_ids;
 		if (id > apic_id_max()) {
 			log_line("smp: the CPU with APIC id %u is out of reach without x2APIC", id);
 		} else if (nr_cpus == MAX_CPUS) {
@@ -90,7 +98,7 @@ static void make_slots(const u32 *apic_ids, u32 count)
 	}
 }
 
-void smp_start(const u32 *apic_ids, u32 count, hpa_t page, void (*entry)(void))
+void smp_start(const u32 *apic_ids, u32 count, hpa_t page, void (*entry)(bool in_step))
 {
 	if (!page.v) {
 		log_line("smp: no free page below 640 KiB, where other CPUs start: one CPU only");
@@ -103,6 +111,8 @@ void smp_start(const u32 *apic_ids, u32 count, hpa_t page, void (*entry)(void))
 		.cr3 = paging_root().v,
 		.entry = (u64)ap_main,
 		.cpus = (u64)cpus,
+		.x2apic = apic_is_x2(),
+		.lift = smp_lift_ids << 24,
 	};
 	memset(args()->ids, 0xff, sizeof(args()->ids)); /* nobody's */
 	make_slots(apic_ids, count);
@@ -152,10 +162,40 @@ static u64 finish(bool unmap)
 	return UINT64_MAX;
 }
 
+/* The TSCs of those that are there now, one after the other. False: one does not answer yet. */
+static bool measure_tscs(void)
+{
+	u32 busy = tsc_sync_busy();
+
+	if (busy && !tsc_sync_measure(cpus[busy]))
+		return false;
+	for (u32 i = 1; i < nr_cpus; i++)
+		if (atomic_load_acquire(&cpus[i]->tsc_sync) == TSC_SYNC_WAITS &&
+		    !tsc_sync_measure(cpus[i]))
+			return false;
+	return true;
+}
+
+/* Those that are still in the trampoline will not be measured; false: others are nearly here. */
+static bool leave_behind(void)
+{
+	bool all = true;
+
+	for (u32 i = 1; i < nr_cpus; i++) {
+		u32 state = tsc_sync_close(cpus[i]);
+
+		if (state == TSC_SYNC_WAITS || state == TSC_SYNC_IN_STEP)
+			all &= atomic_load_acquire(&cpus[i]->online);
+	}
+	return all;
+}
+
 u64 smp_poll(u64 now)
 {
 	if (smp.stage == SMP_DONE)
 		return UINT64_MAX;
+	if (!measure_tscs())
+		return now + us(POLL_US);
 	if (count_online() == nr_cpus)
 		return finish(true);
 	/* "All but self" must not be said by any other than the boot CPU. */
@@ -172,8 +212,16 @@ u64 smp_poll(u64 now)
 		smp.stage = SMP_WAIT;
 		smp.next = now + us(GIVE_UP_US);
 		break;
+	case SMP_WAIT:
+		if (give_up())
+			return finish(true);
+		smp.stage = SMP_LATE; /* some are on their way */
+		smp.next = now + us(GIVE_UP_US);
+		break;
 	default:
-		return finish(give_up());
+		if (leave_behind())
+			return finish(false);
+		smp.next = now + us(POLL_US);
 	}
 	return min(smp.next, now + us(POLL_US));
 }

@@ -11,13 +11,17 @@
 #include "regs.h"
 
 #define OFF(sym) ((sym) - trampoline_start)
-#define ARGS (4096 - 288)
+#define ARGS (4096 - 304)
 #define ARG_CR3 (ARGS + 0)
 #define ARG_ENTRY (ARGS + 8)
 #define ARG_CPUS (ARGS + 16)
 #define ARG_TAKEN (ARGS + 24)
-#define ARG_IDS (ARGS + 32)
+#define ARG_X2APIC (ARGS + 32)
+#define ARG_LIFT (ARGS + 40)
+#define ARG_IDS (ARGS + 48)
 #define CPU_STACK_TOP 32
+#define APIC_ID 0x20
+#define MSR_X2APIC_ID (MSR_X2APIC_BASE + (APIC_ID >> 4))
 
 	.section .rodata
 	.align 16
@@ -36,20 +40,41 @@ trampoline_start:
 	lea OFF(tramp_idt)(%edi), %eax
 	mov %eax, OFF(tramp_idt_ptr) + 2
 	lidtl OFF(tramp_idt_ptr)
-	/* Which CPU is this? Leaf 0xb has all bits, where it has any. */
-	xor %eax, %eax
-	cpuid
-	cmp $0xb, %eax
-	jb 1f
-	mov $0xb, %eax
-	xor %ecx, %ecx
-	cpuid
-	test %ebx, %ebx
-	jnz 2f
-1:	mov $1, %eax
-	cpuid
-	mov %ebx, %edx
-	shr $24, %edx
+	lea OFF(tramp_gdt)(%edi), %eax
+	mov %eax, OFF(tramp_gdt_ptr) + 2
+	lgdtl OFF(tramp_gdt_ptr)
+	/*
+	 * Which CPU is this?  The ACPI table has what is in the APIC's register. CPUID has
+	 * what was in it at reset: some firmware lifts the ids afterwards.
+	 */
+	mov $MSR_IA32_APIC_BASE, %ecx
+	rdmsr
+	cmpl $0, ARG_X2APIC
+	je 1f
+	or $(APIC_BASE_EN | APIC_BASE_EXTD), %eax
+	wrmsr
+	mov $MSR_X2APIC_ID, %ecx
+	rdmsr
+	mov %eax, %edx
+	jmp 2f
+1:	and $0xfffff000, %eax
+	mov %eax, %ebx
+	/* The register is above 1 MiB: GS gets its limit in protected mode, and keeps it. */
+	mov $SEL_DATA, %cx
+	mov %cr0, %eax
+	or $CR0_PE, %al
+	mov %eax, %cr0
+	mov %cx, %gs
+	and $~CR0_PE, %al
+	mov %eax, %cr0
+	mov %gs:APIC_ID(%ebx), %edx
+	mov ARG_LIFT, %eax
+	test %eax, %eax
+	jz 1f
+	add %eax, %edx
+	mov %edx, %gs:APIC_ID(%ebx)
+	mov %gs:APIC_ID(%ebx), %edx
+1:	shr $24, %edx
 2:	mov $1, %esi			/* slot 0 is the boot CPU's */
 3:	cmp %edx, ARG_IDS(, %esi, 4)
 	je 4f
@@ -60,11 +85,8 @@ park:	hlt
 	jmp park
 4:	lock btsl %esi, ARG_TAKEN
 	jc park
-	lea OFF(tramp_gdt)(%edi), %eax
-	mov %eax, OFF(tramp_gdt_ptr) + 2
 	lea OFF(tramp64)(%edi), %eax
 	mov %eax, OFF(tramp64_ptr)
-	lgdtl OFF(tramp_gdt_ptr)
 	mov $CR4_PAE, %eax
 	mov %eax, %cr4
 	mov ARG_CR3, %eax

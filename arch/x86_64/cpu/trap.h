@@ -13,6 +13,8 @@ struct trap_frame {
 
 /* NMIs that were nobody's, ever, on all CPUs. (a) */
 extern u32 nmi_count;
+/* The same for interrupts, and the vector of the last one. (a) */
+extern u32 stray_count, stray_vector;
 
 void trap_handler(struct trap_frame *f);
 

@@ -11,7 +11,7 @@ enum { SECOND = 0, MINUTE = 2, HOUR = 4, DAY = 7, MONTH = 8, YEAR = 9, REG_A = 1
 #define B_BINARY 0x04
 #define B_24_HOURS 0x02
 #define HOUR_PM 0x80
-/* An update takes 2 ms at most, and a second goes by only once in a while. */
+/* An update takes 2 ms at most and comes once a second. */
 #define WAIT_MS 10
 #define TRIES 4
 
@@ -36,7 +36,7 @@ static bool wait_for_update(void)
 
 	while (cmos(REG_A) & A_UPDATING)
 		if (rdtsc() > end)
-			return false; /* nothing is there: all ones */
+			return false; /* there is no clock: all bits read as 1 */
 	return true;
 }
 
@@ -53,11 +53,11 @@ static void read_date(struct date *d, u8 century)
 		d->hour = d->hour % 12 + (hour & HOUR_PM ? 12 : 0);
 	d->day = number(DAY, binary);
 	d->month = number(MONTH, binary);
-	/* Firmware that has no such register leaves anything there. */
+	/* Where firmware has no such register, there is any value. */
 	d->year = (hundreds >= 20 && hundreds < 22 ? hundreds : 20) * 100 + number(YEAR, binary);
 }
 
-/* Twice the same, so that no update came in between. */
+/* Reads until two readings agree: then no update came in between. */
 static bool read_steady(struct date *d, u8 century)
 {
 	struct date again;

@@ -17,9 +17,9 @@ struct serial_port {
 };
 
 /*
- * Makes it a console, 8N1, polled; false if no UART answers there, or one
- * already is.  Memory-mapped ones only once the final page tables are there.
- * What was logged before, the port gets first.  @from: who named it.
+ * Makes the port the console, 8N1, polled, and writes the log to it from its first line
+ * on.  False: no UART answers there, or there is a console already.  Memory-mapped ports
+ * need the final page tables.  @from: who named the port, for the log.
  */
 bool serial_open(const struct serial_port *port, const char *from);
 
@@ -29,7 +29,7 @@ bool serial_open_com(void);
 /* Writes bytes as they are, or drops them if there is no port. Under log_lock(). */
 void serial_write(const char *bytes, size_t n);
 
-/* What log_add_sink() got: it writes to the port, with a CR before each LF; NULL: no port is open. */
+/* The sink of the log that writes to the port, with a CR before each LF; NULL: no port is open. */
 struct log_sink *serial_sink(void);
 
 /*
@@ -49,8 +49,8 @@ void serial_interrupt(u32 irq);
 const struct screen_face *vga_init(void);
 
 /*
- * Looks for the keyboard controller; without one, a line in the log says why.
- * @absent: the firmware says that there is none.
+ * Looks for the keyboard controller; logs why if there is none.  @absent: the firmware
+ * says that there is none.
  */
 void i8042_init(bool absent);
 bool i8042_present(void);

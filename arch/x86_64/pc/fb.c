@@ -13,7 +13,7 @@
 #define GLYPH_HEIGHT 16
 #define GLYPH_FIRST ' '
 #define BYTES_MAX MIB(256)
-/* A cell is enlarged for each time that these fit. */
+/* Letters are n times as large on a screen of n times this size. */
 #define SCALE_WIDTH 1280
 #define SCALE_HEIGHT 700
 
@@ -100,7 +100,7 @@ static const char *fault(const struct fb_mode *m)
 	return NULL;
 }
 
-/* What nearly all have, for loaders that do not say. */
+/* The fields of nearly all screens, for loaders that give none. */
 static void usual_fields(struct fb_mode *m)
 {
 	u8 bits = m->bpp > 16 ? 8 : 5, green = m->bpp == 16 ? 6 : bits;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The keyboard through an i8042, polled: its interrupts stay off, so that a key
- * that is stuck costs no more than a look each tick.  Every wait has an end: on
- * many machines firmware only pretends that there is a controller.
+ * The keyboard through an i8042, polled.  Its interrupts stay off, so that a stuck key
+ * costs no more than the poll of each tick.  Every wait has an end: on many machines
+ * firmware only pretends that there is a controller.
  */
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/pc/console.h>
@@ -65,7 +65,7 @@ static bool set_up(void)
 	config = (config & ~(CONFIG_INTERRUPTS | (int)CONFIG_KEYBOARD_OFF)) | (int)CONFIG_TRANSLATE;
 	if (!send(COMMAND, WRITE_CONFIG) || !send(DATA, (u8)config))
 		return false;
-	/* One may be plugged in later: no answer (0xfa) is no failure. */
+	/* A keyboard may be plugged in later, so a missing answer (0xfa) is no failure. */
 	if (send(DATA, KEYBOARD_SCAN))
 		wait_byte();
 	return true;
@@ -92,7 +92,7 @@ int i8042_read(void)
 {
 	u8 status = present ? inb(STATUS) : 0;
 
-	if (status == 0xff) { /* gone, or never there */
+	if (status == 0xff) { /* there is no controller, or none any more */
 		present = false;
 		return -1;
 	}

@@ -145,7 +145,7 @@ void plat_power_off(void)
 {
 	log_line("power off");
 	power_try_off();
-	wait_ms(2000); /* it takes its time */
+	wait_ms(2000); /* some machines take so long */
 	log_line("the machine does not power off by ACPI: it is safe to switch it off now");
 	for (;;)
 		asm volatile("cli; hlt");

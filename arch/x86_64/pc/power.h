@@ -30,9 +30,9 @@ void power_init(const struct power_info *info);
 /* Maps those registers that are memory. Once, when the final page tables are in use. */
 void power_map(void);
 
-/* Tries every way to end the machine; returns where none works. */
+/* Tries every way to power the machine off; returns if none works. */
 void power_try_off(void);
-/* The one way that only Bochs hears. */
+/* Ends Bochs, by a port that nothing else has. */
 void power_end_bochs(void);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The one serial console: a 16550 behind ports or in memory.  An interrupt only asks
- * for the scheduler's tick, which reads; until one has come, and where none can come,
- * the port is polled.
+ * The one serial console: a 16550 behind ports or in memory.  An interrupt only asks for
+ * a serial_read().  Until a first interrupt has come, and where none can, the port is
+ * polled.
  */
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
@@ -32,7 +32,7 @@ enum { UART_DATA, UART_IER, UART_FCR, UART_LCR, UART_MCR, UART_LSR, UART_MSR, UA
 static struct serial_port uart;
 static volatile u8 *regs; /* of one in memory */
 static bool is_open, dead;
-static void (*read_at)(u64 tsc); /* serial_listen()'s; NULL: nobody reads */
+static void (*read_at)(u64 tsc); /* asks for a serial_read(); NULL: the port is not read */
 static u32 irq;			 /* of the 8259; 0: none */
 static u32 masked;		 /* (a) it has interrupted, and waits to be read */
 static bool interrupts;		 /* they work */
@@ -66,7 +66,7 @@ static void put(char c)
 {
 	for (int i = 0; !(in(UART_LSR)&LSR_THRE); i++)
 		if (i == SPIN_MAX) {
-			dead = true; /* unplugged under us: never slow the machine */
+			dead = true; /* unplugged: must not slow the machine down */
 			return;
 		}
 	out(UART_DATA, (u8)c);
@@ -89,7 +89,7 @@ static void write_lines(const char *s, size_t len)
 
 static struct log_sink sink = { .write = write_lines };
 
-/* By the scratch register; some have none, but all have a loopback. */
+/* Tested by the scratch register, or by the loopback, which UARTs without that register have. */
 static bool answers(void)
 {
 	bool found;
@@ -177,11 +177,11 @@ void serial_listen(void (*ask)(u64 tsc))
 	irq = uart.base & 0x100 ? 4 : 3;
 	out(UART_MCR, MCR_DTR_RTS | MCR_OUT2);
 	pic_unmask(irq);
-	/* The transmitter is empty, and says so at once: do interrupts reach us? */
+	/* The transmitter is empty and interrupts at once: a test whether interrupts reach us. */
 	out(UART_IER, IER_RX | IER_TX);
 }
 
-/* The edge is what the 8259 sees: the line goes down, and up when the tick has read. */
+/* The 8259 sees edges: the line goes down here, and up once serial_read() has read. */
 void serial_interrupt(u32 line)
 {
 	if (!irq || line != irq)
@@ -210,7 +210,7 @@ u32 serial_read(char *bytes, u32 max)
 			bytes[n++] = (char)byte;
 	}
 	if (atomic_swap(&masked, 0u)) {
-		out(UART_IER, IER_RX); /* what is there now is an edge again */
+		out(UART_IER, IER_RX); /* a byte that waits already makes an edge */
 		if (!interrupts)
 			log_line("console: serial port %lx interrupts", uart.base);
 		interrupts = true;

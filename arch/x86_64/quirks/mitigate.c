@@ -5,6 +5,8 @@
  * between VMs.  docs/cpus.md has the reasons.
  */
 #include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/quirks/errata.h>
+#include <arch/x86_64/quirks/identify.h>
 #include <arch/x86_64/quirks/mitigate.h>
 #include <arch/x86_64/quirks/patch.h>
 #include <arch/x86_64/cpu/percpu.h>
@@ -23,66 +25,11 @@ bool mitigate_entries;
 u32 host_spec_ctrl; /* for guest_exit.inc */
 
 static struct cpu_id boot_id;
-static u32 boot_revision;
 static const u8 *displacement;
 
 extern u8 __image_start[], __text_end[];
 extern const struct patch patches[], patches_end[];
 extern const u16 verw_selector;
-
-/* SDM: "Determining the Signature" of microcode; APM: "Microcode patch level". */
-static u32 microcode_revision(bool intel)
-{
-	u64 v;
-
-	if (intel && wrmsr_safe(MSR_IA32_BIOS_SIGN_ID, 0))
-		cpuid(1, 0);
-	rdmsr_safe(MSR_IA32_BIOS_SIGN_ID, &v);
-	return intel ? (u32)(v >> 32) : (u32)v;
-}
-
-/* "Version Information" of leaf 1 */
-static void read_version(struct cpu_id *c)
-{
-	u32 a = cpuid(1, 0).a;
-
-	c->stepping = a & 15;
-	c->family = a >> 8 & 15;
-	c->model = a >> 4 & 15;
-	if (c->family == 6 || c->family == 15)
-		c->model |= a >> 12 & 0xf0;
-	if (c->family == 15)
-		c->family += a >> 20 & 0xff;
-}
-
-static void read_id(struct cpu_id *c)
-{
-	struct cpuid_regs r = cpuid(0, 0);
-	u32 top = r.a, ext = cpuid(0x80000000, 0).a;
-
-	*c = (struct cpu_id){
-		.intel = r.b == 0x756e6547,		       /* Genu */
-		.amd = r.b == 0x68747541 || r.b == 0x6f677948, /* Auth, Hygo */
-	};
-	read_version(c);
-	c->intel = c->intel && c->family == 6;
-	if (top >= 7) {
-		r = cpuid(7, 0);
-		c->seven_ebx = r.b;
-		c->seven_edx = r.d;
-		if (r.a >= 2)
-			c->seven2_edx = cpuid(7, 2).d;
-	}
-	if (ext >= 0x80000008)
-		c->ext8_ebx = cpuid(0x80000008, 0).b;
-	if (ext >= 0x80000021) {
-		r = cpuid(0x80000021, 0);
-		c->ext21_eax = r.a;
-		c->ext21_ecx = r.c;
-	}
-	if (c->seven_edx & SEVEN_EDX_ARCH_CAPS)
-		rdmsr_safe(MSR_IA32_ARCH_CAPABILITIES, &c->arch_caps);
-}
 
 /* "Extended Topology Enumeration": how far to shift an APIC id to get the core's. */
 static bool threads_share_cores(const u32 *ids, u32 n)
@@ -144,11 +91,10 @@ int mitigate_init(enum mitigate_mode mode, const u32 *apic_ids, u32 nr)
 {
 	struct mitigations *m = &mitigations;
 
-	read_id(&boot_id);
+	cpu_identify(&boot_id);
 	boot_id.smt = threads_share_cores(apic_ids, nr);
-	boot_revision = microcode_revision(boot_id.intel);
 	log_line("cpu: family %x model %x stepping %u, microcode %x", boot_id.family, boot_id.model,
-		 boot_id.stepping, boot_revision);
+		 boot_id.stepping, boot_id.microcode);
 	vulns_decide(&boot_id, mode, m);
 	if (m->l1d_displace) {
 		displacement = frame_alloc_pages(DISPLACE_ORDER);
@@ -163,20 +109,30 @@ int mitigate_init(enum mitigate_mode mode, const u32 *apic_ids, u32 nr)
 	return HV_OK;
 }
 
+static void stop_c1e(const struct cpu_id *c)
+{
+	u64 is, should;
+
+	if (!c->amd || !rdmsr_safe(MSR_AMD_INT_PENDING, &is))
+		return;
+	should = errata_c1e(c, is);
+	if (should != is && wrmsr_safe(MSR_AMD_INT_PENDING, should) && !plat_cpu())
+		log_line("cpu: C1E is switched off, since it stops the APIC's timer (erratum 400)");
+}
+
 int mitigate_cpu_init(void)
 {
 	struct cpu_id c;
-	u32 revision;
 
-	read_id(&c);
-	revision = microcode_revision(c.intel);
-	if (revision != boot_revision)
+	cpu_identify(&c);
+	if (c.microcode != boot_id.microcode)
 		log_line("cpu %u: microcode %x, not %x as on the boot CPU; update the firmware",
-			 plat_cpu(), revision, boot_revision);
+			 plat_cpu(), c.microcode, boot_id.microcode);
 	if (boot_id.seven_edx & ~c.seven_edx || boot_id.ext8_ebx & ~c.ext8_ebx)
 		return log_error(HV_ENODEV,
 				 "cpu %u: lacks mitigations that the boot CPU has, and is not used",
 				 plat_cpu());
+	stop_c1e(&c);
 	if (mitigations.auto_ibrs)
 		wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_AUTO_IBRS);
 	if (mitigations.has_spec_ctrl)
@@ -215,14 +171,13 @@ u64 mitigate_guest_arch_caps(void)
 	return (boot_id.arch_caps & GUEST_ARCH_CAPS) | ARCH_CAP_PSCHANGE_MC_NO;
 }
 
-void mitigate_vm_load(const void *vm, bool fresh)
+void mitigate_vm_load(u64 run)
 {
 	struct cpu *c = this_cpu();
 
-	/* A VM that has just been started is another one, though its record is the same. */
-	if (c->last_vm == vm && !fresh)
+	if (c->last_run == run)
 		return;
-	c->last_vm = vm;
+	c->last_run = run;
 	if (mitigations.has_ibpb)
 		wrmsr(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 }

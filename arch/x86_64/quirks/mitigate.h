@@ -24,10 +24,10 @@ void mitigate_host_cpuid(u32 leaf, u32 sub, u32 regs[4]);
 u64 mitigate_guest_arch_caps(void);
 
 /*
- * A vCPU of @vm is about to be loaded on this CPU, whose GS is ours.  @fresh: it has not
- * run since its VM was started.
+ * A vCPU is about to be loaded on this CPU, whose GS is ours.  @run: of its VM (struct vm): a
+ * VM that is started again is another one, on every CPU, though its record is the same.
  */
-void mitigate_vm_load(const void *vm, bool fresh);
+void mitigate_vm_load(u64 run);
 
 /* Call mitigate_entry() right before an entry if this is set. @spec_ctrl: the guest's. */
 extern bool mitigate_entries;

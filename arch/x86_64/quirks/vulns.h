@@ -19,7 +19,10 @@ enum mitigate_mode {
 struct cpu_id {
 	bool intel, amd; /* Hygon counts as AMD */
 	bool smt;	 /* two of the CPUs share a core */
+	bool hypervisor; /* we run under one */
+	u32 signature;	 /* leaf 1 EAX, of which these are parts: */
 	u32 family, model, stepping;
+	u32 microcode;
 	u32 seven_ebx, seven_edx, seven2_edx; /* leaf 7; its subleaf 2 */
 	u32 ext8_ebx;			      /* leaf 0x80000008 */
 	u32 ext21_eax, ext21_ecx;	      /* leaf 0x80000021 */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * CR0, CR4 and EFER of the guest.  CR3 it writes itself.  CR0 exits only for
- * bits other than TS and MP, CR4 always, EFER as an MSR.  There are no shadows:
- * what SVM or safety wants set or clear (NE, CD, NW, MCE, SVME) the guest sees
- * so, except SVME, whose reads exit.
+ * writes of bits other than TS and MP, CR4 for writes, EFER as an MSR.  SVM has
+ * no shadows: while a bit that safety wants set or clear (NE, CD, NW, MCE) is
+ * not as the guest wrote it, all reads of that register exit, and writes of CR0.
  */
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/regs.h>
@@ -16,6 +16,29 @@
 #define CR0_DEFINED                                                                                \
 	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \
 	 CR0_PG)
+
+#define CR0_OURS (CR0_NE | CR0_CD | CR0_NW)
+#define CR4_OURS CR4_MCE
+#define CR0_EXITS ((u32)(INTERCEPT_CR_READ(0) | INTERCEPT_CR_WRITE(0)))
+#define CR4_EXITS ((u32)INTERCEPT_CR_READ(4))
+
+u64 svm_get_cr0(struct vcpu *v)
+{
+	return (vmcb_of(v)->cr0 & ~CR0_OURS) | (svm_of(v)->cr0 & CR0_OURS);
+}
+
+u64 svm_get_cr4(struct vcpu *v)
+{
+	return (vmcb_of(v)->cr4 & ~CR4_OURS) | (svm_of(v)->cr4 & CR4_OURS);
+}
+
+static void set_exits(struct vcpu *v, u32 exits, bool on)
+{
+	struct vmcb *b = vmcb_of(v);
+
+	b->intercept_cr = on ? b->intercept_cr | exits : b->intercept_cr & ~exits;
+	svm_dirty(v, CLEAN_INTERCEPTS);
+}
 
 static bool cr0_valid(const struct vmcb *b, u64 value)
 {
@@ -34,7 +57,11 @@ static bool cr0_valid(const struct vmcb *b, u64 value)
 /* What the VMCB gets. A guest must not slow the machine down by CD, nor freeze it by !NE. */
 static void put_cr0(struct vcpu *v, u64 value)
 {
-	vmcb_of(v)->cr0 = (value & ~(CR0_CD | CR0_NW)) | CR0_NE | CR0_ET;
+	struct vmcb *b = vmcb_of(v);
+
+	svm_of(v)->cr0 = value;
+	b->cr0 = (value & ~(CR0_CD | CR0_NW)) | CR0_NE | CR0_ET;
+	set_exits(v, CR0_EXITS, (value ^ b->cr0) & CR0_OURS);
 	svm_dirty(v, CLEAN_CR);
 	svm_flush(v);
 }
@@ -42,7 +69,11 @@ static void put_cr0(struct vcpu *v, u64 value)
 /* With MCE clear a machine check of the host would be a shutdown. */
 static void put_cr4(struct vcpu *v, u64 value)
 {
-	vmcb_of(v)->cr4 = value | (read_cr4() & CR4_MCE);
+	struct vmcb *b = vmcb_of(v);
+
+	svm_of(v)->cr4 = value;
+	b->cr4 = value | (read_cr4() & CR4_MCE);
+	set_exits(v, CR4_EXITS, (value ^ b->cr4) & CR4_OURS);
 	svm_dirty(v, CLEAN_CR);
 	svm_flush(v);
 }
@@ -106,6 +137,19 @@ static bool find_insn(struct vcpu *v, struct svm_cr_insn *insn)
 	return svm_decode_cr(bytes, gwalk_fetch(&w, at, bytes, sizeof(bytes)), mode64, insn);
 }
 
+/* MOV from a control register, or SMSW of a register. */
+static void read_cr(struct vcpu *v, const struct svm_cr_insn *i, u64 value)
+{
+	struct vmcb *b = vmcb_of(v);
+	u64 *to = i->gpr == GPR_RSP ? &b->rsp : &v->gpr[i->gpr];
+	bool mode64 = is_mode64(b), code16 = !mode64 && !(b->seg[VMCB_CS].attr & VMCB_SEG_DB);
+	u8 size = mode64 ? 8 : 4;
+
+	if (i->op == CR_OP_SMSW && !i->wide)
+		size = i->narrow != code16 ? 2 : 4;
+	*to = insn_merge(*to, value, size);
+}
+
 static u64 operand(struct vcpu *v, u8 gpr)
 {
 	u64 value = gpr == GPR_RSP ? vmcb_of(v)->rsp : v->gpr[gpr];
@@ -115,7 +159,7 @@ static u64 operand(struct vcpu *v, u8 gpr)
 
 static bool emulate_cr0(struct vcpu *v, const struct svm_cr_insn *i)
 {
-	u64 old = vmcb_of(v)->cr0, value = operand(v, i->gpr);
+	u64 old = svm_get_cr0(v), value = operand(v, i->gpr);
 
 	if (i->op == CR_OP_LMSW) /* sets PE, never clears it */
 		value = (old & ~0xeUL) | (value & 0xf);
@@ -124,17 +168,33 @@ static bool emulate_cr0(struct vcpu *v, const struct svm_cr_insn *i)
 	return svm_set_cr0(v, value);
 }
 
+/* Rare, and not known what it does: for SMSW to memory, the guest sees the CPU's bits. */
+static void cannot_decode(struct vcpu *v, struct vmexit *e)
+{
+	const struct vmcb *b = vmcb_of(v);
+
+	if (b->exit_code == VMEXIT_READ_CR0) {
+		set_exits(v, INTERCEPT_CR_READ(0), false);
+		return;
+	}
+	e->kind = EXIT_UNKNOWN;
+	e->raw.reason = b->exit_code;
+	e->raw.info = b->rip;
+	e->raw.name = "control register access that cannot be decoded";
+}
+
 void svm_cr_exit(struct vcpu *v, struct vmexit *e)
 {
 	const struct vmcb *b = vmcb_of(v);
 	struct svm_cr_insn i = { 0 };
-	bool ok;
+	bool ok = true;
 
 	if (unlikely(!find_insn(v, &i))) {
-		e->kind = EXIT_UNKNOWN;
-		e->raw.reason = b->exit_code;
-		e->raw.info = b->rip;
-		e->raw.name = "control register access that cannot be decoded";
+		cannot_decode(v, e);
+		return;
+	}
+	if (e->cpl && i.op != CR_OP_SMSW) {
+		vcpu_inject_gp(v);
 		return;
 	}
 	e->length = i.length;
@@ -145,6 +205,12 @@ void svm_cr_exit(struct vcpu *v, struct vmexit *e)
 		e->cr8.write = b->exit_code == VMEXIT_WRITE_CR8;
 		e->cr8.gpr = i.gpr;
 		return;
+	case VMEXIT_READ_CR0:
+		read_cr(v, &i, svm_get_cr0(v));
+		break;
+	case VMEXIT_READ_CR4:
+		read_cr(v, &i, svm_get_cr4(v));
+		break;
 	case VMEXIT_WRITE_CR4:
 		ok = svm_set_cr4(v, operand(v, i.gpr));
 		break;

@@ -18,12 +18,6 @@ struct row {
 	void (*payload)(const struct vmcb *b, struct vmexit *e);
 };
 
-static void decode_hypercall(const struct vmcb *b, struct vmexit *e)
-{
-	e->hypercall.cpl = b->cpl;
-	e->hypercall.wrong_instruction = false; /* VMCALL is #UD without our doing */
-}
-
 /* "IOIO Intercept": EXITINFO2 is the next RIP, with or without NRIP save. */
 static void decode_io(const struct vmcb *b, struct vmexit *e)
 {
@@ -54,19 +48,26 @@ static void decode_npf(const struct vmcb *b, struct vmexit *e)
 	}
 
 static const struct row rows[VMEXIT_TABLE_NR] = {
+	[VMEXIT_READ_CR0] = { "read of CR0", EXIT_NONE, 0, SVM_CR, NULL },
+	[VMEXIT_READ_CR4] = { "read of CR4", EXIT_NONE, 0, SVM_CR, NULL },
 	[VMEXIT_READ_CR8] = { "read of CR8", EXIT_NONE, 0, SVM_CR, NULL },
 	[VMEXIT_WRITE_CR0] = { "write of CR0", EXIT_NONE, 0, SVM_CR, NULL },
 	[VMEXIT_WRITE_CR4] = { "write of CR4", EXIT_NONE, 0, SVM_CR, NULL },
 	[VMEXIT_WRITE_CR8] = { "write of CR8", EXIT_NONE, 0, SVM_CR, NULL },
 	[VMEXIT_CR0_SELECTIVE] = { "write of CR0", EXIT_NONE, 0, SVM_CR, NULL },
 	[VMEXIT_EXCEPTION + VEC_DB] = { "#DB", EXIT_NONE, 0, SVM_EXCEPTION, NULL },
+	[VMEXIT_EXCEPTION + VEC_TS] = { "#TS", EXIT_NONE, 0, SVM_EXCEPTION, NULL },
+	[VMEXIT_EXCEPTION + VEC_NP] = { "#NP", EXIT_NONE, 0, SVM_EXCEPTION, NULL },
+	[VMEXIT_EXCEPTION + VEC_SS] = { "#SS", EXIT_NONE, 0, SVM_EXCEPTION, NULL },
+	[VMEXIT_EXCEPTION + VEC_GP] = { "#GP", EXIT_NONE, 0, SVM_EXCEPTION, NULL },
+	[VMEXIT_EXCEPTION + VEC_PF] = { "#PF", EXIT_NONE, 0, SVM_EXCEPTION, NULL },
 	[VMEXIT_EXCEPTION + VEC_AC] = { "#AC", EXIT_NONE, 0, SVM_EXCEPTION, NULL },
 	[VMEXIT_EXCEPTION + VEC_MC] = { "#MC", EXIT_MACHINE_CHECK, 0, SVM_MACHINE_CHECK, NULL },
 	[VMEXIT_INTR] = { "interrupt", EXIT_INTERRUPT, 0, SVM_HOST_EVENT, NULL },
 	[VMEXIT_NMI] = { "NMI", EXIT_INTERRUPT, 0, SVM_HOST_EVENT, NULL },
 	[VMEXIT_SMI] = { "SMI", EXIT_INTERRUPT, 0, SVM_HOST_EVENT, NULL },
 	[VMEXIT_VINTR] = { "interrupt window", EXIT_INTERRUPT_WINDOW, 0, SVM_PASS_UP, NULL },
-	[VMEXIT_RDPMC] = UNDEFINED("RDPMC", 2),
+	[VMEXIT_RDPMC] = { "RDPMC", EXIT_FORBIDDEN, 0, SVM_PASS_UP, NULL },
 	[VMEXIT_CPUID] = { "CPUID", EXIT_CPUID, 2, SVM_PASS_UP, NULL },
 	[VMEXIT_IRET] = { "IRET", EXIT_NONE, 0, SVM_IRET, NULL },
 	[VMEXIT_INVD] = { "INVD", EXIT_CACHE, 2, SVM_PASS_UP, NULL },
@@ -77,7 +78,7 @@ static const struct row rows[VMEXIT_TABLE_NR] = {
 	[VMEXIT_MSR] = { "RDMSR or WRMSR", EXIT_RDMSR, 2, SVM_PASS_UP, decode_msr },
 	[VMEXIT_SHUTDOWN] = { "triple fault", EXIT_SHUTDOWN, 0, SVM_PASS_UP, NULL },
 	[VMEXIT_VMRUN] = UNDEFINED("VMRUN", 3),
-	[VMEXIT_VMMCALL] = { "VMMCALL", EXIT_HYPERCALL, 3, SVM_PASS_UP, decode_hypercall },
+	[VMEXIT_VMMCALL] = { "VMMCALL", EXIT_HYPERCALL, 3, SVM_PASS_UP, NULL },
 	[VMEXIT_VMLOAD] = UNDEFINED("VMLOAD", 3),
 	[VMEXIT_VMSAVE] = UNDEFINED("VMSAVE", 3),
 	[VMEXIT_STGI] = UNDEFINED("STGI", 3),
@@ -109,6 +110,7 @@ enum svm_action svm_decode(const struct vmcb *b, const struct svm_caps *caps, st
 	asm("" : "+r"(r)); /* or gcc computes the row's address anew for each field */
 	e->kind = r->kind;
 	e->length = r->length;
+	e->cpl = b->cpl;
 	if (caps->nrip && r->length && b->nrip)
 		e->length = (u8)(b->nrip - b->rip);
 	if (r->payload) {
@@ -122,7 +124,21 @@ enum svm_action svm_decode(const struct vmcb *b, const struct svm_caps *caps, st
 }
 
 /*
- * The exit came while an event was being delivered: what to inject so that it
+ * The exit came while an interrupt was being delivered: its vector, or -1.  QEMU
+ * calls a virtual interrupt an exception.
+ */
+int svm_interrupt_again(u64 exit_int_info)
+{
+	u64 type = EVENT_TYPE(exit_int_info);
+	int vector = exit_int_info & 0xff;
+
+	if (!(exit_int_info & EVENT_VALID))
+		return -1;
+	return type == EVENT_INTR || (type == EVENT_EXCEPTION && vector > 31) ? vector : -1;
+}
+
+/*
+ * The exit came while another event was being delivered: what to inject so that it
  * is delivered again, 0 for nothing.  INT n, INT3 and INTO are not among it:
  * RIP still points at them.  APM: "EXITINTINFO Pseudo-Code"
  */
@@ -148,14 +164,15 @@ static bool is_prefix(u8 byte)
 	return false;
 }
 
-/* MOV to or from a control register, LMSW of a register, CLTS. */
+/* MOV to or from a control register, LMSW and SMSW of a register, CLTS. */
 bool svm_decode_cr(const u8 *bytes, size_t len, bool mode64, struct svm_cr_insn *out)
 {
 	u8 rex = 0, opcode, modrm;
 	size_t at = 0;
 
+	*out = (struct svm_cr_insn){ 0 };
 	while (at < len && is_prefix(bytes[at]))
-		at++;
+		out->narrow |= bytes[at++] == 0x66;
 	if (mode64 && at < len && bytes[at] >> 4 == 4)
 		rex = bytes[at++];
 	if (at + 2 > len || bytes[at] != 0x0f)
@@ -179,8 +196,9 @@ bool svm_decode_cr(const u8 *bytes, size_t len, bool mode64, struct svm_cr_insn 
 		out->op = CR_OP_WRITE;
 		return true;
 	case 0x01:
-		out->op = CR_OP_LMSW;
-		return modrm >> 3 == (3 << 3 | 6);
+		out->op = modrm >> 3 == (3 << 3 | 4) ? CR_OP_SMSW : CR_OP_LMSW;
+		out->wide = rex & 8;
+		return out->op == CR_OP_SMSW || modrm >> 3 == (3 << 3 | 6);
 	default:
 		return false;
 	}

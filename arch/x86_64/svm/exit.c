@@ -14,24 +14,106 @@ static void explain(struct vcpu *v, struct vmexit *e)
 }
 
 /*
+ * An interrupt goes back to the local APIC and is delivered anew, after whatever goes
+ * before it.  Whether the CPU has cleared V_IRQ by then, the manual does not say.
+ */
+void svm_event_interrupted(struct vcpu *v)
+{
+	struct vmcb *b = vmcb_of(v);
+	int vector = svm_interrupt_again(b->exit_int_info);
+
+	if (vector < 0) {
+		b->event_inj = svm_event_again(b->exit_int_info);
+		return;
+	}
+	svm_take_virq(v);
+	lapic_give_back(v, (u8)vector);
+}
+
+/* An exception came while an NMI was being delivered: the exception goes first. */
+static void give_back_nmi(struct vcpu *v)
+{
+	struct svm_vcpu *x = svm_of(v);
+	u64 e = x->vmcb->event_inj;
+
+	if (!(e & EVENT_VALID) || EVENT_TYPE(e) != EVENT_NMI)
+		return;
+	x->nmi_masked = false;
+	x->vmcb->intercept1 &= ~(u32)INTERCEPT_IRET;
+	svm_dirty(v, CLEAN_INTERCEPTS);
+	atomic_or(&v->pending, PENDING_NMI);
+}
+
+/* What IRET may raise. */
+#define IRET_FAULTS ((u32)(BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF)))
+
+/*
+ * An NMI waits behind the IRET that comes next.  SVM has no exit for that moment, so the IRET
+ * is single-stepped; should it fault, the guest must not see our TF in what it pushes.
+ */
+void svm_step_iret(struct vcpu *v)
+{
+	struct svm_vcpu *x = svm_of(v);
+	struct vmcb *b = x->vmcb;
+
+	if (x->stepping)
+		return;
+	x->stepping = true;
+	x->guest_tf = b->rflags & RFLAGS_TF;
+	x->guest_dr6 = b->dr6;
+	b->rflags |= RFLAGS_TF;
+	b->intercept_exceptions |= IRET_FAULTS;
+	svm_dirty(v, CLEAN_INTERCEPTS);
+}
+
+/* True: the IRET has been executed, and the guest knows nothing of the trap behind it. */
+static bool end_step(struct vcpu *v, u8 vector)
+{
+	struct svm_vcpu *x = svm_of(v);
+	struct vmcb *b = x->vmcb;
+	bool executed = vector == VEC_DB && b->dr6 & DR6_BS;
+
+	x->stepping = false;
+	b->intercept_exceptions &= ~IRET_FAULTS;
+	svm_dirty(v, CLEAN_INTERCEPTS | CLEAN_DR);
+	if (!executed) {
+		b->rflags &= x->guest_tf ? ~0UL : ~RFLAGS_TF;
+		return false;
+	}
+	x->iret_pending = false;
+	if (x->guest_tf)
+		return false;
+	b->dr6 = x->guest_dr6 | (b->dr6 & DR6_HITS);
+	return !(b->dr6 & DR6_HITS);
+}
+
+/*
  * #DB and #AC are intercepted because a guest that arranges for one to be
  * raised while it is being delivered would otherwise never leave the CPU.
  * DR6 and DR7 in the VMCB are already as the guest's handler must see them.
+ * Others are only while an IRET is stepped.
  */
-static void pass_exception(struct vcpu *v)
+static void pass_exception(struct vcpu *v, struct vmexit *e)
 {
-	const struct vmcb *b = vmcb_of(v);
+	struct vmcb *b = vmcb_of(v);
 	u8 vector = (u8)(b->exit_code - VMEXIT_EXCEPTION);
 
-	svm_inject_exception(v, vector, vector == VEC_AC, (u32)b->exit_info1);
+	if (svm_of(v)->stepping && end_step(v, vector)) {
+		e->kind = EXIT_NMI_WINDOW;
+		return;
+	}
+	if (vector == VEC_PF) { /* the intercept leaves CR2 to us */
+		b->cr2 = b->exit_info2;
+		svm_dirty(v, CLEAN_CR2);
+	}
+	give_back_nmi(v);
+	svm_inject_exception(v, vector, vector != VEC_DB, (u32)b->exit_info1);
 }
 
 /*
  * The guest is about to leave its NMI handler.  SVM reports IRET before it is
- * executed and has no exit behind it; the next NMI may come only when it is
- * done, which is so as soon as RIP is another.  No single step: TF would show
- * in what the guest pushes if IRET faults.  See svm_run() for how long that
- * may take to be noticed.
+ * executed; the next NMI may come only when it is done, which is so as soon as
+ * RIP is another.
  */
 static void iret(struct vcpu *v, struct vmexit *e)
 {
@@ -50,7 +132,7 @@ static void xsetbv_exit(struct vcpu *v, struct vmexit *e)
 {
 	u64 value = (u32)v->gpr[GPR_RAX] | v->gpr[GPR_RDX] << 32;
 
-	if (guestregs_set_xcr0(&svm_of(v)->regs, (u32)v->gpr[GPR_RCX], value))
+	if (!e->cpl && guestregs_set_xcr0(&svm_of(v)->regs, (u32)v->gpr[GPR_RCX], value))
 		v->advance = e->length;
 	else
 		vcpu_inject_gp(v);
@@ -65,7 +147,7 @@ void svm_handle_exit(struct vcpu *v, struct vmexit *e, enum svm_action action)
 		svm_host_window(v);
 		break;
 	case SVM_EXCEPTION:
-		pass_exception(v);
+		pass_exception(v, e);
 		break;
 	case SVM_MACHINE_CHECK:
 		mce_report(true);

@@ -28,9 +28,9 @@ void svm_get_state(struct vcpu *v, struct guest_state *s)
 	s->rip = b->rip;
 	s->rsp = b->rsp;
 	s->rflags = b->rflags;
-	s->cr0 = b->cr0;
+	s->cr0 = svm_get_cr0(v);
 	s->cr3 = b->cr3;
-	s->cr4 = b->cr4;
+	s->cr4 = svm_get_cr4(v);
 	s->efer = b->efer & ~(u64)EFER_SVME;
 	for (int i = 0; i < SEG_NR; i++) {
 		const struct vmcb_seg *from = &b->seg[place[i]];
@@ -67,13 +67,28 @@ void svm_set_state(struct vcpu *v, const struct guest_state *s)
 	b->seg[VMCB_GDTR] = (struct vmcb_seg){ .base = s->gdtr_base, .limit = s->gdtr_limit };
 	b->seg[VMCB_IDTR] = (struct vmcb_seg){ .base = s->idtr_base, .limit = s->idtr_limit };
 	b->cpl = s->seg[SEG_SS].attr >> 5 & 3;
-	b->int_state = 0;
 	x->shadow_rip = UINT64_MAX;
-	b->event_inj = 0;
-	b->intercept1 &= ~(u32)INTERCEPT_IRET;
-	x->nmi_masked = x->iret_pending = false;
 	x->clean = 0;
 	svm_registers_load(v);
+}
+
+void svm_init_events(struct vcpu *v)
+{
+	struct svm_vcpu *x = svm_of(v);
+	struct vmcb *b = x->vmcb;
+
+	b->int_state = 0;
+	b->event_inj = 0;
+	svm_take_virq(v);
+	b->intercept1 &= ~(u32)INTERCEPT_IRET;
+	x->nmi_masked = x->iret_pending = false;
+	x->stepping = false;
+	b->intercept_exceptions = ALWAYS_INTERCEPTED;
+	b->dr6 = VMCB_DR6_INIT;
+	b->dr7 = VMCB_DR7_INIT;
+	b->cr2 = 0;
+	guestregs_init_debug();
+	x->clean = 0;
 }
 
 /* Those that need no more than a place in the VMCB. */
@@ -86,12 +101,8 @@ static u64 *reg_field(struct vmcb *b, enum guest_reg r)
 		return &b->rsp;
 	case GREG_RFLAGS:
 		return &b->rflags;
-	case GREG_CR0:
-		return &b->cr0;
 	case GREG_CR3:
 		return &b->cr3;
-	case GREG_CR4:
-		return &b->cr4;
 	case GREG_CR2:
 		return &b->cr2;
 	case GREG_FS_BASE:
@@ -118,6 +129,10 @@ u64 svm_get_reg(struct vcpu *v, enum guest_reg r)
 {
 	if (r == GREG_EFER)
 		return vmcb_of(v)->efer & ~(u64)EFER_SVME;
+	if (r == GREG_CR0)
+		return svm_get_cr0(v);
+	if (r == GREG_CR4)
+		return svm_get_cr4(v);
 	if (r == GREG_PAT)
 		return svm_of(v)->pat;
 	if (r == GREG_CS_ATTR)
@@ -144,6 +159,10 @@ void svm_set_reg(struct vcpu *v, enum guest_reg r, u64 value)
 	case GREG_PAT:
 		svm_of(v)->pat = value;
 		break;
+	case GREG_TSC_OFFSET:
+		vmcb_of(v)->tsc_offset = value;
+		svm_dirty(v, CLEAN_INTERCEPTS);
+		break;
 	default:
 		svm_registers_save(v);
 		*reg_field(vmcb_of(v), r) = value;
@@ -152,10 +171,36 @@ void svm_set_reg(struct vcpu *v, enum guest_reg r, u64 value)
 	}
 }
 
+/* Takes back the interrupt that the CPU was given; false: there is none that it has not taken. */
+bool svm_take_virq(struct vcpu *v)
+{
+	struct svm_vcpu *x = svm_of(v);
+	bool waits = x->virq && x->vmcb->int_ctl & V_IRQ;
+
+	if (waits)
+		svm_request_virq(v, false);
+	x->virq = false;
+	return waits;
+}
+
+/*
+ * The guest has not run since it was given the interrupt, for something of the host came
+ * first.  What happens now may go before that interrupt, which nobody must see in service.
+ */
+void svm_withdraw_virq(struct vcpu *v)
+{
+	u8 vector = (u8)vmcb_of(v)->int_vector;
+
+	if (svm_take_virq(v))
+		lapic_give_back(v, vector);
+}
+
 bool svm_interruptible(struct vcpu *v)
 {
 	const struct vmcb *b = vmcb_of(v);
 
+	if (unlikely(svm_of(v)->virq))
+		svm_withdraw_virq(v);
 	return b->rflags & BIT(9) && !(b->int_state & INTERRUPT_SHADOW) &&
 	       !(b->event_inj & EVENT_VALID);
 }
@@ -165,15 +210,32 @@ bool svm_nmi_allowed(struct vcpu *v)
 	struct svm_vcpu *x = svm_of(v);
 	const struct vmcb *b = x->vmcb;
 
+	if (unlikely(x->virq))
+		svm_withdraw_virq(v);
 	if (x->iret_pending && x->iret_rip != b->rip)
 		x->iret_pending = false; /* it has been executed, or has faulted */
 	return !x->nmi_masked && !x->iret_pending && !(b->int_state & INTERRUPT_SHADOW) &&
 	       !(b->event_inj & EVENT_VALID);
 }
 
+#define VIRQ (V_IRQ | V_IGN_TPR | V_INTR_PRIO)
+
+/*
+ * By V_IRQ, not by EVENTINJ, of which QEMU delivers an interrupt twice now and then:
+ * docs/debugging.md.  The TPR is not asked; hv/apic/lapic.c has.
+ */
 void svm_inject_interrupt(struct vcpu *v, u8 vector)
 {
-	vmcb_of(v)->event_inj = EVENT(EVENT_INTR, vector);
+	struct vmcb *b = vmcb_of(v);
+
+	if (unlikely(svm_caps.ignores_virq)) {
+		b->event_inj = EVENT(EVENT_INTR, vector);
+		return;
+	}
+	b->int_ctl |= (u32)VIRQ;
+	b->int_vector = vector;
+	svm_of(v)->virq = true;
+	svm_dirty(v, CLEAN_INT_CTL);
 }
 
 /* SVM does not keep track of NMIs in service: the IRET of the handler is intercepted. */
@@ -192,30 +254,66 @@ void svm_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
 	struct vmcb *b = vmcb_of(v);
 
 	b->event_inj = EVENT(EVENT_EXCEPTION, (u64)vector);
+	if (vector != VEC_DB)
+		b->rflags |= RFLAGS_RF;
 	if (has_error && b->cr0 & CR0_PE)
 		b->event_inj |= EVENT_ERROR | (u64)error << 32;
 }
 
+u8 svm_get_cr8(struct vcpu *v)
+{
+	return vmcb_of(v)->int_ctl & 15;
+}
+
+void svm_set_cr8(struct vcpu *v, u8 value)
+{
+	struct vmcb *b = vmcb_of(v);
+
+	b->int_ctl = (b->int_ctl & ~V_TPR) | value;
+	svm_dirty(v, CLEAN_INT_CTL);
+}
+
+/* SVM has no threshold: each write exits while something waits for one. */
+void svm_tpr_exit(struct vcpu *v, u8 below)
+{
+	struct svm_vcpu *x = svm_of(v);
+
+	x->tpr_exit = below;
+	x->vmcb->intercept_cr &= ~(u32)INTERCEPT_CR_WRITE(8);
+	if (below || x->vmcb->intercept1 & INTERCEPT_VINTR)
+		x->vmcb->intercept_cr |= (u32)INTERCEPT_CR_WRITE(8);
+	svm_dirty(v, CLEAN_INTERCEPTS);
+}
+
 /*
  * A virtual interrupt that is never delivered: as soon as it could be, its
- * intercept ends the guest's run.  The TPR is not asked; hv/apic/lapic.c has.
+ * intercept ends the guest's run.  Meanwhile writes of CR8 exit, since with
+ * V_IRQ set they are the end of QEMU.
  */
 void svm_request_virq(struct vcpu *v, bool on)
 {
 	struct vmcb *b = vmcb_of(v);
-	u32 request = (u32)(V_IRQ | V_IGN_TPR | V_INTR_PRIO);
 
-	b->int_ctl = on ? b->int_ctl | request : b->int_ctl & ~request;
 	b->int_vector = 0;
-	b->intercept1 &= ~(u32)INTERCEPT_VINTR;
-	b->intercept1 |= on ? (u32)INTERCEPT_VINTR : 0;
+	if (on) {
+		b->int_ctl |= (u32)VIRQ;
+		b->intercept1 |= (u32)INTERCEPT_VINTR;
+		b->intercept_cr |= (u32)INTERCEPT_CR_WRITE(8);
+	} else {
+		b->int_ctl &= ~(u32)VIRQ;
+		b->intercept1 &= ~(u32)INTERCEPT_VINTR;
+		if (!svm_of(v)->tpr_exit)
+			b->intercept_cr &= ~(u32)INTERCEPT_CR_WRITE(8);
+	}
 	svm_dirty(v, CLEAN_INTERCEPTS | CLEAN_INT_CTL);
 }
 
 void svm_interrupt_window(struct vcpu *v, bool on)
 {
 	svm_of(v)->irq_window = on; /* svm_run() looks at it */
-	if (!on)
+	if (on)
+		svm_withdraw_virq(v); /* something of a higher priority has come meanwhile */
+	else
 		svm_request_virq(v, false);
 }
 

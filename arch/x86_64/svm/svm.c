@@ -28,6 +28,7 @@ struct svm_caps svm_caps;
 
 /* How soon we look again at what waits for a single instruction of the guest. */
 #define POLL_US 50
+#define VIRQ_MISSED_MAX 16 /* times in a row */
 
 static inline u64 gs_base_read(void)
 {
@@ -191,7 +192,7 @@ static void svm_vcpu_load(struct vcpu *v)
 {
 	struct svm_vcpu *x = svm_of(v);
 
-	mitigate_vm_load(v->vm, v->last_cpu == VCPU_NO_CPU);
+	mitigate_vm_load(v->vm->run);
 	asm volatile("clgi" ::: "memory");
 	svm_registers_load(v);
 	guestregs_load(&x->regs);
@@ -257,7 +258,8 @@ static void retire(struct vcpu *v)
 	v->advance = 0;
 	/* A debugger in the guest steps over it like over any other instruction. */
 	if (unlikely(b->rflags & RFLAGS_TF)) {
-		b->dr6 |= DR6_BS;
+		b->dr6 |= DR6_BS; /* and GD: delivery of what is injected changes neither */
+		b->dr7 &= ~DR7_GD;
 		svm_dirty(v, CLEAN_DR);
 		svm_inject_exception(v, VEC_DB, false, 0);
 	}
@@ -273,11 +275,36 @@ static bool arm_timer(u64 deadline)
 }
 
 /*
- * Something waits until the guest can take it.  Two conditions give no exit
- * when they end, and so are looked at soon: an IRET that was intercepted but
- * not yet executed (exit.c), and the shadow of STI or MOV SS.  VMRUN ought to
- * restore the latter, and V_IRQ to wait for it; QEMU does not, and there the
- * HLT in STI; HLT would be entered with its wake-up already consumed.
+ * The CPU clears V_IRQ when it takes the interrupt, which is before the guest executes anything.
+ * QEMU now and then forgets one until the next entry, since threads of it write to the same word;
+ * Bochs takes none, and where that shows they are injected instead.  True: the CPU still has it.
+ */
+static bool virq_waits(struct vcpu *v)
+{
+	struct svm_vcpu *x = svm_of(v);
+
+	if (!(x->vmcb->int_ctl & V_IRQ)) {
+		x->virq = false;
+		x->virq_missed = 0;
+	} else if (v->advance && ++x->virq_missed >= VIRQ_MISSED_MAX && !svm_caps.ignores_virq) {
+		log_line("svm: VMRUN ignores virtual interrupts: injecting them");
+		svm_caps.ignores_virq = true;
+	}
+	return x->virq;
+}
+
+/* Before the events are delivered anew, in what may be another order. */
+static void retire_and_withdraw(struct vcpu *v)
+{
+	if (svm_of(v)->virq && virq_waits(v))
+		svm_withdraw_virq(v);
+	retire(v);
+}
+
+/*
+ * Something waits until the guest can take it.  The shadow of STI or MOV SS gives no exit when
+ * it ends, and so is looked at soon.  VMRUN ought to restore it, and V_IRQ to wait for it; QEMU
+ * does not, and there the HLT in STI; HLT would be entered with its wake-up already consumed.
  */
 static u64 open_windows(struct vcpu *v, u64 deadline)
 {
@@ -286,9 +313,28 @@ static u64 open_windows(struct vcpu *v, u64 deadline)
 
 	if (x->irq_window)
 		svm_request_virq(v, !shadow);
-	if (x->nmi_window && !x->nmi_masked)
-		poll = true;
+	if (x->nmi_window && !x->nmi_masked) {
+		if (x->iret_pending && x->vmcb->rip == x->iret_rip &&
+		    !(x->vmcb->event_inj & EVENT_VALID))
+			svm_step_iret(v);
+		else
+			poll = true;
+	}
 	return poll ? min(deadline, rdtsc() + plat_tsc_khz() * POLL_US / 1000) : deadline;
+}
+
+/* Not inlined: it would cost each entry the registers that it needs. */
+static __attribute__((noinline)) u64 before_entry(struct vcpu *v, u64 deadline)
+{
+	struct svm_vcpu *x = svm_of(v);
+
+	if (x->virq)
+		virq_waits(v);
+	if (v->advance)
+		retire(v);
+	if (x->mitigate)
+		mitigate_entry(v->spec_ctrl);
+	return x->irq_window || x->nmi_window ? open_windows(v, deadline) : deadline;
 }
 
 /* The instruction in the shadow has not been executed before RIP is another. */
@@ -310,14 +356,10 @@ static void svm_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 	struct svm_cpu *c = cpu->backend;
 	enum svm_action action;
 
-	if (v->advance)
+	if (unlikely(x->before_entry))
+		deadline = before_entry(v, deadline);
+	else if (v->advance)
 		retire(v);
-	if (unlikely(x->before_entry)) {
-		if (x->mitigate)
-			mitigate_entry(v->spec_ctrl);
-		if (x->irq_window || x->nmi_window)
-			deadline = open_windows(v, deadline);
-	}
 	if (unlikely(cpu->timer_armed != deadline) && !arm_timer(deadline)) {
 		e->kind = EXIT_PREEMPT;
 		return;
@@ -337,7 +379,7 @@ static void svm_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 	action = svm_decode(b, &svm_caps, e);
 	b->event_inj = 0;
 	if (unlikely(b->exit_int_info & EVENT_VALID))
-		b->event_inj = svm_event_again(b->exit_int_info);
+		svm_event_interrupted(v);
 	if (likely(action == SVM_PASS_UP))
 		return;
 	svm_handle_exit(v, e, action);
@@ -358,7 +400,7 @@ const struct cpu_backend svm_backend = {
 	.vcpu_load = svm_vcpu_load,
 	.vcpu_unload = svm_vcpu_unload,
 	.run = svm_run,
-	.retire = retire,
+	.retire = retire_and_withdraw,
 	.flush = svm_flush,
 	.interruptible = svm_interruptible,
 	.nmi_allowed = svm_nmi_allowed,
@@ -367,6 +409,10 @@ const struct cpu_backend svm_backend = {
 	.inject_exception = svm_inject_exception,
 	.interrupt_window = svm_interrupt_window,
 	.nmi_window = svm_nmi_window,
+	.get_cr8 = svm_get_cr8,
+	.set_cr8 = svm_set_cr8,
+	.tpr_exit = svm_tpr_exit,
+	.init_events = svm_init_events,
 	.get_state = svm_get_state,
 	.set_state = svm_set_state,
 	.get_reg = svm_get_reg,

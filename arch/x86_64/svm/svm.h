@@ -24,6 +24,7 @@ struct svm_caps {
 	bool nrip, decode_assists, clean_bits, flush_by_asid;
 	bool pause_filter, pause_threshold;
 	bool fsgsbase;
+	bool ignores_virq; /* seen: VMRUN does not take a virtual interrupt. Bochs */
 };
 extern struct svm_caps svm_caps;
 
@@ -45,13 +46,14 @@ struct svm_vcpu {
 	u64 generation; /* that its ASID is from; 0: it needs another */
 	u64 gs_base;	/* the guest's, while the vCPU is loaded: the CPU has ours */
 	u64 pat;
-	u32 clean; /* parts of the VMCB that have not changed since the last entry */
+	u64 cr0, cr4; /* as the guest wrote them: cr.c */
+	u32 clean;    /* parts of the VMCB that have not changed since the last entry */
 	union {
 		struct {
 			bool irq_window; /* exit as soon as an interrupt could be taken */
 			bool nmi_window; /* tell when nmi_masked changes */
 			bool mitigate;	 /* mitigate_entries; here for one test less */
-			bool unused;
+			bool virq; /* an interrupt was given to the CPU, which may not have taken it */
 		};
 		u32 before_entry; /* any of them */
 	};
@@ -59,6 +61,11 @@ struct svm_vcpu {
 	bool nmi_masked; /* an NMI handler runs: its IRET is intercepted */
 	bool iret_pending;
 	u64 iret_rip; /* of the IRET that was intercepted and may not be done yet */
+	/* That IRET is single-stepped, for an NMI waits behind it: exit.c */
+	bool stepping, guest_tf;
+	bool tpr_exit; /* an interrupt waits for the TPR to be less */
+	u64 guest_dr6;
+	u8 virq_missed; /* times in a row that the CPU did not take a virtual interrupt */
 	struct guestregs regs;
 };
 
@@ -103,21 +110,27 @@ enum svm_action {
 };
 enum svm_action svm_decode(const struct vmcb *b, const struct svm_caps *caps, struct vmexit *e);
 u64 svm_event_again(u64 exit_int_info);
+int svm_interrupt_again(u64 exit_int_info);
 
-enum svm_cr_op { CR_OP_READ, CR_OP_WRITE, CR_OP_LMSW, CR_OP_CLTS };
+enum svm_cr_op { CR_OP_READ, CR_OP_WRITE, CR_OP_LMSW, CR_OP_CLTS, CR_OP_SMSW };
 struct svm_cr_insn {
 	enum svm_cr_op op;
 	u8 gpr, length;
+	bool narrow, wide; /* SMSW: with the prefix 0x66, with REX.W */
 };
 bool svm_decode_cr(const u8 *bytes, size_t len, bool mode64, struct svm_cr_insn *out);
 
 /* check.c, pure: the first VMRUN consistency check that @b fails, in words; NULL: none. */
 const char *svm_vmcb_check(const struct vmcb *b, const struct svm_caps *caps);
 
-/* exit.c: what svm_decode() left to do */
+/* exit.c: the exit came while an event was being delivered; what svm_decode() left to do */
+void svm_event_interrupted(struct vcpu *v);
+void svm_step_iret(struct vcpu *v);
 void svm_handle_exit(struct vcpu *v, struct vmexit *e, enum svm_action action);
 
 /* cr.c */
+u64 svm_get_cr0(struct vcpu *v);
+u64 svm_get_cr4(struct vcpu *v);
 bool svm_set_cr0(struct vcpu *v, u64 value);
 bool svm_set_cr4(struct vcpu *v, u64 value);
 void svm_set_efer(struct vcpu *v, u64 value);
@@ -130,6 +143,10 @@ void svm_registers_save(struct vcpu *v);
 void svm_registers_load(struct vcpu *v);
 
 /* state.c */
+u8 svm_get_cr8(struct vcpu *v);
+void svm_set_cr8(struct vcpu *v, u8 value);
+void svm_tpr_exit(struct vcpu *v, u8 below);
+void svm_init_events(struct vcpu *v);
 void svm_get_state(struct vcpu *v, struct guest_state *s);
 void svm_set_state(struct vcpu *v, const struct guest_state *s);
 u64 svm_get_reg(struct vcpu *v, enum guest_reg r);
@@ -141,6 +158,8 @@ void svm_inject_nmi(struct vcpu *v);
 void svm_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error);
 void svm_interrupt_window(struct vcpu *v, bool on);
 void svm_request_virq(struct vcpu *v, bool on);
+bool svm_take_virq(struct vcpu *v);
+void svm_withdraw_virq(struct vcpu *v);
 void svm_nmi_window(struct vcpu *v, bool on);
 
 /* vmcb.c */

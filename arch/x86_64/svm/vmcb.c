@@ -44,9 +44,8 @@ int svm_maps_init(void)
 
 static void init_intercepts(struct vmcb *b)
 {
-	b->intercept_cr =
-		(u32)(INTERCEPT_CR_WRITE(4) | INTERCEPT_CR_WRITE(8) | INTERCEPT_CR_READ(8));
-	b->intercept_exceptions = (u32)(BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC));
+	b->intercept_cr = (u32)INTERCEPT_CR_WRITE(4);
+	b->intercept_exceptions = ALWAYS_INTERCEPTED;
 	b->intercept1 =
 		(u32)(INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_CR0_SELECTIVE |
 		      INTERCEPT_RDPMC | INTERCEPT_CPUID | INTERCEPT_INVD | INTERCEPT_HLT |
@@ -69,7 +68,7 @@ void svm_vmcb_init(struct vcpu *v)
 	init_intercepts(b);
 	b->iopm_pa = plat_pa(io_map).v;
 	b->msrpm_pa = plat_pa(msr_map).v;
-	b->tsc_offset = v->vm->tsc_offset;
+	b->tsc_offset = v->tsc_offset;
 	b->int_ctl = (u32)V_INTR_MASKING;
 	b->nested_ctl = NESTED_PAGING;
 	b->nested_cr3 = v->vm->p2m.root.v;
@@ -81,8 +80,8 @@ void svm_vmcb_init(struct vcpu *v)
 	x->pat = 0x0007040600070406; /* as after reset; what the guest reads */
 	x->shadow_rip = UINT64_MAX;
 	x->mitigate = mitigate_entries;
-	b->dr6 = 0xffff0ff0;
-	b->dr7 = 0x400;
+	b->dr6 = VMCB_DR6_INIT;
+	b->dr7 = VMCB_DR7_INIT;
 	b->rflags = 2;
 	b->efer = EFER_SVME;
 }

@@ -141,6 +141,7 @@ _Static_assert(sizeof(struct vmcb) == 4096, "a VMCB is one page");
 #define TLB_FLUSH_ASID 3
 
 /* int_ctl, int_state, nested_ctl */
+#define V_TPR 0xffu
 #define V_IRQ BIT(8)
 #define V_INTR_PRIO (15 << 16)
 #define V_IGN_TPR BIT(20)
@@ -149,7 +150,7 @@ _Static_assert(sizeof(struct vmcb) == 4096, "a VMCB is one page");
 #define NESTED_PAGING BIT(0)
 
 /* "VMCB State Caching": bits of vmcb.clean */
-#define CLEAN_INTERCEPTS BIT(0)
+#define CLEAN_INTERCEPTS BIT(0) /* and the TSC offset */
 #define CLEAN_ASID BIT(2)
 #define CLEAN_INT_CTL BIT(3)
 #define CLEAN_CR BIT(5)
@@ -169,11 +170,22 @@ _Static_assert(sizeof(struct vmcb) == 4096, "a VMCB is one page");
 #define EVENT_SOFT 4UL
 #define EVENT(type, vector) (EVENT_VALID | (type) << 8 | (vector))
 
+#define VEC_TS 10
+#define VEC_NP 11
+#define VEC_SS 12
 #define VEC_AC 17
+#define ALWAYS_INTERCEPTED ((u32)(BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC)))
 #define RFLAGS_TF BIT(8)
+#define RFLAGS_RF BIT(16)
 #define DR6_BS BIT(14)
+#define DR6_HITS 0xfUL
+#define DR7_GD BIT(13)
+#define VMCB_DR6_INIT 0xffff0ff0
+#define VMCB_DR7_INIT 0x400
 
 enum vmexit_code {
+	VMEXIT_READ_CR0 = 0x00,
+	VMEXIT_READ_CR4 = 0x04,
 	VMEXIT_READ_CR8 = 0x08,
 	VMEXIT_WRITE_CR0 = 0x10,
 	VMEXIT_WRITE_CR4 = 0x14,

@@ -16,7 +16,6 @@ static const struct need pin_needs[] = {
 	{ PIN_EXTERNAL_INTERRUPT, "external-interrupt exiting" },
 	{ PIN_NMI, "NMI exiting" },
 	{ PIN_VIRTUAL_NMI, "virtual NMIs" },
-	{ PIN_PREEMPTION_TIMER, "the VMX-preemption timer" },
 	{ 0, NULL },
 };
 static const struct need cpu_needs[] = {
@@ -112,8 +111,8 @@ const char *vmx_caps_check(const struct vmx_msrs *m, struct vmx_caps *caps)
 		.ept_ad = m->ept_vpid & EPT_CAP_AD,
 	};
 	/* What people know by name first: a CPU often lacks several. */
-	missing = choose(m->cpu, cpu_needs, CPU_RDPMC, CPU_INTERRUPT_WINDOW | CPU_NMI_WINDOW,
-			 &caps->cpu);
+	missing = choose(m->cpu, cpu_needs, CPU_RDPMC | CPU_TPR_SHADOW,
+			 CPU_INTERRUPT_WINDOW | CPU_NMI_WINDOW, &caps->cpu);
 	if (!missing)
 		missing =
 			choose(m->cpu2, cpu2_needs,
@@ -121,11 +120,13 @@ const char *vmx_caps_check(const struct vmx_msrs *m, struct vmx_caps *caps)
 	if (!missing)
 		missing = check_ept(m);
 	if (!missing)
-		missing = choose(m->pin, pin_needs, 0, 0, &caps->pin);
+		missing = choose(m->pin, pin_needs, PIN_PREEMPTION_TIMER, 0, &caps->pin);
 	if (!missing)
 		missing = choose(m->exit, exit_needs, 0, 0, &caps->exit);
 	if (!missing)
 		missing = choose(m->entry, entry_needs, 0, 0, &caps->entry);
+	if (caps->cpu & CPU_TPR_SHADOW)
+		caps->cpu &= ~(u32)(CPU_CR8_LOAD | CPU_CR8_STORE) | (u32)m->cpu;
 	/* Where TRUE MSRs exist these may be off, and then should be. */
 	caps->cpu &= ~(u32)(CPU_CR3_LOAD | CPU_CR3_STORE) | (u32)m->cpu;
 	return missing;

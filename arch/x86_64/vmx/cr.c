@@ -121,7 +121,9 @@ void vmx_cr_exit(struct vcpu *v, struct vmexit *e, u64 qualification)
 		return;
 	}
 	e->kind = EXIT_NONE;
-	if (cr == 0 && type == 0)
+	if (e->cpl)
+		ok = false;
+	else if (cr == 0 && type == 0)
 		ok = vmx_set_cr0(v, value);
 	else if (cr == 0 && type == 3) /* LMSW: sets PE, never clears it */
 		ok = vmx_set_cr0(v, (vmx_get_cr0() & ~0xeUL) | (qualification >> 16 & 0xf));

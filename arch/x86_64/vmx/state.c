@@ -49,10 +49,16 @@ void vmx_set_state(struct vcpu *v, const struct guest_state *s)
 	vmwrite(VMCS_GUEST_GDTR_LIMIT, s->gdtr_limit);
 	vmwrite(VMCS_GUEST_IDTR_BASE, s->idtr_base);
 	vmwrite(VMCS_GUEST_IDTR_LIMIT, s->idtr_limit);
-	vmwrite(VMCS_ENTRY_INTERRUPT_INFO, 0); /* nothing of before is delivered */
-	vmwrite(VMCS_GUEST_DR7, 0x400);
+}
+
+void vmx_init_events(struct vcpu *v)
+{
+	(void)v;
+	vmwrite(VMCS_ENTRY_INTERRUPT_INFO, 0);
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
 	vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
+	vmwrite(VMCS_GUEST_DR7, 0x400);
+	guestregs_init_debug();
 }
 
 static u32 reg_field(enum guest_reg r)
@@ -68,6 +74,7 @@ static u32 reg_field(enum guest_reg r)
 		[GREG_SYSENTER_ESP] = VMCS_GUEST_SYSENTER_ESP,
 		[GREG_SYSENTER_EIP] = VMCS_GUEST_SYSENTER_EIP,
 		[GREG_PAT] = VMCS_GUEST_PAT,
+		[GREG_TSC_OFFSET] = VMCS_TSC_OFFSET,
 		[GREG_CS_ATTR] = VMCS_GUEST_ES_ATTR + SEG_CS * 2,
 	};
 
@@ -145,11 +152,26 @@ void vmx_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
 	bool real_mode = !(vmx_get_cr0() & CR0_PE);
 
 	(void)v;
+	if (vector != VEC_DB)
+		vmwrite(VMCS_GUEST_RFLAGS, vmread(VMCS_GUEST_RFLAGS) | RFLAGS_RF);
 	has_error &= !real_mode; /* SDM: "VM-Entry Controls for Event Injection" */
 	if (has_error)
 		vmwrite(VMCS_ENTRY_ERROR_CODE, error);
 	vmwrite(VMCS_ENTRY_INTERRUPT_INFO,
 		INTR_VALID | INTR_TYPE_HARD_EXCEPTION | vector | (has_error ? INTR_ERROR_CODE : 0));
+}
+
+/* SDM: "Exit Qualification for Debug Exceptions": DR6 and DR7.GD are left to us; so at an injection. */
+void vmx_note_debug(u64 dr6)
+{
+	write_dr6((read_dr6() & ~0xfUL) | dr6 | 0xffff0ff0);
+	vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~DR7_GD);
+}
+
+void vmx_inject_debug(struct vcpu *v, u64 dr6)
+{
+	vmx_note_debug(dr6);
+	vmx_inject_exception(v, VEC_DB, false, 0);
 }
 
 static void set_cpu_control(struct vcpu *v, u32 bit, bool on)
@@ -168,4 +190,22 @@ void vmx_interrupt_window(struct vcpu *v, bool on)
 void vmx_nmi_window(struct vcpu *v, bool on)
 {
 	set_cpu_control(v, CPU_NMI_WINDOW, on);
+}
+
+u8 vmx_get_cr8(struct vcpu *v)
+{
+	return (u8)(*(volatile u32 *)&vmx_of(v)->vtpr >> 4 & 15);
+}
+
+void vmx_set_cr8(struct vcpu *v, u8 value)
+{
+	*(volatile u32 *)&vmx_of(v)->vtpr = (u32)value << 4;
+}
+
+/* Without the shadow each access exits. */
+void vmx_tpr_exit(struct vcpu *v, u8 below)
+{
+	(void)v;
+	if (vmx_caps.cpu & CPU_TPR_SHADOW)
+		vmwrite(VMCS_TPR_THRESHOLD, below);
 }

@@ -119,7 +119,11 @@ void vmx_vmcs_init(struct vcpu *v)
 	vmwrite(VMCS_ENTRY_MSR_LOAD, 0);
 	vmwrite(VMCS_ENTRY_INTERRUPT_INFO, 0);
 	vmwrite(VMCS_MSR_BITMAP, plat_pa(msr_bitmap).v);
-	vmwrite(VMCS_TSC_OFFSET, v->vm->tsc_offset);
+	vmwrite(VMCS_TSC_OFFSET, v->tsc_offset);
+	if (vmx_caps.cpu & CPU_TPR_SHADOW) {
+		vmwrite(VMCS_VIRTUAL_APIC, plat_pa(x).v);
+		vmwrite(VMCS_TPR_THRESHOLD, 0);
+	}
 	vmwrite(VMCS_LINK_POINTER, UINT64_MAX);
 	vmwrite(VMCS_VPID, 1 + v->vm->id * MAX_VCPUS + v->index);
 	/* "Extended-Page-Table Pointer": write-back, four levels, A/D flags */
@@ -136,7 +140,8 @@ void vmx_vmcs_init(struct vcpu *v)
 	vmwrite(VMCS_GUEST_SYSENTER_CS, 0);
 	vmwrite(VMCS_GUEST_SYSENTER_ESP, 0);
 	vmwrite(VMCS_GUEST_SYSENTER_EIP, 0);
-	vmwrite(VMCS_PREEMPTION_TIMER, 0);
+	if (vmx_caps.pin & PIN_PREEMPTION_TIMER)
+		vmwrite(VMCS_PREEMPTION_TIMER, 0);
 	vmx_init_cr();
 	init_host();
 	vmx_vmcs_load_host();

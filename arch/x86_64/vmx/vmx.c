@@ -4,7 +4,10 @@
  * the VMCSs; a vCPU's VMCS is current and active only between load and unload,
  * so no CPU ever has to clear another's.
  */
+#include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
+#include <arch/x86_64/quirks/errata.h>
+#include <arch/x86_64/quirks/identify.h>
 #include <arch/x86_64/quirks/mitigate.h>
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
@@ -77,6 +80,21 @@ static void read_msrs(struct vmx_msrs *m)
 	}
 }
 
+/* What ends a run of the guest in time. */
+static void choose_timer(void)
+{
+	bool there = vmx_caps.pin & PIN_PREEMPTION_TIMER;
+	struct cpu_id id;
+
+	cpu_identify(&id);
+	if (there && !errata_preemption_timer(&id)) {
+		log_line("vmx: preemption timer TSC/%u", 1u << vmx_caps.timer_shift);
+		return;
+	}
+	vmx_caps.pin &= ~(u32)PIN_PREEMPTION_TIMER;
+	log_line("vmx: %s preemption timer, the APIC's is used", there ? "an unreliable" : "no");
+}
+
 static int vmx_probe(void)
 {
 	struct vmx_msrs m = { 0 };
@@ -99,9 +117,10 @@ static int vmx_probe(void)
 	ept_format.gib_pages = vmx_caps.ept_vpid & EPT_CAP_1G;
 	if (!vmx_caps.ept_ad)
 		ept_format.accessed = ept_format.dirty = 0;
-	log_line("vmx: EPT%s%s, VPID, unrestricted guest, preemption timer TSC/%u",
+	log_line("vmx: EPT%s%s, VPID, unrestricted guest",
 		 ept_format.gib_pages ? " with 1 GiB pages" : "",
-		 vmx_caps.ept_ad ? ", accessed and dirty flags" : "", 1u << vmx_caps.timer_shift);
+		 vmx_caps.ept_ad ? ", accessed and dirty flags" : "");
+	choose_timer();
 	return HV_OK;
 }
 
@@ -184,7 +203,7 @@ static void vmx_vcpu_load(struct vcpu *v)
 {
 	struct vmx_vcpu *x = vmx_of(v);
 
-	mitigate_vm_load(v->vm, v->last_cpu == VCPU_NO_CPU);
+	mitigate_vm_load(v->vm->run);
 	vmcs_load(x->vmcs_pa);
 	if (v->last_cpu != plat_cpu())
 		vmx_vmcs_load_host();
@@ -207,7 +226,10 @@ static void vmx_flush(struct vcpu *v)
 	invept(single ? 1 : 2, single ? vmx_of(v)->ept_pointer : 0);
 }
 
-/* Moves past an emulated instruction, as the CPU would have. */
+/*
+ * Moves past an emulated instruction, as the CPU would have.  Its trap is injected: one that is
+ * pending is lost when something else is injected, an interrupt that waits for example.
+ */
 static void retire(struct vcpu *v)
 {
 	u32 blocked = (u32)vmread(VMCS_GUEST_INTERRUPTIBILITY);
@@ -216,10 +238,10 @@ static void retire(struct vcpu *v)
 	if (unlikely(blocked & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)))
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
 			blocked & ~(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS));
+	v->advance = 0;
 	/* A debugger in the guest steps over it like over any other instruction. */
 	if (unlikely(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF))
-		vmwrite(VMCS_GUEST_PENDING_DEBUG, PENDING_DEBUG_BS);
-	v->advance = 0;
+		vmx_inject_debug(v, DR6_BS);
 }
 
 static void entry_failed(struct vcpu *v, struct vmexit *e, int how)
@@ -240,7 +262,14 @@ static void vmx_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 	u64 ticks = left > 0 ? (u64)left >> vmx_caps.timer_shift : 0;
 	int how;
 
-	vmwrite(VMCS_PREEMPTION_TIMER, min(ticks, (u64)UINT32_MAX));
+	if (likely(vmx_caps.pin & PIN_PREEMPTION_TIMER)) {
+		vmwrite(VMCS_PREEMPTION_TIMER, min(ticks, (u64)UINT32_MAX));
+	} else if (left > 0) {
+		apic_timer_set(deadline); /* its interrupt exits */
+	} else {
+		e->kind = EXIT_PREEMPT;
+		return;
+	}
 	if (v->advance)
 		retire(v);
 	if (unlikely(mitigate_entries))
@@ -288,6 +317,10 @@ const struct cpu_backend vmx_backend = {
 	.inject_exception = vmx_inject_exception,
 	.interrupt_window = vmx_interrupt_window,
 	.nmi_window = vmx_nmi_window,
+	.get_cr8 = vmx_get_cr8,
+	.set_cr8 = vmx_set_cr8,
+	.tpr_exit = vmx_tpr_exit,
+	.init_events = vmx_init_events,
 	.get_state = vmx_get_state,
 	.set_state = vmx_set_state,
 	.get_reg = vmx_get_reg,

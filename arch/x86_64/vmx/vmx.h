@@ -33,6 +33,8 @@ const char *vmx_feature_control(u64 now, u64 *want);
 /* Pure: fills @caps; returns NULL, or in plain words what is missing. */
 const char *vmx_caps_check(const struct vmx_msrs *m, struct vmx_caps *caps);
 
+#define VMX_VTPR 0x80
+
 /* The VMX part of a vCPU; one page. */
 struct vmx_vcpu {
 	void *vmcs;
@@ -41,8 +43,14 @@ struct vmx_vcpu {
 	u32 cpu_controls; /* as now in the VMCS */
 	u64 ept_pointer;
 	u64 efer;
+	/*
+	 * The guest's TPR.  For the CPU this page is the "virtual-APIC page", of which "use TPR
+	 * shadow" alone gives it these four bytes.
+	 */
+	u32 vtpr __attribute__((aligned(VMX_VTPR)));
 	struct guestregs regs;
 };
+_Static_assert(offsetof(struct vmx_vcpu, vtpr) == VMX_VTPR, "SDM: Virtualizing MOV to CR8");
 
 static inline struct vmx_vcpu *vmx_of(struct vcpu *v)
 {
@@ -82,9 +90,27 @@ failed:
 /* entry.S: 0 after an exit; 1, 2: VMLAUNCH or VMRESUME failed with CF, ZF. */
 int vmx_enter(u64 *gpr, u64 launched);
 
+/* reasons.c, pure: what an exit reason is, and what of its information there is to read. */
+struct vmx_reason {
+	const char *name;      /* NULL: unknown */
+	enum vmexit_kind kind; /* unless decoding finds another */
+	bool length;	       /* of the instruction */
+	bool qualification;
+	bool vectoring; /* may interrupt the delivery of an event; these have a qualification */
+	bool privileged;
+	void (*decode)(struct vcpu *v, struct vmexit *e, u64 qualification);
+};
+extern const struct vmx_reason vmx_reasons[VMX_REASON_NR];
+const char *vmx_invalid_state(u64 qualification);
+const char *vmx_instruction_error(u32 error);
+
 /* exit.c: after a successful vmx_enter(). */
 void vmx_decode_exit(struct vcpu *v, struct vmexit *e);
-const char *vmx_instruction_error(u32 error);
+void vmx_decode_exception(struct vcpu *v, struct vmexit *e, u64 qualification);
+void vmx_decode_interrupt(struct vcpu *v, struct vmexit *e, u64 qualification);
+void vmx_decode_io(struct vcpu *v, struct vmexit *e, u64 qualification);
+void vmx_decode_ept(struct vcpu *v, struct vmexit *e, u64 qualification);
+void vmx_decode_xsetbv(struct vcpu *v, struct vmexit *e, u64 qualification);
 
 /* cr.c */
 bool vmx_set_cr0(struct vcpu *v, u64 value);
@@ -100,6 +126,10 @@ void vmx_vmcs_init(struct vcpu *v);
 void vmx_vmcs_load_host(void);
 
 /* state.c */
+u8 vmx_get_cr8(struct vcpu *v);
+void vmx_set_cr8(struct vcpu *v, u8 value);
+void vmx_tpr_exit(struct vcpu *v, u8 below);
+void vmx_init_events(struct vcpu *v);
 void vmx_get_state(struct vcpu *v, struct guest_state *s);
 void vmx_set_state(struct vcpu *v, const struct guest_state *s);
 u64 vmx_get_reg(struct vcpu *v, enum guest_reg r);
@@ -108,6 +138,8 @@ bool vmx_interruptible(struct vcpu *v);
 bool vmx_nmi_allowed(struct vcpu *v);
 void vmx_inject_interrupt(struct vcpu *v, u8 vector);
 void vmx_inject_nmi(struct vcpu *v);
+void vmx_note_debug(u64 dr6);
+void vmx_inject_debug(struct vcpu *v, u64 dr6);
 void vmx_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error);
 void vmx_interrupt_window(struct vcpu *v, bool on);
 void vmx_nmi_window(struct vcpu *v, bool on);

@@ -209,9 +209,46 @@ static void periodic_timer(void **state)
 	wr(INITIAL, 1);
 	lapic_timer_check(v, fake.tsc + 1);
 	assert_true(v->lapic.deadline - fake.tsc >= FAKE_KHZ / 20);
-	/* Another mode disarms. */
+	/* The mode of deadlines disarms. */
 	wr(LVT_TIMER, 0x60 | DEADLINE);
 	assert_int_equal(v->lapic.deadline, LAPIC_NO_DEADLINE);
+}
+
+/* Between one-shot and periodic the timer goes on; the mode counts when it has run out. */
+static void mode_of_a_running_timer(void **state)
+{
+	u64 start = fake.tsc, period = 1000000;
+
+	(void)state;
+	wr(LVT_TIMER, 0x60 | PERIODIC);
+	wr(DIVIDE, 11);
+	wr(INITIAL, (u32)period);
+	fake.tsc += period / 4;
+	wr(LVT_TIMER, 0x60);
+	assert_int_equal(rd(CURRENT), period * 3 / 4);
+	lapic_timer_check(v, start + period);
+	assert_int_equal(lapic_pending(v), 0x60);
+	assert_int_equal(v->lapic.deadline, LAPIC_NO_DEADLINE);
+	/* It has run out: nothing begins anew by a change of the mode alone. */
+	fake.tsc = start + 2 * period;
+	wr(LVT_TIMER, 0x60 | PERIODIC);
+	assert_int_equal(v->lapic.deadline, LAPIC_NO_DEADLINE);
+	assert_int_equal(rd(CURRENT), 0);
+	wr(LVT_TIMER, 0x60);
+	wr(INITIAL, (u32)period);
+	start = fake.tsc;
+	fake.tsc += period / 4;
+	wr(LVT_TIMER, 0x60 | PERIODIC);
+	for (u64 n = 1; n < 4; n++) {
+		assert_int_equal(v->lapic.deadline, start + n * period);
+		lapic_timer_check(v, start + n * period);
+	}
+	/* From and to deadlines it does not. */
+	wr(LVT_TIMER, 0x60 | DEADLINE);
+	assert_true(lapic_msr_write(v, TSC_DEADLINE, fake.tsc + v->tsc_offset + 500));
+	wr(LVT_TIMER, 0x60);
+	assert_int_equal(v->lapic.deadline, LAPIC_NO_DEADLINE);
+	assert_int_equal(v->lapic.tsc_deadline, 0);
 }
 
 static void tsc_deadline_timer(void **state)
@@ -521,7 +558,7 @@ static void reserved_bits_of_x2apic(void **state)
 	static const struct {
 		u32 msr, good, bad;
 	} r[] = { { 0x808, 0xff, 0x100 },	{ 0x80b, 0, 1 },
-		  { 0x80f, 0x11ff, 0x200 },	{ 0x828, 0, 1 },
+		  { 0x80f, 0x13ff, 0x400 },	{ 0x828, 0, 1 },
 		  { 0x830, 0xcc441, 0x100041 }, { 0x830, 0xcd441, 0x2041 },
 		  { 0x832, 0x710ff, 0x80000 },	{ 0x833, 0x117ff, 0x800 },
 		  { 0x835, 0x1f7ff, 0x800 },	{ 0x837, 0x110ff, 0x400 },
@@ -542,6 +579,49 @@ static void reserved_bits_of_x2apic(void **state)
 	assert_true(lapic_msr_write(v, 0x828, 0));
 	assert_true(lapic_msr_read(v, 0x828, &value));
 	assert_int_equal(value, 0x20);
+}
+
+/* --- CR8, which a guest writes without an exit --------------------------------------------- */
+
+static void enter_once(void)
+{
+	fake_cpu.on_run = NULL;
+	fake_cpu.played = fake_cpu.scripted = 0;
+	v->slice_end = fake.tsc + 1; /* the script is empty: the slice ends */
+	vcpu_execute(v);
+}
+
+static void priority_by_cr8(void **state)
+{
+	struct fake_vcpu *f = fake_of(v);
+
+	(void)state;
+	f->cr8 = 7;
+	assert_int_equal(rd(TPR), 0x70);
+	assert_int_equal(rd(PPR), 0x70);
+	lapic_raise(v, 0x65);
+	enter_once();
+	assert_int_equal(f->interrupts, 0);
+	assert_int_equal(f->tpr_exit, 6); /* as soon as it is below 6 */
+	lapic_raise(v, 0x95);
+	enter_once();
+	assert_int_equal(f->interrupt, 0x95);
+	assert_int_equal(f->tpr_exit, 0); /* the one that waits, waits for the other's end */
+	f->cr8 = 5;
+	wr(EOI, 0);
+	enter_once();
+	assert_int_equal(f->interrupt, 0x65);
+	assert_int_equal(f->interrupts, 2);
+	assert_int_equal(f->tpr_exit, 0);
+	wr(EOI, 0);
+	/* What is written to the register is in CR8; its lower half is the register's own. */
+	wr(TPR, 0x8c);
+	assert_int_equal(f->cr8, 8);
+	assert_int_equal(rd(TPR), 0x8c);
+	f->cr8 = 9;
+	assert_int_equal(rd(TPR), 0x90);
+	assert_true(lapic_base_write(v, v->lapic.base & ~X2));
+	assert_int_equal(f->cr8, 0);
 }
 
 /* --- who gets it ----------------------------------------------------------------------- */
@@ -712,6 +792,8 @@ int main(void)
 		T(task_priority),
 		T(one_shot_timer),
 		T(periodic_timer),
+		T(mode_of_a_running_timer),
+		T(priority_by_cr8),
 		T(tsc_deadline_timer),
 		T(ipis_of_xapic),
 		T(ipis_of_x2apic),

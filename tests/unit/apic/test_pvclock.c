@@ -298,6 +298,54 @@ static void frames_on_their_way(void **state)
 	expect_time_at(0x501000);
 }
 
+static u64 system_time_at(u64 gpa, u64 tsc)
+{
+	u32 w[8];
+
+	read_back(gpa, w, sizeof(w));
+	return to_ns(pvclock_scale(FAKE_KHZ), tsc - (w[2] | (u64)w[3] << 32));
+}
+
+/* The guest sets the TSC of one vCPU: its time goes on, and each must look at its own numbers. */
+static void tsc_written(void **state)
+{
+	u32 w[8];
+
+	(void)state;
+	fake.tsc += 1000000;
+	assert_true(wrmsr(MSR_PV_SYSTEM_TIME, 0x200001));
+	assert_true(guest_wrmsr(vm->vcpus[1], MSR_PV_SYSTEM_TIME, 0x300041));
+	assert_true(wrmsr(0x10, 0x123456789));
+	assert_int_equal(guest_rdmsr(v, 0x10), 0x123456789);
+	fake.tsc += 500;
+	assert_int_equal(guest_rdmsr(v, 0x10), 0x123456789 + 500);
+	assert_int_equal(fake_of(v)->reg[GREG_TSC_OFFSET], v->tsc_offset);
+	assert_int_equal(guest_rdmsr(vm->vcpus[1], 0x10), fake.tsc + vm->tsc_offset);
+	assert_int_equal(system_time_at(0x200000, guest_rdmsr(v, 0x10)), fake.tsc + vm->tsc_offset);
+	assert_int_equal(system_time_at(0x300040, guest_rdmsr(vm->vcpus[1], 0x10)),
+			 fake.tsc + vm->tsc_offset);
+	for (u64 gpa = 0x200000; gpa <= 0x300040; gpa += 0x100040) {
+		read_back(gpa, w, sizeof(w));
+		assert_int_equal(w[7] >> 8, 0); /* not the same on all CPUs */
+	}
+	/* So from now on, whatever else is told. */
+	assert_true(wrmsr(MSR_PV_SYSTEM_TIME, 0x400001));
+	assert_int_equal(system_time_at(0x400000, guest_rdmsr(v, 0x10)), fake.tsc + vm->tsc_offset);
+	pvclock_stopped(v);
+	read_back(0x400000, w, sizeof(w));
+	assert_int_equal(w[7] >> 8, 2);
+	/* The next life has one time again. */
+	vm_end(vm, 0, "test");
+	while (vm->state != VM_ENDED)
+		vm_background();
+	fake_settle();
+	assert_int_equal(vm_queue_start(vm), HV_OK);
+	vm_background();
+	assert_int_equal(guest_rdmsr(v, 0x10), fake.tsc + vm->tsc_offset);
+	assert_true(wrmsr(MSR_PV_SYSTEM_TIME, 0x200001));
+	expect_time_at(0x200000);
+}
+
 /* A VM that starts again does not find the MSRs of its former life. */
 static void gone_with_the_vm(void **state)
 {
@@ -340,10 +388,10 @@ static void cpuid_leaves(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(scale_is_exact),   T(time_never_goes_back), T(time_where_the_guest_wants_it),
-		T(switched_off),     T(no_such_memory),	      T(in_the_balloon),
-		T(wall_clock),	     T(waits_for_memory),     T(frames_on_their_way),
-		T(gone_with_the_vm), T(cpuid_leaves),
+		T(scale_is_exact), T(time_never_goes_back), T(time_where_the_guest_wants_it),
+		T(switched_off),   T(no_such_memory),	    T(in_the_balloon),
+		T(wall_clock),	   T(waits_for_memory),	    T(frames_on_their_way),
+		T(tsc_written),	   T(gone_with_the_vm),	    T(cpuid_leaves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

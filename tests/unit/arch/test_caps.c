@@ -45,6 +45,12 @@ static void a_good_cpu(void **state)
 	m.cpu2 &= ~(CPU2_PLE << 32);
 	assert_null(vmx_caps_check(&m, &c));
 	assert_int_equal(c.cpu2 & CPU2_PLE, 0);
+	/* With the shadow of the TPR, CR8 does not exit; without it it must. */
+	assert_int_equal(c.cpu & (CPU_CR8_LOAD | CPU_CR8_STORE | CPU_TPR_SHADOW), CPU_TPR_SHADOW);
+	m.cpu &= ~(CPU_TPR_SHADOW << 32);
+	assert_null(vmx_caps_check(&m, &c));
+	assert_int_equal(c.cpu & (CPU_CR8_LOAD | CPU_CR8_STORE | CPU_TPR_SHADOW),
+			 CPU_CR8_LOAD | CPU_CR8_STORE);
 	/* Before TRUE MSRs, CR3 exits were forced: then they are on. */
 	m.cpu |= CPU_CR3_LOAD | CPU_CR3_STORE;
 	assert_null(vmx_caps_check(&m, &c));
@@ -86,7 +92,6 @@ static const struct lack lacks[] = {
 	{ PIN, PIN_EXTERNAL_INTERRUPT, "external-interrupt exiting" },
 	{ PIN, PIN_NMI, "NMI exiting" },
 	{ PIN, PIN_VIRTUAL_NMI, "virtual NMIs" },
-	{ PIN, PIN_PREEMPTION_TIMER, "preemption timer" },
 	{ CPU, CPU_SECONDARY, "secondary controls, and so EPT" },
 	{ CPU, CPU_MSR_BITMAPS, "MSR bitmaps" },
 	{ CPU, CPU_TSC_OFFSET, "TSC offsetting" },
@@ -117,6 +122,20 @@ static const struct lack lacks[] = {
 	{ EPT, EPT_CAP_INVEPT, "INVEPT" },
 	{ EPT, EPT_CAP_INVEPT_SINGLE | EPT_CAP_INVEPT_ALL, "INVEPT" },
 };
+
+/* Without it the APIC's timer ends a run. */
+static void preemption_timer(void **state)
+{
+	struct vmx_msrs m = good();
+	struct vmx_caps caps;
+
+	(void)state;
+	assert_null(vmx_caps_check(&m, &caps));
+	assert_true(caps.pin & PIN_PREEMPTION_TIMER);
+	m.pin &= ~((u64)PIN_PREEMPTION_TIMER << 32 | PIN_PREEMPTION_TIMER);
+	assert_null(vmx_caps_check(&m, &caps));
+	assert_false(caps.pin & PIN_PREEMPTION_TIMER);
+}
 
 static void each_missing_bit_has_words(void **state)
 {
@@ -169,14 +188,53 @@ static void feature_control(void **state)
 	assert_int_equal(want, 3);
 }
 
+/* What the table names is not called here. */
+#define UNUSED(name)                                                                  \
+	void name(struct vcpu *v, struct vmexit *e, u64 qualification)                \
+	{                                                                             \
+		fail_msg(#name " of %p %p %lx", (void *)v, (void *)e, qualification); \
+	}
+UNUSED(vmx_decode_exception)
+UNUSED(vmx_decode_interrupt)
+UNUSED(vmx_decode_io)
+UNUSED(vmx_decode_ept)
+UNUSED(vmx_decode_xsetbv)
+UNUSED(vmx_cr_exit)
+
+/* No instruction ends its VM by being there: each that a CPU may report has a row. */
+static void instructions_that_exit(void **state)
+{
+	/* SDM, "VMX Basic Exit Reasons": by an instruction, and not one that guests have */
+	static const u8 undefined[] = { 11, 19, 20, 21, 22, 23, 24, 25, 26, 27, 36, 39, 50, 53,
+					58, 59, 60, 63, 64, 65, 67, 68, 69, 70, 76, 77, 78, 79 };
+	static const u8 guests_have[] = { 10, 12, 13, 18, 28, 30, 31, 32, 40, 54, 55 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(undefined); i++) {
+		const struct vmx_reason *r = &vmx_reasons[undefined[i]];
+
+		if (!r->name || r->kind != EXIT_UNDEFINED)
+			fail_msg("exit reason %u", undefined[i]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(guests_have); i++) {
+		const struct vmx_reason *r = &vmx_reasons[guests_have[i]];
+
+		if (!r->name || r->kind == EXIT_UNKNOWN || !r->length)
+			fail_msg("exit reason %u", guests_have[i]);
+	}
+	assert_int_equal(vmx_reasons[VMX_REASON_RDPMC].kind, EXIT_FORBIDDEN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_good_cpu),
 		cmocka_unit_test(never_more_than_allowed),
 		cmocka_unit_test(each_missing_bit_has_words),
+		cmocka_unit_test(preemption_timer),
 		cmocka_unit_test(vtx_without_ept),
 		cmocka_unit_test(feature_control),
+		cmocka_unit_test(instructions_that_exit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -144,7 +144,10 @@ static void control_registers(void **state)
 {
 	static const u8 mov_cr4_r9[] = { 0x41, 0x0f, 0x22, 0xe1 },
 			mov_rax_cr8[] = { 0x44, 0x0f, 0x20, 0xc0 }, clts[] = { 0x66, 0x0f, 0x06 },
-			lmsw_cx[] = { 0x0f, 0x01, 0xf1 }, invlpg[] = { 0x0f, 0x01, 0x38 };
+			lmsw_cx[] = { 0x0f, 0x01, 0xf1 }, invlpg[] = { 0x0f, 0x01, 0x38 },
+			smsw_r9[] = { 0x49, 0x0f, 0x01, 0xe1 },
+			smsw_ax[] = { 0x66, 0x0f, 0x01, 0xe0 },
+			smsw_memory[] = { 0x0f, 0x01, 0x20 };
 	struct svm_cr_insn i;
 
 	(void)state;
@@ -164,6 +167,13 @@ static void control_registers(void **state)
 	assert_int_equal(i.op, CR_OP_LMSW);
 	assert_int_equal(i.gpr, 1);
 	assert_false(svm_decode_cr(invlpg, 3, true, &i));
+	assert_true(svm_decode_cr(smsw_r9, 4, true, &i));
+	assert_int_equal(i.op, CR_OP_SMSW);
+	assert_int_equal(i.gpr, 9);
+	assert_true(i.wide && !i.narrow);
+	assert_true(svm_decode_cr(smsw_ax, 4, true, &i));
+	assert_true(i.narrow && !i.wide);
+	assert_false(svm_decode_cr(smsw_memory, 3, true, &i));
 }
 
 static void events_again(void **state)
@@ -175,6 +185,13 @@ static void events_again(void **state)
 	assert_int_equal(svm_event_again(EVENT(EVENT_EXCEPTION, 3UL)), 0); /* RIP is at INT3 */
 	assert_int_equal(svm_event_again(EVENT(EVENT_EXCEPTION, 14UL)),
 			 EVENT(EVENT_EXCEPTION, 14UL));
+	/* An interrupt is the local APIC's to deliver anew, also one that QEMU had from V_IRQ. */
+	assert_int_equal(svm_interrupt_again(0x30), -1);
+	assert_int_equal(svm_interrupt_again(EVENT(EVENT_INTR, 0x30UL)), 0x30);
+	assert_int_equal(svm_interrupt_again(EVENT(EVENT_EXCEPTION, 0xefUL)), 0xef);
+	assert_int_equal(svm_interrupt_again(EVENT(EVENT_EXCEPTION, 31UL)), -1);
+	assert_int_equal(svm_interrupt_again(EVENT(EVENT_NMI, 2UL)), -1);
+	assert_int_equal(svm_interrupt_again(EVENT(EVENT_SOFT, 0x80UL)), -1);
 }
 
 int main(void)

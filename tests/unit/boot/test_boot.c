@@ -192,6 +192,129 @@ static void random_maps(void **state)
 	}
 }
 
+/* --- information that is damaged --- */
+
+/* Multiboot 2 information of these tags; nothing is readable behind it. */
+static void parse_tags(const void *tags, u32 n, struct boot_info *bi)
+{
+	u8 *info = ram + MIB(8) - ALIGN_UP(n, 8u) - 8;
+	u32 size = 8 + n;
+
+	assert_int_equal(mprotect(ram + MIB(8), PAGE_SIZE, PROT_NONE), 0);
+	memcpy(info, &size, sizeof(size));
+	memcpy(info + 8, tags, n);
+	memset(bi, 0xff, sizeof(*bi)); /* what has no end is seen */
+	bi->nr_ram = bi->nr_modules = bi->rsdp_size = 0;
+	bi->error = NULL;
+	boot_parse_multiboot2(info, bi);
+	assert_int_equal(mprotect(ram + MIB(8), PAGE_SIZE, PROT_READ | PROT_WRITE), 0);
+}
+
+/* A size that becomes 0 when it is rounded up led the parser in circles. */
+static void a_tag_longer_than_the_rest(void **state)
+{
+	static const u32 sizes[] = { 0xfffffff9, 0xfffffffc, 0xffffffff, 0x80000000, 0, 7, 33 };
+	struct boot_info bi;
+
+	(void)state;
+	for (u32 kind = 1; kind < 20; kind++)
+		for (u32 i = 0; i < ARRAY_SIZE(sizes); i++) {
+			u32 tags[8] = { kind, sizes[i] };
+
+			parse_tags(tags, sizeof(tags), &bi);
+			assert_non_null(bi.error);
+			assert_non_null(strstr(bi.error, "damaged"));
+			assert_int_equal(bi.nr_modules, 0);
+		}
+}
+
+static void tags_of_all_sizes(void **state)
+{
+	struct boot_info bi;
+
+	(void)state;
+	for (u32 kind = 1; kind < 20; kind++)
+		for (u32 n = 8; n <= 64; n++) {
+			u32 tags[16] = { kind, n, 24, 24, 24, 24, 24, 24, 24, 24 };
+
+			parse_tags(tags, n, &bi);
+			assert_true(bi.rsdp_size <= sizeof(bi.rsdp));
+			if (kind == 3 && n < 16)
+				assert_non_null(strstr(bi.error, "damaged"));
+			if (kind == 6 && n < 16)
+				assert_non_null(strstr(bi.error, "map is damaged"));
+		}
+}
+
+static void texts_without_an_end(void **state)
+{
+	struct boot_info bi;
+	u8 tags[16 + 8];
+
+	(void)state;
+	memset(tags, 'x', sizeof(tags));
+	memcpy(tags, &(u32[]){ 1, sizeof(tags) }, 8);
+	parse_tags(tags, sizeof(tags), &bi);
+	assert_string_equal(bi.cmdline, "xxxxxxxxxxxxxxxx");
+	memcpy(tags, &(u32[]){ 3, sizeof(tags) }, 8);
+	parse_tags(tags, sizeof(tags), &bi);
+	assert_null(bi.error);
+	assert_int_equal(bi.nr_modules, 1);
+	assert_string_equal(bi.modules[0].name, "xxxxxxxx");
+}
+
+static void odd_entries(void **state)
+{
+	u32 tags[18] = { 6, 72, 25 };
+	struct boot_info bi;
+
+	(void)state;
+	parse_tags(tags, sizeof(tags), &bi); /* two of 25 bytes: read where they are */
+	assert_null(bi.error);
+	tags[2] = 23;
+	parse_tags(tags, sizeof(tags), &bi);
+	assert_non_null(strstr(bi.error, "map is damaged"));
+}
+
+static const char *parse_one(const struct mb1 *info, struct boot_info *bi)
+{
+	memcpy(ram + 0x1000, info, sizeof(*info));
+	*bi = (struct boot_info){ 0 };
+	boot_parse_multiboot1(ram + 0x1000, bi);
+	return bi->error;
+}
+
+static void damaged_multiboot1(void **state)
+{
+	struct mb1 info = { .flags = BIT(6), .mmap_length = 72, .mmap_addr = 0x2000 };
+	static const struct mb1_entry map[3] = { { 20, 0, MIB(1), 1 } };
+	static const u32 sizes[] = { 0xfffffffc, 0, 19 };
+	struct boot_info bi;
+
+	(void)state;
+	memcpy(ram + 0x2000, map, sizeof(map));
+	for (u32 i = 0; i < ARRAY_SIZE(sizes); i++) {
+		memcpy(ram + 0x2000, &sizes[i], sizeof(sizes[i]));
+		assert_non_null(strstr(parse_one(&info, &bi), "map is damaged"));
+	}
+	memcpy(ram + 0x2000, map, sizeof(map));
+	info.mmap_addr = 0xfffffff0; /* beyond the boot map */
+	assert_non_null(strstr(parse_one(&info, &bi), "map is damaged"));
+	info.mmap_addr = 0x2000;
+	info.mmap_length = 0xffffffff;
+	assert_non_null(strstr(parse_one(&info, &bi), "map is damaged"));
+	info.mmap_length = 24;
+	info.flags |= BIT(3) | BIT(2);
+	info.mods_count = 0xffffffff;
+	info.mods_addr = 0x4001;
+	info.cmdline = 0xffffffff;
+	assert_non_null(strstr(parse_one(&info, &bi), "too many modules"));
+	info.mods_addr = 0xffffffe0; /* two of them */
+	memset(ram + 0xffffffe0, 0xff, 0x20);
+	assert_non_null(strstr(parse_one(&info, &bi), "damaged"));
+	assert_int_equal(bi.nr_modules, 2);
+}
+
 /* --- ACPI tables --- */
 
 static u8 table[4096];
@@ -288,8 +411,16 @@ static void madt(void **state)
 	x2apic(300, 1);
 	x2apic(301, 0);
 	x2apic(0xffffffff, 1);
-	add(0x0c01, 2); /* an I/O APIC, and kinds that are not ours */
-	add(0, 10);
+	add(0x0c01, 2); /* I/O APICs */
+	add(9, 2);
+	add(0xfec00000, 4);
+	add(0, 4);
+	add(0x0c01, 2);
+	add(10, 2);
+	add(0xfec01000, 4);
+	add(24, 4);
+	add(0x0801, 2); /* too short, and kinds that are not ours */
+	add(0xfec02000, 6);
 	add(0x067f, 2);
 	add(0, 4);
 	lapic(5, 8, 3);
@@ -301,6 +432,10 @@ static void madt(void **state)
 	assert_int_equal(info.apic_ids[3], 8);
 	assert_int_equal(info.cpus_disabled, 3);
 	assert_int_equal(info.cpus_left_out, 0);
+	assert_int_equal(info.highest_apic_id, 300);
+	assert_int_equal(info.nr_ioapics, 2);
+	assert_int_equal(info.ioapic[0], 0xfec00000);
+	assert_int_equal(info.ioapic[1], 0xfec01000);
 }
 
 static void madt_with_many(void **state)
@@ -317,6 +452,137 @@ static void madt_with_many(void **state)
 	assert_int_equal(info.nr_cpus, MAX_CPUS);
 	assert_int_equal(info.apic_ids[MAX_CPUS - 1], (MAX_CPUS - 1) * 2);
 	assert_true(info.cpus_left_out >= 200 - MAX_CPUS);
+	assert_int_equal(info.highest_apic_id, 398);
+}
+
+static void gas(u32 space, u32 width, u32 access, u64 address)
+{
+	add8(space);
+	add8(width);
+	add8(0);
+	add8(access);
+	add(address, 8);
+}
+
+static void hpet_table(u32 space, u64 at)
+{
+	begin("HPET", 1);
+	add(0x80862201, 4);
+	add8(space);
+	add8(64);
+	add(0, 2);
+	add(at, 8);
+	add(0, 4);
+}
+
+static void hpet(void **state)
+{
+	struct acpi_info info;
+
+	(void)state;
+	hpet_table(0, 0xfed00000);
+	parse(&info);
+	assert_int_equal(info.hpet, 0xfed00000);
+	parse_cut(55, &info);
+	assert_int_equal(info.hpet, 0);
+	hpet_table(1, 0x4000); /* by ports: there is no such */
+	parse(&info);
+	assert_int_equal(info.hpet, 0);
+}
+
+static void wdat_entry(u32 action, u32 instruction, u32 space, u32 width, u64 address, u32 value,
+		       u32 mask)
+{
+	add8(action);
+	add8(instruction);
+	add(0, 2);
+	gas(space, width, 0, address);
+	add(value, 4);
+	add(mask, 4);
+}
+
+static void begin_wdat(u32 flags, u32 count)
+{
+	begin("WDAT", 1);
+	add(32, 4);
+	add(0xffffff, 8);
+	add(0, 12);
+	add(flags, 4);
+	add(count, 4);
+}
+
+static void wdat(void **state)
+{
+	struct acpi_info info;
+
+	(void)state;
+	begin_wdat(0x81, 4);
+	wdat_entry(1, 3, 1, 16, 0x660, 1, 1); /* what keeps it from biting */
+	wdat_entry(11, 0x82, 1, 16, 0x668, 0x800, 0x800);
+	wdat_entry(9, 0x82, 1, 16, 0x668, 0, 0x800);
+	wdat_entry(11, 2, 0, 32, 0xfed80000, 1, 3);
+	parse(&info);
+	assert_string_equal(info.watchdog.table, "WDAT");
+	assert_int_equal(info.watchdog.nr, 2);
+	assert_int_equal(info.watchdog.step[0].reg.space, POWER_PORT);
+	assert_int_equal(info.watchdog.step[0].reg.address, 0x668);
+	assert_int_equal(info.watchdog.step[0].bytes, 2);
+	assert_int_equal(info.watchdog.step[0].value, 0x800);
+	assert_true(info.watchdog.step[0].preserve);
+	assert_int_equal(info.watchdog.step[1].reg.space, POWER_MEMORY);
+	assert_int_equal(info.watchdog.step[1].bytes, 4);
+	assert_int_equal(info.watchdog.step[1].mask, 3);
+	assert_false(info.watchdog.step[1].preserve);
+	/* Cut short, it has what is there. */
+	parse_cut(table_len - 1, &info);
+	assert_int_equal(info.watchdog.nr, 1);
+	parse_cut(67, &info);
+	assert_null(info.watchdog.table);
+	/* One step that is not understood, and none is done. */
+	wdat_entry(11, 3, 1, 16, 0x668, 0x800, 0x800);
+	table[64] = 5;
+	parse(&info);
+	assert_non_null(info.watchdog.table);
+	assert_int_equal(info.watchdog.nr, 0);
+	begin_wdat(0, 1); /* not in use */
+	wdat_entry(11, 2, 1, 16, 0x668, 0x800, 0x800);
+	parse(&info);
+	assert_null(info.watchdog.table);
+	begin("WDRT", 1);
+	parse(&info);
+	assert_string_equal(info.watchdog.table, "WDRT");
+	assert_int_equal(info.watchdog.nr, 0);
+}
+
+static void ioapics(void **state)
+{
+	struct acpi_info info;
+
+	(void)state;
+	begin_madt();
+	for (u32 i = 0; i < 2 * IOAPICS_MAX; i++) {
+		add(0x0c01, 2);
+		add(0, 10);
+	}
+	parse(&info);
+	assert_int_equal(info.nr_ioapics, IOAPICS_MAX);
+}
+
+static void dmar(void **state)
+{
+	struct acpi_info info;
+
+	(void)state;
+	for (u32 flags = 0; flags < 4; flags++) {
+		begin("DMAR", 1);
+		add8(38);
+		add8(flags);
+		add(0, 10);
+		parse(&info);
+		assert_int_equal(info.no_x2apic, flags >> 1);
+	}
+	parse_cut(37, &info); /* ends before its flags */
+	assert_false(info.no_x2apic);
 }
 
 static void entries_that_lie(void **state)
@@ -342,15 +608,6 @@ static void entries_that_lie(void **state)
 	parse(&info);
 	assert_int_equal(info.nr_cpus, 2);
 	assert_int_equal(info.apic_ids[1], 3);
-}
-
-static void gas(u32 space, u32 width, u32 access, u64 address)
-{
-	add8(space);
-	add8(width);
-	add8(0);
-	add8(access);
-	add(address, 8);
 }
 
 static void spcr_table(u32 revision, u32 subtype, u32 space, u32 width, u32 access, u64 address,
@@ -515,17 +772,19 @@ static void noise_dsdt(u64 *seed)
 
 static void noise(void **state)
 {
-	static const char *const names[] = { "APIC", "SPCR", "DBG2", "FACP" };
+	static const char *const names[] = {
+		"APIC", "SPCR", "DBG2", "FACP", "DMAR", "HPET", "WDAT"
+	};
 	struct acpi_info info;
 	u64 seed = 5;
 
 	(void)state;
 	for (u32 i = 0; i < 20000; i++) {
-		begin(names[i & 3], i >> 2 & 7);
+		begin(names[i % ARRAY_SIZE(names)], i >> 2 & 7);
 		while (table_len < 60 + i % 200)
 			add8(fake_random(&seed) & 3 ? (u32)fake_random(&seed) & 15 :
 						      (u32)fake_random(&seed));
-		if (i % 4 == 3) /* its DSDT, with an _S5_ at the very end */
+		if (i % ARRAY_SIZE(names) == 3) /* its DSDT, with an _S5_ at the very end */
 			noise_dsdt(&seed);
 		parse(&info);
 		assert_true(info.power.s5_type_a < 8 && info.power.s5_type_b < 8);
@@ -537,6 +796,27 @@ static void noise(void **state)
 }
 
 /* Without a pointer from the loader: the firmware's places, and only what sums to zero. */
+/* Damaged firmware: a large table that names itself half a million times. */
+static void tables_in_circles(void **state)
+{
+	struct acpi_info info = { 0 };
+	struct boot_info bi = { .rsdp_size = 36 };
+	u64 xsdt = MIB(16);
+	u32 length = MIB(4);
+
+	(void)state;
+	memcpy(bi.rsdp, "RSD PTR ", 8);
+	bi.rsdp[15] = 2;
+	memcpy(bi.rsdp + 24, &xsdt, 8);
+	memcpy(ram + xsdt, "XSDT", 4);
+	memcpy(ram + xsdt + 4, &length, 4);
+	for (u32 at = 36; at + 8 <= length; at += 8)
+		memcpy(ram + xsdt + at, &xsdt, 8);
+	acpi_parse(&bi, &info);
+	assert_int_equal(info.nr_cpus, 0);
+	memset(ram + xsdt, 0, length);
+}
+
 static void finding_the_root(void **state)
 {
 	struct boot_info bi = { 0 };
@@ -676,8 +956,18 @@ int main(void)
 		cmocka_unit_test(a_sparse_map),
 		cmocka_unit_test(many_regions),
 		cmocka_unit_test(random_maps),
+		cmocka_unit_test(a_tag_longer_than_the_rest),
+		cmocka_unit_test(tags_of_all_sizes),
+		cmocka_unit_test(texts_without_an_end),
+		cmocka_unit_test(odd_entries),
+		cmocka_unit_test(damaged_multiboot1),
+		cmocka_unit_test(tables_in_circles),
 		cmocka_unit_test(madt),
 		cmocka_unit_test(madt_with_many),
+		cmocka_unit_test(ioapics),
+		cmocka_unit_test(wdat),
+		cmocka_unit_test(hpet),
+		cmocka_unit_test(dmar),
 		cmocka_unit_test(entries_that_lie),
 		cmocka_unit_test(spcr),
 		cmocka_unit_test(dbg2),

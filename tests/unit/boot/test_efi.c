@@ -147,6 +147,29 @@ static void memory_map(void **state)
 	assert_false(map_is_ours(&map, MIB(20), MIB(21), &blocker));
 }
 
+/* A descriptor that goes beyond the last address led the search back to the first one. */
+static void a_map_that_wraps(void **state)
+{
+	struct efi_memory d[] = {
+		memory(EFI_MEM_CONVENTIONAL, 0, MIB(2)),
+		memory(EFI_MEM_CONVENTIONAL, MIB(2), UINT64_MAX),
+		memory(EFI_MEM_CONVENTIONAL, MIB(2), 0),
+	};
+	struct efi_map map = { d, sizeof(d), sizeof(d[0]) };
+	u64 blocker;
+
+	(void)state;
+	d[1].pages = (1UL << 52) - (MIB(2) >> PAGE_SHIFT);
+	d[2].pages = UINT64_MAX;
+	assert_true(map_is_ours(&map, MIB(1), GIB(4), &blocker));
+	begin();
+	info_memory(&info, &map);
+	parse();
+	assert_int_equal(bi.nr_ram, 1);
+	assert_int_equal(bi.ram[0].start, 0);
+	assert_true(bi.ram[0].end >= ~0UL - MIB(1));
+}
+
 /* Firmware splits its map finely; merged it fits where the hypervisor takes 128 regions. */
 static void many_descriptors(void **state)
 {
@@ -513,12 +536,42 @@ static void firmware_that_never_lets_go(void **state)
 	assert_true(fw.exits > 1 && fw.exits < 100);
 }
 
+static UINTN watchdog_seconds;
+static UINT64 watchdog_code;
+
+static EFI_STATUS EFIAPI set_watchdog(UINTN seconds, UINT64 code, UINTN bytes, CHAR16 *text)
+{
+	watchdog_seconds = seconds;
+	watchdog_code = code;
+	return bytes || text ? EFI_INVALID_PARAMETER : EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI no_watchdog(UINTN seconds, UINT64 code, UINTN bytes, CHAR16 *text)
+{
+	set_watchdog(seconds, code, bytes, text);
+	return EFI_UNSUPPORTED;
+}
+
+static void no_reset_while_loading(void **state)
+{
+	EFI_BOOT_SERVICES bs = { .SetWatchdogTimer = set_watchdog };
+
+	(void)state;
+	watchdog_seconds = watchdog_code = 300;
+	assert_true(stop_watchdog(&bs));
+	assert_int_equal(watchdog_seconds, 0);
+	assert_int_equal(watchdog_code, 0);
+	bs.SetWatchdogTimer = no_watchdog;
+	assert_false(stop_watchdog(&bs));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(same_as_from_grub),
 		cmocka_unit_test(no_text_screen_after_uefi),
 		cmocka_unit_test(memory_map),
+		cmocka_unit_test(a_map_that_wraps),
 		cmocka_unit_test(many_descriptors),
 		cmocka_unit_test(what_does_not_fit_is_known),
 		cmocka_unit_test(low_page),
@@ -527,6 +580,7 @@ int main(void)
 		cmocka_unit_test(image_plan_boot_room),
 		cmocka_unit_test(image_refused),
 		cmocka_unit_test(leaving),
+		cmocka_unit_test(no_reset_while_loading),
 		cmocka_unit_test(not_leaving),
 		cmocka_unit_test(firmware_that_never_lets_go),
 	};

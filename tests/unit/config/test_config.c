@@ -193,7 +193,7 @@ static void sizes(void **state)
 static void errors_name_line_and_remedy(void **state)
 {
 	(void)state;
-	refused("", "no [vm NAME] section");
+	refused("", "line 1: no [vm NAME] section");
 	refused("[host]\n", "no [vm NAME] section");
 	refused("\xef\xbb\xbf", "no [vm NAME] section");
 	refused("\xef\xbb", "line 1");

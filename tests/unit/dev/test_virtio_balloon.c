@@ -372,13 +372,25 @@ static bool features_accepted(void)
 /* The first to start has it; the other hears no, and the log says so. */
 static void the_first_wins(void **state)
 {
+	struct frame_batch freed = FRAME_BATCH_INIT;
+	u64 work = 0;
+
 	(void)state;
 	assert_int_equal(guest_call(dev.v, AERO_CALL_START, AERO_ABI_VERSION, 0, 0), AERO_OK);
 	assert_false(features_accepted());
 	assert_true(fake_log_has("virtio-balloon gets no balloon: the other driver was first"));
 	assert_int_equal(guest_call(dev.v, AERO_CALL_START, AERO_ABI_VERSION, 0, 0), AERO_OK);
-	balloon_release(vm);
+	/* Ours says that it is at its end: the stock one may have it, and finds nothing in it. */
+	assert_int_equal(p2m_lock(&vm->p2m, 1000, ORDER_4K, &freed, &work), HV_OK);
+	p2m_commit(&vm->p2m, &freed);
+	assert_int_equal(vm->p2m.ballooned, 1);
+	assert_int_equal(guest_call(dev.v, AERO_CALL_END, 0, 0, 0), AERO_OK);
+	assert_int_equal(vm->p2m.ballooned, 0);
+	assert_int_equal(guest_call(dev.v, AERO_CALL_END, 0, 0, 0), AERO_ERR_STATE);
+	assert_int_equal(guest_call(dev.v, AERO_CALL_POLL, 0, 0, 0), AERO_ERR_STATE);
 	start();
+	assert_int_equal(guest_call(dev.v, AERO_CALL_END, 0, 0, 0), AERO_ERR_STATE);
+	assert_non_null(vm->balloon.front); /* nobody ends what is another's */
 	fake_log_clear();
 	assert_int_equal(guest_call(dev.v, AERO_CALL_START, AERO_ABI_VERSION, 0, 0),
 			 AERO_ERR_STATE);
@@ -389,6 +401,31 @@ static void the_first_wins(void **state)
 	vio_write(&dev, VIO_STATUS, 0);
 	assert_null(vm->balloon.front);
 	assert_int_equal(guest_call(dev.v, AERO_CALL_START, AERO_ABI_VERSION, 0, 0), AERO_OK);
+}
+
+/* A driver that does not ask whether the features were accepted, or is told no and goes on. */
+static void nobody_goes_on_without_features(void **state)
+{
+	static const u8 steps[] = { 7, 15, 4, 12 };
+
+	(void)state;
+	assert_int_equal(guest_call(dev.v, AERO_CALL_START, AERO_ABI_VERSION, 0, 0), AERO_OK);
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		assert_false(features_accepted());
+		vio_start_queues(&dev, 4);
+		vio_write(&dev, VIO_STATUS, steps[i]);
+		assert_int_equal(vio_read(&dev, VIO_STATUS) & 12, 0); /* FEATURES_OK, DRIVER_OK */
+		send(INFLATE, 0x800, 256);
+		assert_int_equal(vm->p2m.ballooned, 0);
+	}
+	/* Nor may a driver take back its agreement and go on. */
+	vio_write(&dev, VIO_STATUS, 0);
+	balloon_release(vm);
+	start();
+	vio_write(&dev, VIO_STATUS, 7);
+	assert_int_equal(vio_read(&dev, VIO_STATUS), 3);
+	send(INFLATE, 0x800, 256);
+	assert_int_equal(vm->p2m.ballooned, 0);
 }
 
 static void by_configuration(void **state)
@@ -476,6 +513,7 @@ int main(void)
 		T(side_by_side),
 		T(statistics),
 		T(the_first_wins),
+		T(nobody_goes_on_without_features),
 		T(by_configuration),
 		T(another_life),
 		T(fuzz),

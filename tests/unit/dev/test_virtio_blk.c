@@ -337,6 +337,40 @@ static void reboot(void **state)
 	assert_true(reads_as(&disk[1], 2, file + 1024, 512));
 }
 
+/* There are frames for a part of the disk only; the start is tried again, and opens all of it. */
+static void opened_again(void **state)
+{
+	static const struct disk_config large = { .blank = true, .writable = MIB(1) };
+	static u32 hoard[MIB(64) >> PAGE_SHIFT];
+	static struct vm_config late;
+	u32 have = 0, give = 100;
+
+	(void)state;
+	late = guest_config("late");
+	late.nr_disks = 1;
+	late.disk[0] = large;
+	assert_int_equal(vm_create(1, &late), HV_OK);
+	while (!frame_alloc_hv(0, &hoard[have]))
+		have++;
+	while (give--)
+		assert_int_equal(frame_free_hv(hoard[--have]), HV_OK);
+	assert_int_equal(vm_queue_start(vms[1]), HV_OK);
+	vm_background();
+	assert_true(fake_log_has("vm late: waits for memory to start"));
+	while (have)
+		assert_int_equal(frame_free_hv(hoard[--have]), HV_OK);
+	for (int i = 0; i < 100 && vms[1]->state != VM_RUNNING; i++) {
+		fake_settle();
+		fake.tsc += 10 * MS;
+		vm_background();
+	}
+	assert_int_equal(vms[1]->state, VM_RUNNING);
+	disk[0] = (struct vio){ .v = vms[1]->vcpus[0], .slot = SLOT_DISK, .rings = RINGS };
+	vio_start(&disk[0], 1);
+	for (u32 sector = 0; sector < MIB(1) / 512; sector += 8)
+		assert_int_equal(request(&disk[0], OUT, sector, DATA, 512), OK);
+}
+
 /* Admission counts the writable parts; a missing file is named. */
 static void admission(void **state)
 {
@@ -403,9 +437,19 @@ static void fuzz(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(the_file),  T(writing),   T(the_writable_part_is_full), T(outside), T(identity),
-		T(latency),   T(malformed), T(arrivals_taken_back),	  T(memory),  T(reboot),
-		T(admission), T(fuzz),
+		T(the_file),
+		T(writing),
+		T(the_writable_part_is_full),
+		T(outside),
+		T(identity),
+		T(latency),
+		T(malformed),
+		T(arrivals_taken_back),
+		T(memory),
+		T(reboot),
+		T(admission),
+		T(opened_again),
+		T(fuzz),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

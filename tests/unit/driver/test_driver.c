@@ -16,9 +16,10 @@ static struct {
 	u32 next;
 	u32 allocs;
 	/* the hypervisor */
-	u64 target, hint, ballooned, batches, largest, starts;
+	u64 target, hint, ballooned, batches, largest, starts, ends;
 	u32 again_after; /* entries per call, 0: all */
-	u32 start_again; /* START answers AGAIN so often */
+	u32 start_again; /* START, or END, answers AGAIN so often */
+	bool no_end;	 /* a hypervisor that does not know it */
 	u64 reported;
 	u64 refuse; /* every n-th entry is refused as BUSY */
 	u64 nomem;  /* every n-th UNLOCK entry has no table */
@@ -142,6 +143,19 @@ static void call(aero_u64 number, aero_u64 x, aero_u64 y, aero_u64 z, struct aer
 		memset(k.locked, 0, sizeof(k.locked));
 		k.ballooned = 0;
 		r->value = k.features & y;
+		break;
+	case AERO_CALL_END:
+		if (k.no_end) {
+			r->status = AERO_ERR_NOSYS;
+			return;
+		}
+		if (k.start_again && k.start_again--) {
+			r->status = AERO_AGAIN;
+			return;
+		}
+		k.ends++;
+		memset(k.locked, 0, sizeof(k.locked));
+		k.ballooned = 0;
 		break;
 	case AERO_CALL_LOCK:
 	case AERO_CALL_UNLOCK:
@@ -294,9 +308,9 @@ static void again_is_followed(void **state)
 	assert_int_equal(b.size, 1000);
 	run_to(0);
 	assert_int_equal(b.size, 0);
-	k.start_again = 5;
 	k.starts = 0;
 	aero_balloon_stop(&b);
+	k.start_again = 5;
 	assert_int_equal(aero_balloon_start(&b, &os), AERO_OK);
 	assert_int_equal(k.starts, 6);
 	/* A hypervisor that makes no progress does not hang the driver. */
@@ -516,6 +530,31 @@ static void a_kernel_that_keeps_its_pages(void **state)
 	assert_int_equal(k.ballooned, 0);
 }
 
+/* The hypervisor hears of the end once all is back, or once the driver gives the rest up. */
+static void the_end_is_said(void **state)
+{
+	(void)state;
+	restart(&mover);
+	assert_int_equal(k.ends, 1);
+	run_to(700);
+	k.moving = 1;
+	assert_int_equal(aero_balloon_stop(&b), 1);
+	assert_int_equal(k.ends, 1);
+	k.start_again = 3;
+	aero_balloon_abandon(&b);
+	assert_int_equal(k.ends, 2);
+	assert_int_equal(k.ballooned, 0);
+	assert_int_equal(aero_balloon_step(&b, 8), 0);
+	aero_balloon_abandon(&b); /* twice is once */
+	assert_int_equal(aero_balloon_stop(&b), 0);
+	assert_int_equal(k.ends, 2);
+	k.moving = k.nr_kept = 0;
+	k.no_end = true;
+	assert_int_equal(aero_balloon_start(&b, &mover), AERO_OK);
+	assert_int_equal(aero_balloon_stop(&b), 0);
+	assert_int_equal(b.started, 0);
+}
+
 static void pages_are_moved(void **state)
 {
 	aero_u64 from, to;
@@ -602,6 +641,7 @@ int main(void)
 		T(grow_against_a_target_that_rises),
 		T(random_life),
 		T(a_kernel_that_keeps_its_pages),
+		T(the_end_is_said),
 		T(pages_are_moved),
 		T(free_blocks_are_reported),
 		T(untouched_blocks_need_no_hint),

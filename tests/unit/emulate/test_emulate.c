@@ -256,6 +256,33 @@ static void unknown(void **state)
 	assert_true(fake_log_has("stopped at rip 400000"));
 }
 
+/* What a process does ends no VM. */
+static void unknown_by_a_process(void **state)
+{
+	struct vmexit e = { .kind = EXIT_P2M_FAULT, .fault = { .gpa = GPA(APIC), .exec = true } };
+
+	(void)state;
+	fake_of(v)->state.seg[SEG_SS].attr = 0x60;
+	map(CODE, CODE_GPA | 5);
+	fake_log_clear();
+	for (u32 i = 1; i <= 3; i++) {
+		v->gpr[GPR_RDI] = APIC;
+		fake_of(v)->exception = -1;
+		RUN("\x0f\x11\x07", APIC, true); /* movups [rdi], xmm0 */
+		assert_int_equal(fake_of(v)->exception, VEC_UD);
+		assert_int_equal(vm->refused_insns, i);
+		assert_int_equal(
+			fake_log_has("write of the device at fee00000 by an instruction of a "
+				     "process that is not emulated: #UD"),
+			i == 1);
+		fake_log_clear();
+	}
+	fake_of(v)->exception = -1;
+	exit_dispatch(v, &e);
+	assert_int_equal(fake_of(v)->exception, VEC_UD);
+	assert_int_equal(vm->state, VM_RUNNING);
+}
+
 /* --- operands across a page or the device's end --- */
 
 static void straddling(void **state)
@@ -816,6 +843,7 @@ int main(void)
 		T(odd_sizes),
 		T(no_device),
 		T(unknown),
+		T(unknown_by_a_process),
 		T(straddling),
 		T(read_modify_write),
 		T(page_ends),

@@ -141,6 +141,30 @@ static void msrs(void **state)
 		assert_int_equal(msr(true, 0x277, t << 24), t <= 7 && t != 2 && t != 3);
 }
 
+/* Linux asks AMD's CPUs for them unasked; on another vendor's there is nothing. */
+static void performance_msrs_of_amd(void **state)
+{
+	struct cpu_backend amd = *backend;
+
+	(void)state;
+	amd.vendor = "AuthenticAMD";
+	for (u32 number = 0xc0010000; number <= 0xc0010008; number++) {
+		backend = &fake_backend;
+		assert_false(msr(false, number, 0));
+		assert_false(msr(true, number, 0));
+		backend = &amd;
+		assert_int_equal(msr(true, number, UINT64_MAX), number < 0xc0010008);
+		assert_int_equal(msr(false, number, 0), number < 0xc0010008);
+		if (number < 0xc0010008)
+			assert_int_equal(msr_value(), 0);
+	}
+	assert_true(msr(true, 0xc0010055, 1));
+	assert_true(msr(false, 0xc0010055, 0));
+	assert_int_equal(msr_value(), 0);
+	backend = &fake_backend;
+	assert_false(msr(false, 0xc0010055, 0));
+}
+
 static void efer(void **state)
 {
 	(void)state;
@@ -167,6 +191,45 @@ static void cpuid(u32 leaf, u32 sub)
 		assert_true(v->gpr[r] <= UINT32_MAX);
 }
 
+/* Calibration by the ACPI timer finds the frequency that CPUID tells, after hours, too. */
+static void pm_timer(void **state)
+{
+	u64 start = fake.tsc;
+
+	(void)state;
+	vm->tsc_offset = 0 - start;
+	for (u64 s = 1; s <= 100000; s *= 10) {
+		fake.tsc = start + s * 1000 * FAKE_KHZ;
+		port(0x608, 4, true, 0);
+		assert_int_equal(v->gpr[GPR_RAX], (u32)(s * 3579545));
+		for (u16 i = 0; i < 4; i++) { /* bytes of it */
+			port(0x608 + i, 1, true, 0);
+			assert_int_equal(v->gpr[GPR_RAX], (u8)(s * 3579545 >> i * 8));
+		}
+	}
+	fake.tsc += FAKE_KHZ / 2; /* half a millisecond more */
+	port(0x608, 4, true, 0);
+	assert_int_equal(v->gpr[GPR_RAX], (u32)(100000ul * 3579545 + 1789));
+	port(0x608, 4, false, 0); /* read only */
+	port(0x608, 4, true, 0);
+	assert_int_equal(v->gpr[GPR_RAX], (u32)(100000ul * 3579545 + 1789));
+}
+
+/* AMD's CPUs have no leaf for it, and Linux reads none there. */
+static void no_frequency_leaf_on_amd(void **state)
+{
+	static const u32 host[][6] = { { 0, 0, 0x10, 0x68747541, 0x444d4163, 0x69746e65 } };
+
+	(void)state;
+	memcpy(fake_cpu.cpuid, host, sizeof(host));
+	fake_cpu.nr_cpuid = ARRAY_SIZE(host);
+	cpuid_init();
+	cpuid(0, 0);
+	assert_int_equal(v->gpr[GPR_RAX], 0xd);
+	cpuid(0x15, 0);
+	assert_int_equal(v->gpr[GPR_RAX] | v->gpr[GPR_RBX] | v->gpr[GPR_RCX], 0);
+}
+
 static void cpuid_by_policy(void **state)
 {
 	static const u32 host[][6] = {
@@ -178,6 +241,7 @@ static void cpuid_by_policy(void **state)
 		{ 0xd, 2, 0x100, 0x240, 0, 0 },
 		{ 0x80000000, 0, 0x8000001f, 0, 0, 0 },
 		{ 0x80000001, 0, 0, 0, 0xffffffff, 0xffffffff },
+		{ 0x80000008, 0, 0x00303934, 0, 0, 0 }, /* 57 bits, by LA57 */
 		{ 0x8000000a, 0, 1, 0x8000, 0, 0xff },
 	};
 
@@ -194,6 +258,12 @@ static void cpuid_by_policy(void **state)
 	assert_int_equal(v->gpr[GPR_RAX], 7); /* XSAVEOPT, XSAVEC, XGETBV(1); not XSAVES */
 	assert_int_equal(v->gpr[GPR_RBX], 0x340);
 	assert_int_equal(v->gpr[GPR_RCX] | v->gpr[GPR_RDX], 0); /* nothing in IA32_XSS */
+	cpuid(0x15, 0); /* the crystal that feeds the TSC and the APIC's timer */
+	assert_int_equal(v->gpr[GPR_RAX], 1);
+	assert_int_equal(v->gpr[GPR_RBX], 1);
+	assert_int_equal(v->gpr[GPR_RCX], FAKE_KHZ * 1000);
+	cpuid(0, 0);
+	assert_int_equal(v->gpr[GPR_RAX], 0x15);
 	cpuid(6, 0);
 	assert_int_equal(v->gpr[GPR_RAX], 1 << 2); /* ARAT, and nothing of the host's */
 	assert_int_equal(v->gpr[GPR_RBX] | v->gpr[GPR_RCX] | v->gpr[GPR_RDX], 0);
@@ -216,9 +286,38 @@ static void cpuid_by_policy(void **state)
 	assert_int_equal(v->gpr[GPR_RAX], AERO_ABI_VERSION);
 	assert_int_equal(v->gpr[GPR_RBX] & AERO_FEATURE_MANAGE, 0);
 	assert_int_equal(v->gpr[GPR_RDX], AERO_BATCH_MAX);
+	cpuid(0x80000008, 0);
+	assert_int_equal(v->gpr[GPR_RAX], 0x3034); /* without LA57 they are 48 */
+	fake_cpu.cpuid[8][2] = 0x2028;
+	cpuid_init();
+	cpuid(0x80000008, 0);
+	assert_int_equal(v->gpr[GPR_RAX], 0x2028);
 	for (u64 leaf = 0; leaf < 1UL << 32; leaf += 0x10001) /* each has an answer */
 		cpuid((u32)leaf, (u32)leaf);
 	assert_int_equal(cpuid_cr4_mask() & 1 << 13, 0); /* VMXE */
+}
+
+static void cpuid_without_apic(void **state)
+{
+	static const u32 host[][6] = {
+		{ 0, 0, 0x16, 0x68747541, 0x444d4163, 0x69746e65 },
+		{ 1, 0, 0x306c3, 0, 0, 0x200 },
+		{ 0x80000000, 0, 0x8000001f, 0, 0, 0 },
+		{ 0x80000001, 0, 0, 0, 0, 0x200 },
+	};
+	u64 base = 0xfee00900;
+
+	(void)state;
+	memcpy(fake_cpu.cpuid, host, sizeof(host));
+	fake_cpu.nr_cpuid = ARRAY_SIZE(host);
+	cpuid_init();
+	for (u64 on = 0; on < 2; on++) {
+		assert_true(msr(true, 0x1b, base & ~(u64)(on ? 0 : BIT(11))));
+		cpuid(1, 0);
+		assert_int_equal(v->gpr[GPR_RDX] >> 9 & 1, on);
+		cpuid(0x80000001, 0);
+		assert_int_equal(v->gpr[GPR_RDX] >> 9 & 1, on);
+	}
 }
 
 /* IA32_SPEC_CTRL: the bits that CPUID tells of, each vCPU its own; capabilities: as offered. */
@@ -331,6 +430,32 @@ static void faults(void **state)
 	assert_int_equal(vm->state, VM_ENDING);
 }
 
+/* Whatever the CPU reports: what a kernel alone may execute, a process has not executed. */
+static void processes_are_refused(void **state)
+{
+	static const enum vmexit_kind kinds[] = { EXIT_RDMSR, EXIT_WRMSR, EXIT_HLT, EXIT_CR8,
+						  EXIT_CACHE };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds) * 3; i++) {
+		struct vmexit e = { .kind = kinds[i / 3], .length = 2, .cpl = 1 + i % 3 };
+		u64 before[GPR_NR];
+
+		if (e.kind == EXIT_CR8)
+			e.cr8.write = true;
+		v->gpr[GPR_RAX] = 1;
+		v->gpr[GPR_RCX] = 0x1b;
+		memcpy(before, v->gpr, sizeof(before));
+		fake_of(v)->exception = -1;
+		exit_dispatch(v, &e);
+		assert_int_equal(fake_of(v)->exception, VEC_GP);
+		assert_int_equal(v->advance, 0);
+		assert_memory_equal(before, v->gpr, sizeof(before));
+		assert_false(v->halted);
+		assert_int_equal(lapic_tpr(v), 0);
+	}
+}
+
 static void apic_by_mmio(void **state)
 {
 	struct vmexit e = { .kind = EXIT_P2M_FAULT };
@@ -370,11 +495,16 @@ int main(void)
 		T(power_off),
 		T(unknown_exits_stop_that_vm),
 		T(msrs),
+		T(performance_msrs_of_amd),
 		T(efer),
 		T(cpuid_by_policy),
+		T(pm_timer),
+		T(no_frequency_leaf_on_amd),
+		T(cpuid_without_apic),
 		T(faults),
 		T(speculation_msrs),
 		T(code_in_a_large_page),
+		T(processes_are_refused),
 		T(apic_by_mmio),
 	};
 

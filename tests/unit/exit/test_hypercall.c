@@ -33,11 +33,9 @@ static void user_mode_gets_ud(void **state)
 {
 	(void)state;
 	for (u32 i = 0; i < 512; i++) {
-		struct vmexit e = { .kind = EXIT_HYPERCALL, .length = 3 };
+		struct vmexit e = { .kind = EXIT_HYPERCALL, .length = 3, .cpl = 1 + i % 3 };
 		u64 before[GPR_NR];
 
-		e.hypercall.cpl = i & 3;
-		e.hypercall.wrong_instruction = (i & 3) == 0;
 		fake_of(v)->exception = -1;
 		v->gpr[GPR_RAX] = AERO_CALL_START + (i >> 2);
 		v->advance = 0;
@@ -51,7 +49,7 @@ static void user_mode_gets_ud(void **state)
 
 static void unknown_numbers(void **state)
 {
-	static const u64 ours[] = { 0x80000008, 0x800000ff, 0x8000010c,
+	static const u64 ours[] = { 0x80000009, 0x800000ff, 0x8000010c,
 				    0x80000200, 0xffffffff, 0xc0000000 };
 	static const u64 kvm[] = { 0, 1, 2, 3, 5, 9, 10, 11, 12, 0x7fffffff };
 

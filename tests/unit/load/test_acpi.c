@@ -107,17 +107,25 @@ static void fixed(void **state)
 	assert_int_equal(f[8], 6);
 	assert_int_equal(f[131], 3);
 	assert_int_equal(get(f + 109, 2), 1 << 2); /* no VGA */
-	/* WBINVD, no fixed power and sleep button, RTC wake, reset register, hardware-reduced */
-	assert_int_equal(get(f + 112, 4), 1 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 10 | 1 << 20);
+	/* WBINVD, no fixed power and sleep button, RTC wake, 32-bit timer, reset register, hardware-reduced */
+	assert_int_equal(get(f + 112, 4),
+			 1 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 20);
 	assert_int_equal(f[108], RTC_CENTURY);
 	io_port(f + 116, PORT_RESET);
 	assert_int_equal(f[128], RESET_VALUE);
 	io_port(f + 244, PORT_SLEEP_CONTROL);
 	io_port(f + 256, PORT_SLEEP_STATUS);
-	/* Of ACPI hardware there is nothing: no FACS, no PM registers, no SMI command. */
-	assert_true(fake_is_zero(f + 36, 108 - 36));
+	/* Of ACPI hardware there is the timer alone: no FACS, no PM registers, no SMI command. */
+	assert_int_equal(get(f + 76, 4), PORT_PM_TIMER);
+	assert_int_equal(f[91], 4);
+	assert_int_equal(f[208] | f[209] << 8 | f[210] << 16 | f[211] << 24, 0x03002001);
+	assert_int_equal(get(f + 212, 8), PORT_PM_TIMER);
+	assert_true(fake_is_zero(f + 36, 76 - 36));
+	assert_true(fake_is_zero(f + 80, 91 - 80));
+	assert_true(fake_is_zero(f + 92, 108 - 92));
 	assert_int_equal(get(f + 132, 8), 0);
-	assert_true(fake_is_zero(f + 148, 244 - 148));
+	assert_true(fake_is_zero(f + 148, 208 - 148));
+	assert_true(fake_is_zero(f + 220, 244 - 220));
 	dsdt = get(f + 140, 8);
 	table(dsdt, "DSDT", &length);
 	assert_int_equal(area[dsdt - ACPI_TABLES + 8], 2); /* 64-bit integers */

@@ -198,6 +198,35 @@ static void expect_zero_page(const struct expected_e820 *map, u8 entries, u32 ra
 	assert_memory(at, cfg.cmdline, strlen(cfg.cmdline) + 1);
 }
 
+/* One that may not ask kvmclock is told the frequency, unless its owner tells it. */
+static void frequency_on_the_command_line(void **state)
+{
+	static const struct {
+		const char *given, *added;
+	} lines[] = {
+		{ "no-kvmclock quiet", " tsc_early_khz=1000000" },
+		{ "quiet nopv", " tsc_early_khz=1000000" },
+		{ "no-kvmclock tsc_early_khz=5", "" },
+		{ "no-kvmclock-vsyscall nopvspin x=nopv", "" },
+		{ "", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		char want[128];
+
+		snprintf(cfg.cmdline, sizeof(cfg.cmdline), "%s", lines[i].given);
+		snprintf(want, sizeof(want), "%s%s", lines[i].given, lines[i].added);
+		assert_int_equal(load(), HV_OK);
+		assert_memory(z(0x228, 4), want, strlen(want) + 1);
+	}
+	/* As long as the configuration takes it, and with no word that is too long to be one. */
+	memset(cfg.cmdline, 'x', sizeof(cfg.cmdline) - 1);
+	memcpy(cfg.cmdline, "nopv ", 5);
+	assert_int_equal(load(), HV_OK);
+	assert_memory(z(0x228, 4) + CONFIG_TEXT_MAX - 1, " tsc_early_khz=1000000", 23);
+}
+
 static void zero_page_of_a_small_vm(void **state)
 {
 	static const struct expected_e820 map[] = {
@@ -572,6 +601,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(state_at_the_entry),
 		T(registers_of_a_started_vm),
+		T(frequency_on_the_command_line),
 		T(zero_page_of_a_small_vm),
 		T(zero_page_above_3g),
 		T(longer_headers),

@@ -561,6 +561,66 @@ static void silent_driver(void **state)
 	assert_true(fake_log_has(back));
 }
 
+/* Time passes and the guest does nothing. */
+static void stand_still(u64 ms)
+{
+	for (u64 t = 0; t < ms; t += 100) {
+		fake.tsc += 100 * FAKE_KHZ;
+		governor_tick(fake.tsc);
+	}
+}
+
+/* Whoever pauses a VM knows why it does not answer; afterwards its driver has its time again. */
+static void nobody_blames_the_paused(void **state)
+{
+	(void)state;
+	governor_tick(fake.tsc);
+	assert_int_equal(manage_target(vm, 2048), HV_OK);
+	fake_log_clear();
+	assert_int_equal(vm_pause(vm), HV_OK);
+	stand_still(20000);
+	assert_int_equal(governor_last(vm).reason, REASON_MANUAL);
+	assert_int_equal(manage_target(vm, BALLOON_BY_POLICY), HV_OK);
+	stand_still(1000);
+	assert_int_equal(governor_last(vm).reason, REASON_SILENT); /* nothing is shared out of it */
+	assert_int_equal(manage_target(vm, 2048), HV_OK);
+	assert_int_equal(vm_resume(vm), HV_OK);
+	stand_still(2900);
+	assert_false(fake_log_has("silent") || fake_log_has("answers again"));
+	assert_false(fake_log_has("stuck"));
+	stand_still(200);
+	assert_true(fake_log_has("has been silent for 3 s"));
+	stand_still(20000); /* one that is silent is not called stuck besides */
+	assert_false(fake_log_has("stuck"));
+}
+
+/* A VM whose driver has not started, or not again after a reboot, owes nothing. */
+static void nobody_blames_who_has_no_driver(void **state)
+{
+	(void)state;
+	governor_tick(fake.tsc);
+	assert_int_equal(manage_target(vm, 2048), HV_OK);
+	for (int times = 0; times < 2; times++) {
+		vm->balloon.started = false;
+		fake_log_clear();
+		stand_still(20000);
+		assert_int_equal(guest_call(v, AERO_CALL_START, AERO_ABI_VERSION, ~0UL, 0),
+				 AERO_OK);
+		stand_still(2900);
+		assert_false(fake_log_has("silent") || fake_log_has("stuck"));
+		for (u64 t = 0; t < 12000; t += 100) {
+			guest_call(v, AERO_CALL_POLL, 0, 0, 0);
+			stand_still(100);
+		}
+		assert_true(fake_log_has(
+			"stuck")); /* and a driver that came late has its ten seconds */
+	}
+	vm->balloon.started = false;
+	fake_log_clear();
+	stand_still(5000);
+	assert_false(fake_log_has("moves again"));
+}
+
 static void pass_time(u64 ms)
 {
 	for (u64 t = 0; t < ms; t += 100) {
@@ -605,6 +665,29 @@ static void grow_in_a_loop_is_stuck(void **state)
 	assert_int_equal(lock1(page_2m(2560)), AERO_OK);
 	pass_time(100);
 	assert_true(fake_log_has("moves again"));
+}
+
+/* A hand that asks for less takes back what it asked before, at once. */
+static void lowered_by_hand_is_not_stuck(void **state)
+{
+	(void)state;
+	host_config->policy_ms = 8000;
+	governor_tick(fake.tsc);
+	assert_int_equal(lock1(page_2m(2048)), AERO_OK);
+	assert_int_equal(manage_target(vm, 2048), HV_OK);
+	fake_log_clear();
+	pass_time(9000);
+	assert_int_equal(manage_target(vm, 512), HV_OK);
+	pass_time(30000);
+	assert_false(fake_log_has("stuck"));
+	assert_int_equal(manage_target(vm, 2048), HV_OK);
+	pass_time(30000);
+	assert_true(fake_log_has("has stood at 2 of 8 MiB"));
+	assert_int_equal(manage_target(vm, 512), HV_OK);
+	fake_log_clear();
+	pass_time(9000);
+	assert_true(fake_log_has("asked for no more than it has, 2 of 2 MiB"));
+	assert_false(fake_log_has("moves again"));
 }
 
 /* A decision that was made before the guest asked does not undo what it was told. */
@@ -804,6 +887,9 @@ int main(void)
 		T(report),
 		T(popped_page),
 		T(silent_driver),
+		T(nobody_blames_the_paused),
+		T(nobody_blames_who_has_no_driver),
+		T(lowered_by_hand_is_not_stuck),
 		T(grow_against_the_hand),
 		T(grow_in_a_loop_is_stuck),
 		T(late_decisions_yield),

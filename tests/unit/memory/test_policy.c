@@ -920,19 +920,69 @@ static void the_level_is_right(void **state)
 	assert_true(divided > 1000);
 }
 
-static void extremes(void **state)
+static void no_vms(void **state)
 {
 	(void)state;
 	vms(0, 1);
 	decide();
-	in = (struct policy_in){ .nr_vms = 2, .tax = 1000, .balloon_max = 95, .vm = vm };
-	vm[0].size = vm[0].max = 1;
-	decide(); /* no memory, no shares */
-	vms(64, 1);
-	in.total = UINT32_MAX;
-	for (u32 i = 0; i < 64; i++)
-		vm[i].shares = 1000000;
+	assert_int_equal(out.state, POLICY_LOW); /* nothing is free */
+	assert_int_equal(out.mechanism, MECHANISM_BLOCK);
+	assert_int_equal(out.active, 0);
+	assert_int_equal(out.culprit, POLICY_NOBODY);
+	assert_false(out.cap_yields);
+	assert_int_equal(vm_out[0].target, 0xeeeeeeeeeeeeeeee); /* no VM, no decision */
+}
+
+static void no_memory_and_no_shares(void **state)
+{
+	(void)state;
+	vms(2, 1);
+	in.total = 0;
+	in.tax = 1000; /* as if it were 99 */
+	for (u32 i = 0; i < 2; i++)
+		vm[i] = (struct policy_vm){ .size = 1, .max = 1, .responsive = true };
 	decide();
+	assert_int_equal(out.state, POLICY_HIGH); /* its thresholds are 0, too */
+	for (u32 i = 0; i < 2; i++) {
+		assert_int_equal(out.vm[i].target, 0);
+		assert_int_equal(out.vm[i].entitlement, 0);
+		assert_int_equal(out.vm[i].rho, (1u << 20) / 100); /* of a share, which all have */
+		assert_int_equal(out.vm[i].reason, REASON_NONE);
+	}
+}
+
+/* The most that fits: 16 TiB, 64 VMs that could each use all of it, and the most shares. */
+static void largest_machine(void **state)
+{
+	const u64 total = UINT32_MAX, lost = total % 64;
+	const u64 memory = total - lost - policy_thresholds(total).high;
+	const u64 each = memory / 64, one = memory / 1000063;
+
+	(void)state;
+	vms(64, 1);
+	in.total = total;
+	in.balloon_max = 100;
+	for (u32 i = 0; i < 64; i++) {
+		vm[i] = (struct policy_vm){ .size = total, .max = total, .shares = 1000000 };
+		vm[i].resident = total / 64;
+		vm[i].balloon = vm[i].target = total - total / 64;
+		vm[i].active_permille = 1000;
+		vm[i].responsive = vm[i].waiting = true;
+	}
+	decide();
+	assert_int_equal(out.active, total / 64 * 64);
+	for (u32 i = 0; i < 64; i++) {
+		assert_in_range(out.vm[i].entitlement, each - 1, each);
+		assert_int_equal(out.vm[i].rule, RULE_SHARES);
+		assert_int_equal(out.vm[i].rho, (1000000ul << 20) / (total / 64));
+		assert_int_equal(out.vm[i].target, total - out.vm[i].entitlement);
+	}
+	/* Of a million and 63 shares the first has all but 63. */
+	for (u32 i = 1; i < 64; i++)
+		vm[i].shares = 1;
+	decide();
+	assert_in_range(out.vm[1].entitlement, one - 1, one + 1);
+	assert_in_range(out.vm[0].entitlement, memory - 63 * (one + 1), memory - 62 * one);
 }
 
 /* --- closed loop: guests that want @want frames, drivers that move @speed pages a round --- */
@@ -1197,7 +1247,9 @@ int main(void)
 		cmocka_unit_test(properties),
 		cmocka_unit_test(more_shares_never_less),
 		cmocka_unit_test(the_level_is_right),
-		cmocka_unit_test(extremes),
+		cmocka_unit_test(no_vms),
+		cmocka_unit_test(no_memory_and_no_shares),
+		cmocka_unit_test(largest_machine),
 		cmocka_unit_test(overcommit_settles),
 		cmocka_unit_test(random_scenes_come_to_rest),
 		cmocka_unit_test(memory_follows_demand),

@@ -88,6 +88,36 @@ static void comes_back_as_new(void **state)
 	assert_int_equal(vm->exit_status, 3);
 }
 
+/* INIT sends the boot CPU to its firmware; another one waits, with the state after INIT. */
+static void by_init(void **state)
+{
+	struct vcpu *v = vm->vcpus[0], *ap = vm->vcpus[1];
+	struct lapic_message m = { .dest = 0, .mode = DM_SIPI, .vector = 8 };
+
+	(void)state;
+	lapic_send(vm, &m); /* to one that runs */
+	assert_int_equal(v->pending & PENDING_SIPI, 0);
+	m.mode = DM_INIT;
+	m.dest = 1;
+	lapic_send(vm, &m);
+	ap->slice_end = UINT64_MAX;
+	vcpu_execute(ap);
+	assert_int_equal(fake_of(ap)->inits, 1);
+	assert_int_equal(fake_of(ap)->state.cr0, 0x60000010);
+	assert_int_equal(ap->next, VCPU_OFF);
+	ap->next = VCPU_READY;
+	assert_int_equal(vm->state, VM_RUNNING);
+	m.dest = 0;
+	lapic_send(vm, &m);
+	v->slice_end = UINT64_MAX;
+	vcpu_execute(v);
+	assert_int_equal(fake_of(v)->inits, 0);
+	assert_true(fake_log_has("vm one: reboots"));
+	work();
+	assert_int_equal(vm->state, VM_RUNNING);
+	assert_int_equal(vm->starts, 2);
+}
+
 /* As Linux does it under hardware-reduced ACPI without UEFI. */
 static void by_the_reset_vector(void **state)
 {
@@ -334,9 +364,11 @@ static void no_memory_to_come_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(comes_back_as_new),	   T(by_the_reset_vector), T(waits_for_its_vcpus),
-		T(the_first_counts),	   T(not_while_it_is_off), T(management_meanwhile),
-		T(reboots_in_a_loop),	   T(stays_admitted),	   T(not_admitted_again),
+		T(comes_back_as_new),	   T(by_init),
+		T(by_the_reset_vector),	   T(waits_for_its_vcpus),
+		T(the_first_counts),	   T(not_while_it_is_off),
+		T(management_meanwhile),   T(reboots_in_a_loop),
+		T(stays_admitted),	   T(not_admitted_again),
 		T(no_memory_to_come_back),
 	};
 

@@ -468,6 +468,30 @@ static void a_busy_cpu_is_not_idle(void **state)
 	assert_true(fake.kicked & BIT(1));
 }
 
+/* Another CPU's TSC is some ticks behind: what it subtracts is not an age. */
+static void clocks_a_little_apart(void **state)
+{
+	struct vcpu *v;
+
+	(void)state;
+	start(0, 1000, 1);
+	start(1, 1000, 1);
+	v = vm[0]->vcpus[0];
+	on_cpu(v);
+	fake.tsc -= 50;
+	vm[1]->vcpus[0]->vruntime = v->vruntime;
+	assert_false(sched_should_yield(v));
+	sched_put(v);
+	assert_true(v->ran < MS && v->vruntime < UINT64_MAX / 2);
+	v->ready_since = fake.tsc + 50;
+	end = fake.tsc + MS;
+	fake_cpu.on_run = run;
+	fake.on_idle = idle;
+	if (!setjmp(fake.power_off))
+		sched_loop();
+	assert_true(v->waited < SLICE + MS);
+}
+
 /* INIT and SIPI take a vCPU from OFF to real mode at the page that was named. */
 static void init_sipi_starts_a_vcpu(void **state)
 {
@@ -650,6 +674,7 @@ int main(void)
 		T(memory_waiters),
 		T(who_stood_still_is_told),
 		T(no_lost_wakeup),
+		T(clocks_a_little_apart),
 		T(init_sipi_starts_a_vcpu),
 		T(interrupts_wait_for_the_window),
 		T(one_ends_the_other_goes_on),

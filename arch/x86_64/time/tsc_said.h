@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the CPU or an outer hypervisor says of the TSC's frequency.  Pure. */
+#ifndef ARCH_TIME_TSC_SAID_H
+#define ARCH_TIME_TSC_SAID_H
+
+#include <arch/x86_64/quirks/vulns.h>
+
+struct tsc_words {
+	const struct cpu_id *cpu;
+	u32 leaf15[3]; /* EAX, EBX, ECX; zeroes where there is none */
+	u32 leaf16;    /* EAX: base frequency, MHz */
+	u64 p0;	       /* AMD's MSR of P-state 0, or 0 */
+};
+
+/* kHz, as far as the crystal is what it should be; 0: nothing is said. */
+u64 tsc_said(const struct tsc_words *w);
+
+/* kHz of a kvmclock with this scale (Linux: struct pvclock_vcpu_time_info). */
+u64 tsc_of_pvclock(u32 mul, s8 shift);
+
+#endif
