@@ -86,8 +86,11 @@ static u64 least_vruntime(void)
 
 void sched_charge(const struct vm *vm, u64 ticks)
 {
+	const struct vcpu *here;
+
 	spin_lock(&sched.lock);
-	for (u32 i = 0; i < vm->nr_vcpus; i++)
+	here = sched.running[plat_cpu()];
+	for (u32 i = 0; i < vm->nr_vcpus && !(here && here->vm == vm); i++)
 		vm->vcpus[i]->vruntime = max(vm->vcpus[i]->vruntime, least_vruntime()) +
 					 ticks * 1000 / max(vm->cfg->shares, 1u);
 	spin_unlock(&sched.lock);
