@@ -6,7 +6,7 @@
 #ifndef BOOT_MEMORY_H
 #define BOOT_MEMORY_H
 
-#include <arch/x86_64/pc/pci.h>
+#include <hv/drv/pci.h>
 #include <boot/boot_info.h>
 
 /*

@@ -11,7 +11,7 @@ BASE := hv/base/err.c hv/base/format.c hv/base/log.c
 FRAMES := $(BASE) mm/buddy.c mm/epoch.c mm/frame.c mm/quarantine.c mm/reserve.c
 P2M := $(FRAMES) mm/p2m.c mm/p2m_balloon.c mm/guestmem.c mm/sample.c mm/estimate.c mm/audit.c \
 	arch/x86_64/vmx/ept.c arch/x86_64/svm/npt.c
-CORE := $(P2M) hv/base/date.c hv/base/version.c $(filter-out hv/base/%,$(wildcard hv/*/*.c))
+CORE := $(P2M) hv/base/date.c hv/base/version.c $(filter-out hv/base/% hv/drv/%,$(wildcard hv/*/*.c))
 FAKE := tests/fake/fake.c tests/fake/lock_order.c
 WRAP := -Wl,--wrap=frame_alloc_table,--wrap=frame_alloc_guest,--wrap=quarantine_commit,--wrap=buddy_free
 
@@ -62,7 +62,7 @@ test_vulns_SRCS := arch/x86_64/quirks/vulns.c
 test_mtrr_SRCS := $(FAKE) $(FRAMES) arch/x86_64/quirks/mtrr.c
 test_boot_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_watchdog.c boot/acpi_uart.c boot/boot_info.c boot/multiboot.c \
 	boot/consoles.c
-test_pci_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/pci.c
+test_pci_SRCS := $(FAKE) $(FRAMES) hv/drv/pci.c
 test_serial_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/serial.c
 test_loader_SRCS := $(GUEST)
 test_pvclock_SRCS := $(GUEST)
