@@ -9,6 +9,11 @@
 #define PM1_SLEEP_ENABLE BIT(13)
 #define SLEEP_ENABLE BIT(5)
 #define SLEEP_TYPE(value) ((value) >> 2 & 7)
+#define CONTROL_A_RESET BIT(0)
+#define CONTROL_A_A20 BIT(1)
+#define KEYBOARD_BUSY BIT(1) /* its input buffer is full */
+#define KEYBOARD_RESET 0xfe
+#define CHIPSET_RESET BIT(2)
 #define SLEEP_S5 5 /* as \_S5 in dsdt.asl says */
 
 static u32 in_none(struct vm *vm, u16 port)
@@ -59,6 +64,44 @@ static void out_reset(struct vm *vm, u16 port, u32 value)
 		vm_reboot(vm);
 }
 
+/* "System control port A": a fast reset; the line A20 is open, whatever is written. */
+static u32 in_control_a(struct vm *vm, u16 port)
+{
+	(void)vm;
+	(void)port;
+	return CONTROL_A_A20;
+}
+
+static void out_control_a(struct vm *vm, u16 port, u32 value)
+{
+	(void)port;
+	if (value & CONTROL_A_RESET)
+		vm_reboot(vm);
+}
+
+/* There is no keyboard, but many kernels reset a PC through its controller, which is ready. */
+static u32 in_keyboard(struct vm *vm, u16 port)
+{
+	(void)vm;
+	(void)port;
+	return (u8)~KEYBOARD_BUSY;
+}
+
+static void out_keyboard(struct vm *vm, u16 port, u32 value)
+{
+	(void)port;
+	if ((value & 0xff) == KEYBOARD_RESET)
+		vm_reboot(vm);
+}
+
+/* "Reset Control Register" of PC chipsets. */
+static void out_chipset(struct vm *vm, u16 port, u32 value)
+{
+	(void)port;
+	if (value & CHIPSET_RESET)
+		vm_reboot(vm);
+}
+
 /* It counts with the guest's TSC: who measures the one by the other finds what CPUID says. */
 static u32 in_pm_timer(struct vm *vm, u16 port)
 {
@@ -77,6 +120,9 @@ struct port_row {
 static const struct port_row rows[] = {
 	{ UART_PORT, UART_PORT + 7, uart_in, uart_out },
 	{ RTC_PORT, RTC_PORT + 1, rtc_in, rtc_out },
+	{ PORT_KEYBOARD, PORT_KEYBOARD, in_keyboard, out_keyboard },
+	{ PORT_CONTROL_A, PORT_CONTROL_A, in_control_a, out_control_a },
+	{ PORT_CHIPSET, PORT_CHIPSET, in_zero, out_chipset },
 	{ PORT_EXIT, PORT_EXIT, in_none, out_exit },
 	{ PORT_SLEEP_CONTROL, PORT_SLEEP_CONTROL, in_zero, out_sleep },
 	{ PORT_SLEEP_STATUS, PORT_SLEEP_STATUS, in_zero, out_nothing },

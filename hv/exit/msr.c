@@ -181,6 +181,7 @@ static const struct msr_row rows[] = {
 	{ MSR_PV_STEAL_TIME, MSR_PV_EOI, pvcpu_read, pvcpu_write },
 	{ 0xc0000080, 0xc0000080, read_efer, write_efer },
 	{ 0xc0010000, 0xc0010007, read_amd_zero, write_amd_ignore }, /* PERF_CTL, PERF_CTR */
+	{ 0xc0010010, 0xc0010010, read_amd_zero, write_amd_ignore }, /* SYSCFG: Xen looks at it */
 	{ 0xc0010015, 0xc0010015, read_hwcr, write_ignore },
 	{ 0xc001001f, 0xc001001f, read_zero, write_ignore }, /* AMD's NB_CFG: Linux sets a bit */
 	{ 0xc0010055, 0xc0010055, read_amd_zero, write_amd_ignore }, /* interrupt pending message */

@@ -7,7 +7,7 @@
 
 struct vm;
 
-/* Where they are in the VM's memory, the RSDP first. */
+/* Where they are in the VM's memory, the RSDP first; up to 640 KiB. */
 #define ACPI_TABLES 0x90000UL
 
 /* What dsdt.asl reads to know what this VM has; its address is also written there. */

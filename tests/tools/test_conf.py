@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """tools/runner/conf.py: aerostat.conf for tools."""
 
+import gzip
 import os
 import tempfile
 import unittest
@@ -135,6 +136,19 @@ class Files(unittest.TestCase):
             pass
         self.assertEqual(conf.Conf("[vm a]\nkernel = vmlinuz\n", path).files(), 
                          {"vmlinuz": os.path.realpath(link)})
+
+    def test_kernels_that_are_packed_as_a_whole_are_unpacked(self):
+        self.write("xen.gz", gzip.compress(b"kernel"))
+        self.write("initrd.gz", gzip.compress(b"initrd"))
+        path = self.write("my.conf", b"[vm a]\nkernel = xen.gz\ninitrd = initrd.gz\n")
+        files = conf.load(path).files()
+        with open(files["xen.gz"], "rb") as f:
+            self.assertEqual(f.read(), b"kernel")
+        self.assertEqual(files["initrd.gz"], os.path.join(self.folder, "initrd.gz"))
+        self.write("xen.gz", gzip.compress(b"kernel" * 100)[:20])
+        with self.assertRaises(Unusable) as caught:
+            conf.load(path).files()
+        self.assertIn(":2: xen.gz is a damaged gzip file: ", str(caught.exception))
 
     def test_paths_are_relative_to_the_configuration(self):
         self.write("k", b"")

@@ -6,8 +6,13 @@ FILE:LINE; which keys there are, and what their values may be, is for the hyperv
 parser (hv/config/config.c) to say.
 """
 
+import atexit
+import gzip
 import os
 import re
+import shutil
+import tempfile
+import zlib
 from dataclasses import dataclass
 
 from .errors import Unusable
@@ -111,9 +116,20 @@ class Conf:
             if not os.path.isfile(path):
                 raise Unusable(f"{self.path}:{entry.number}: "
                                f"{missing(path, entry.file, os.path.dirname(self.path) or '.')}")
-            # Debian's /vmlinuz is a symbolic link, and a CD would have the link on it.
-            found[entry.file] = os.path.realpath(path) if os.path.islink(path) else path
+            found[entry.file] = self.packed_path(entry)
         return found
+
+    def packed_path(self, entry):
+        """The file that a medium gets for that of ENTRY."""
+        path = self.path_of(entry)
+        if entry.key == "kernel" and is_gzip(path):
+            try:
+                return gunzip(path)
+            except (OSError, EOFError, zlib.error) as e:
+                raise Unusable(f"{self.path}:{entry.number}: {entry.file} is a damaged gzip "
+                               f"file: {e}") from None
+        # Debian's /vmlinuz is a symbolic link, and a CD would have the link on it.
+        return os.path.realpath(path) if os.path.islink(path) else path
 
     def edited(self, change):
         """The text with other values: CHANGE takes an entry and returns its new value, or None."""
@@ -132,8 +148,24 @@ class Conf:
     def made_by(self):
         """The make targets that make the Linux guests' files named here, which take long."""
         names = [e.file for e in self.file_entries()]
-        return [target for target, part in (("linux", "build/linux/"), ("module", "build/linux/module"))
+        return [target for target, part in (("linux", "build/linux/"), ("module", "build/linux/module"),
+                                     ("foreign", "build/foreign/"))
                 if any(part in name for name in names)]
+
+
+def is_gzip(path):
+    with open(path, "rb") as f:
+        return f.read(2) == b"\x1f\x8b"
+
+
+def gunzip(path):
+    """A copy of PATH, unpacked (Debian's xen.gz is packed as a whole); it goes with this process."""
+    folder = tempfile.mkdtemp(prefix="aerostat.")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    copy = os.path.join(folder, os.path.basename(path))
+    with gzip.open(path) as packed, open(copy, "wb") as f:
+        shutil.copyfileobj(packed, f)
+    return copy
 
 
 def missing(path, name, folder):

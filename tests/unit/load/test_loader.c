@@ -254,7 +254,7 @@ static void information_and_modules(void **state)
 	assert_int_equal(load(&f, sizeof(f)), HV_OK);
 	info = (u32)out.rbx;
 	assert_int_equal(peek(info), 1 | 4 | 8 | 64 | 512);
-	assert_int_equal(peek(info + 4), 640);
+	assert_int_equal(peek(info + 4), 576); /* above it are ACPI's tables */
 	assert_int_equal(peek(info + 8), 15 * 1024);
 	assert_string_equal(peek_text(peek(info + 16)), "img quiet x=1");
 	assert_int_equal(peek(info + 20), 2);
@@ -267,11 +267,14 @@ static void information_and_modules(void **state)
 	assert_true(peek(mods + 16) >= peek(mods + 4));
 	assert_string_equal(peek_text(peek(mods + 24)), "mod");
 	/* Memory map: size 20, then base, length, type. */
-	assert_int_equal(peek(info + 44), 2 * 24);
+	assert_int_equal(peek(info + 44), 3 * 24);
 	assert_int_equal(peek(peek(info + 48)), 20);
-	assert_int_equal(peek(peek(info + 48) + 12), 0xa0000);
-	assert_int_equal(peek(peek(info + 48) + 24 + 4), 0x100000);
-	assert_int_equal(peek(peek(info + 48) + 24 + 12), MIB(15));
+	assert_int_equal(peek(peek(info + 48) + 12), 0x90000);
+	assert_int_equal(peek(peek(info + 48) + 24 + 4), 0x90000);
+	assert_int_equal(peek(peek(info + 48) + 24 + 12), 0x10000);
+	assert_int_equal(peek(peek(info + 48) + 24 + 20), 3); /* ACPI's */
+	assert_int_equal(peek(peek(info + 48) + 48 + 4), 0x100000);
+	assert_int_equal(peek(peek(info + 48) + 48 + 12), MIB(15));
 	assert_string_equal(peek_text(peek(info + 64)), "Aerostat");
 
 	snprintf(cfg.module[1], CONFIG_TEXT_MAX, "absent");
@@ -280,6 +283,71 @@ static void information_and_modules(void **state)
 	cfg.nr_modules = 1;
 	mod->size = MIB(20);
 	assert_int_equal(load(&f, sizeof(f)), HV_ERANGE);
+}
+
+/* As a BIOS leaves them: Xen takes the place for its real-mode code from these words. */
+static void firmware_below_1m(void **state)
+{
+	struct elf e = good_elf();
+	u64 ebda, handler;
+	u8 code[9];
+
+	(void)state;
+	assert_int_equal(load(&e, sizeof(e)), HV_OK);
+	ebda = (u64)(peek(0x40e) & 0xffff) << 4;
+	assert_int_equal(ebda, 0x90000);
+	assert_int_equal(peek(0x413) & 0xffff, 576);
+	assert_memory_equal(peek_text(ebda), "RSD PTR ", 8);
+	handler = (u64)(peek(4 * 0x15) >> 16 << 4) + (peek(4 * 0x15) & 0xffff);
+	assert_int_equal(guest_read(&vm->p2m, GPA(handler), code, sizeof(code)), HV_OK);
+	assert_int_equal(code[8], 0xcf); /* IRET */
+}
+
+/* GRUB's core lies at 0x9000, where the information goes by default. */
+static void information_goes_where_the_kernel_is_not(void **state)
+{
+	struct elf e = good_elf();
+
+	(void)state;
+	e.ph[1].paddr = 0x8ff0;
+	e.ph[1].memsz = 0x3000;
+	assert_int_equal(load(&e, sizeof(e)), HV_OK);
+	assert_int_equal(out.rbx, 0xc000);
+	assert_int_equal(peek(0x8ff0), 0x22222222);
+	assert_int_equal(peek((u64)out.rbx + 4), 576);
+	/* All that is below ACPI's tables: it goes above the kernel. */
+	e.ph[1].paddr = 0x1000;
+	e.ph[1].memsz = 0x90000 - 0x1000;
+	assert_int_equal(load(&e, sizeof(e)), HV_OK);
+	assert_int_equal(out.rbx, 0x101000);
+	assert_string_equal(peek_text(peek((u64)out.rbx + 64)), "Aerostat");
+	assert_int_equal(peek(0x100000), 0x11111111);
+}
+
+/* A kernel that is linked to lie where firmware has its tables does without these. */
+static void kernel_in_the_place_of_firmware(void **state)
+{
+	struct elf e = good_elf();
+
+	(void)state;
+	e.ph[1].paddr = 0x9e000;
+	e.ph[1].memsz = 0x1000;
+	assert_int_equal(load(&e, sizeof(e)), HV_OK);
+	assert_int_equal(peek(0x9e000), 0x22222222);
+	assert_int_equal(peek((u64)out.rbx + 4), 640);
+	assert_int_equal(peek((u64)out.rbx + 44), 2 * 24);
+	e.ph[1].paddr = 0x400;
+	assert_int_equal(load(&e, sizeof(e)), HV_OK);
+	assert_int_equal(peek(0x40c), 0x22222222);
+}
+
+static void packed_kernel(void **state)
+{
+	static const u8 packed[64] = { 0x1f, 0x8b, 8 };
+
+	(void)state;
+	assert_int_equal(load(packed, sizeof(packed)), HV_EINVAL);
+	assert_true(fake_log_has("is packed by gzip: unpack it with gunzip"));
 }
 
 static void out_of_memory(void **state)
@@ -340,6 +408,10 @@ int main(void)
 		T(bad_addresses),
 		T(header_search_ends_at_8k),
 		T(information_and_modules),
+		T(firmware_below_1m),
+		T(information_goes_where_the_kernel_is_not),
+		T(kernel_in_the_place_of_firmware),
+		T(packed_kernel),
 		T(out_of_memory),
 		T(machine_state),
 		cmocka_unit_test(names_of_files),
