@@ -38,6 +38,7 @@ struct aerostat {
 	u64 cycles, grow_cycles;       /* of the TSC: moving pages; the last growth */
 	int irq;		       /* of the doorbell; negative: polling alone */
 	bool listening;		       /* it is on */
+	bool asleep, wakes; /* between going to sleep and the end of it; its interrupt ends it */
 
 	struct page_reporting_dev_info reporting;
 	bool reporting_on;

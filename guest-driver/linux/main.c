@@ -53,6 +53,10 @@ static irqreturn_t ring(int irq, void *data)
 	struct aerostat *a = data;
 
 	a->rings++;
+	if (READ_ONCE(a->asleep)) {
+		pm_system_wakeup();
+		return IRQ_HANDLED;
+	}
 	mod_delayed_work(a->queue, &a->work, 0);
 	return IRQ_HANDLED;
 }
@@ -158,6 +162,26 @@ static bool stop(struct aerostat *a)
 }
 
 /*
+ * The balloon is empty while the guest sleeps, but the host may call: for a new target, or since
+ * somebody has pressed the power button, whose own interrupt wakes nobody.
+ */
+static void doze(struct aerostat *a)
+{
+	WRITE_ONCE(a->asleep, true);
+	doorbell(a, AERO_DOORBELL_ACPI);
+	a->wakes = a->listening && !enable_irq_wake(a->irq);
+}
+
+static void rise(struct aerostat *a)
+{
+	if (a->wakes)
+		disable_irq_wake(a->irq);
+	a->wakes = false;
+	doorbell(a, 0);
+	WRITE_ONCE(a->asleep, false);
+}
+
+/*
  * An image of the memory on disk would pop every page of the balloon to save it, and the
  * kernel looks for room for it before devices go to sleep: so it is told here.
  */
@@ -167,12 +191,18 @@ static int sleep_or_wake(struct notifier_block *nb, unsigned long event, void *u
 
 	switch (event) {
 	case PM_HIBERNATION_PREPARE:
-	case PM_SUSPEND_PREPARE:
 	case PM_RESTORE_PREPARE: /* an image takes the place of this kernel's memory */
 		stop(a);
 		break;
-	case PM_POST_HIBERNATION:
+	case PM_SUSPEND_PREPARE:
+		if (stop(a))
+			doze(a);
+		break;
 	case PM_POST_SUSPEND:
+		rise(a);
+		start(a);
+		break;
+	case PM_POST_HIBERNATION:
 	case PM_POST_RESTORE:
 		start(a);
 		break;

@@ -3,7 +3,6 @@
  * The balloon's hypercalls: the front for our own driver.  A call's registers are in
  * docs/abi.md; the balloon itself is hv/memory/balloon.h.
  */
-#include <hv/apic/ioapic.h>
 #include <hv/base/platform.h>
 #include <hv/exit/calls.h>
 #include <hv/vm/vm.h>
@@ -30,22 +29,8 @@ static void reply(struct vcpu *v, s64 status, u64 result)
 	b->calls++;
 }
 
-static void ring(struct vm *vm)
-{
-	u32 vector = atomic_load(&vm->balloon.doorbell.vector);
-	u32 apic = vm->balloon.doorbell.apic;
-
-	if (vector == AERO_DOORBELL_ACPI) { /* an edge */
-		ioapic_set_line(vm, IOAPIC_PIN_BALLOON, true);
-		ioapic_set_line(vm, IOAPIC_PIN_BALLOON, false);
-	} else if (vector) {
-		for (u32 i = 0; i < vm->nr_vcpus; i++)
-			if (i == apic)
-				lapic_raise(vm->vcpus[i], (u8)vector);
-	}
-}
-
-static const struct balloon_front aerostat_front = { "aerostat", BALLOON_AEROSTAT, ring };
+static const struct balloon_front aerostat_front = { "aerostat", BALLOON_AEROSTAT,
+						     vm_ring_doorbell };
 
 /* Has the driver that calls the balloon? */
 static bool started(const struct vm *vm)

@@ -27,8 +27,13 @@ static void target_moved(struct vm *vm, u64 old, u64 pages)
 
 	if (old == pages)
 		return;
-	if (front && vm_alive(vm))
-		front->ring(vm);
+	/* A driver that has left for its guest's sleep may have asked to be called. */
+	if (vm_alive(vm)) {
+		if (front)
+			front->ring(vm);
+		else
+			vm_ring_doorbell(vm);
+	}
 	/* A larger target opens the reserve: a vCPU that waits may go on. */
 	if (pages > old && atomic_load(&vm->waiting))
 		memory_wake_waiters();

@@ -322,13 +322,31 @@ void vm_reboot(struct vm *vm)
 	hurry_end(vm);
 }
 
+static void pulse(struct vm *vm, u32 pin)
+{
+	ioapic_set_line(vm, pin, true);
+	ioapic_set_line(vm, pin, false);
+}
+
+void vm_ring_doorbell(struct vm *vm)
+{
+	u32 vector = atomic_load(&vm->balloon.doorbell.vector);
+	u32 apic = vm->balloon.doorbell.apic;
+
+	if (vector == AERO_DOORBELL_ACPI)
+		pulse(vm, IOAPIC_PIN_BALLOON);
+	else if (vector && apic < vm->nr_vcpus)
+		lapic_raise(vm->vcpus[apic], (u8)vector);
+}
+
 int vm_press_power(struct vm *vm)
 {
 	if (!vm_alive(vm))
 		return HV_ESTATE;
 	log_line("vm %s: power button pressed", vm->cfg->name);
-	ioapic_set_line(vm, VM_POWER_PIN, true);
-	ioapic_set_line(vm, VM_POWER_PIN, false);
+	pulse(vm, VM_POWER_PIN);
+	/* A Linux that sleeps has its button's interrupt off (a "Generic Event Device" wakes nobody). */
+	vm_ring_doorbell(vm);
 	return HV_OK;
 }
 

@@ -124,9 +124,13 @@ void vm_end(struct vm *vm, int status, const char *fmt, ...) __printf(3, 4);
  */
 void vm_reboot(struct vm *vm);
 
+/* The interrupt that the guest's balloon driver has asked for by DOORBELL, if any. Any CPU. */
+void vm_ring_doorbell(struct vm *vm);
+
 /*
  * Presses the power button, which asks the guest to shut down; whether it listens, nobody
- * knows.  HV_ESTATE: it is off.  Any CPU; takes ioapic.lock.
+ * knows.  One that sleeps is only woken, by its doorbell.  HV_ESTATE: it is off.  Any CPU; takes
+ * ioapic.lock.
  */
 int vm_press_power(struct vm *vm);
 

@@ -344,6 +344,27 @@ suspends() {
 	verify "memory has changed" wait "$holder"
 }
 
+# Sleeps without a clock that would wake it: the host does.  Then "button": waits for its power button;
+# else for what the balloon is asked for meanwhile, target=PAGES.
+wakes_first() {
+	find /lib/modules -name button.ko -o -name evdev.ko | xargs -n 1 insmod
+}
+wakes() {
+	verify "it does not go to sleep" sh -c 'echo freeze >/sys/power/state'
+	sure expect "sleeps" "$(cat /sys/power/suspend_stats/success)" -eq 1
+	say "woken: $(figures)"
+	if ! word button; then
+		sure until_is 60 actual -ge "$(value target)"
+		return
+	fi
+	mkdir -p /etc/acpi/PWRF
+	printf '#!/bin/sh\necho >/tmp/pressed\n' >/etc/acpi/PWRF/00000080
+	chmod +x /etc/acpi/PWRF/00000080
+	acpid -d -l /dev/null &
+	until [ -e /tmp/pressed ]; do sleep 1; done
+	say "its power button was pressed"
+}
+
 # Holds the VM "other" in the middle of an inflation, longer than the host waits for a driver.
 pauses() {
 	driver_of other

@@ -353,6 +353,30 @@ static void doorbell(void **state)
 	assert_int_equal(web->vcpus[1]->lapic.irr[2], 0);
 }
 
+/* A driver that has left because its guest goes to sleep asks to be called; the power button does, too. */
+static void doorbell_of_a_guest_that_sleeps(void **state)
+{
+	struct ioapic *io = &web->ioapic;
+
+	(void)state;
+	lapic_mmio_write(web->vcpus[1], 0xf0, 0x1ff);
+	io->entry[IOAPIC_PIN_BALLOON] = 1UL << 56 | 0x51;
+	assert_int_equal(guest_call(v, AERO_CALL_END, 0, 0, 0), AERO_OK);
+	balloon_set_target(web, 99);
+	assert_int_equal(vm_press_power(web), HV_OK);
+	assert_int_equal(web->vcpus[1]->lapic.irr[2], 0); /* nobody has asked */
+	assert_int_equal(guest_call(v, AERO_CALL_DOORBELL, AERO_DOORBELL_ACPI, 0, 0), AERO_OK);
+	balloon_set_target(web, 100);
+	assert_int_equal(web->vcpus[1]->lapic.irr[2], 1 << 17);
+	web->vcpus[1]->lapic.irr[2] = 0;
+	assert_int_equal(vm_press_power(web), HV_OK);
+	assert_int_equal(web->vcpus[1]->lapic.irr[2], 1 << 17);
+	web->vcpus[1]->lapic.irr[2] = 0;
+	assert_int_equal(guest_call(v, AERO_CALL_START, 1, ~0UL, 0), AERO_OK);
+	assert_int_equal(vm_press_power(web), HV_OK); /* it has not asked again */
+	assert_int_equal(web->vcpus[1]->lapic.irr[2], 0);
+}
+
 /* For a kernel that gives its drivers no vectors: an edge at the ACPI device's pin. */
 static void doorbell_of_the_acpi_device(void **state)
 {
@@ -432,6 +456,7 @@ int main(void)
 		T(audit_from_a_guest),
 		T(stats_are_copied_once),
 		T(doorbell),
+		T(doorbell_of_a_guest_that_sleeps),
 		T(doorbell_of_the_acpi_device),
 		T(grow),
 	};
