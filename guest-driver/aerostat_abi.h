@@ -145,10 +145,12 @@ struct aero_host_info {
 #define AERO_VM_WAITING 3 /* for memory */
 #define AERO_VM_ENDED 4
 #define AERO_VM_STARTING 5 /* also between the two halves of a reboot */
+#define AERO_VM_PANICKED 6 /* its kernel has said so, and does nothing more */
+#define AERO_VM_HALTED 7   /* all its vCPUs, with interrupts off: nothing will wake it */
 /* The words for them, as everybody shows them. */
-#define AERO_VM_STATE_WORDS                                                \
-	{                                                                  \
-		"off", "running", "paused", "waiting", "ended", "starting" \
+#define AERO_VM_STATE_WORDS                                                                      \
+	{                                                                                        \
+		"off", "running", "paused", "waiting", "ended", "starting", "panicked", "halted" \
 	}
 
 struct aero_vm_info {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
+#include <hv/base/string.h>
 #include <hv/control/console.h>
 #include <hv/control/terminal.h>
 #include <hv/vm/sched.h>
@@ -43,9 +44,30 @@ static void log_rest(struct vm *vm, bool over)
 	c->open = !over;
 }
 
+/*
+ * A Linux that panics before it has a driver for its panic device says so on its console alone, and
+ * spins.  Whoever may write to that console can say the same; it has no further effect.
+ */
+static void look_for_panic(struct vm *vm)
+{
+	static const char says[] = "Kernel panic - not syncing";
+	const char *s = vm->console.line;
+
+	if (!vm->is_linux || vm->console.length < sizeof(says) - 1)
+		return;
+	if (*s == '[') /* the time */
+		while (*s && *s++ != ']')
+			;
+	s += *s == ' ';
+	if (!strncmp(s, says, sizeof(says) - 1))
+		vm_panicked(vm, "as its console says");
+}
+
 /* @seen: the terminal has shown the end of the line. */
 static void end_line(struct vm *vm, bool seen)
 {
+	vm->console.line[vm->console.length] = '\0';
+	look_for_panic(vm);
 	if (!seen)
 		log_rest(vm, true);
 	vm->console.open = false;

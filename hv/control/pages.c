@@ -34,13 +34,15 @@ static void head(struct screen_grid *g)
 
 static bool is_up(u32 state)
 {
-	return state == AERO_VM_RUNNING || state == AERO_VM_PAUSED || state == AERO_VM_WAITING;
+	return state != AERO_VM_OFF && state != AERO_VM_STARTING && state != AERO_VM_ENDED;
 }
 
 static u8 vm_colour(const struct vm *vm, u32 state)
 {
 	switch (state) {
 	case AERO_VM_WAITING:
+	case AERO_VM_PANICKED:
+	case AERO_VM_HALTED:
 		return SCREEN_ALERT;
 	case AERO_VM_ENDED:
 		return vm->exit_status ? SCREEN_ALERT : SCREEN_DIM;

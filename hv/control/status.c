@@ -24,7 +24,10 @@ u32 status_vm_state(const struct vm *vm)
 	case VM_BUILT:
 		return AERO_VM_STARTING;
 	case VM_RUNNING:
-		return atomic_load(&vm->waiting) ? AERO_VM_WAITING : AERO_VM_RUNNING;
+		return atomic_load(&vm->panicked) ? AERO_VM_PANICKED :
+		       vm_halted(vm)		  ? AERO_VM_HALTED :
+		       atomic_load(&vm->waiting)  ? AERO_VM_WAITING :
+						    AERO_VM_RUNNING;
 	case VM_PAUSED:
 		return AERO_VM_PAUSED;
 	default:

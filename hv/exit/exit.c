@@ -16,8 +16,7 @@ static void exit_halt(struct vcpu *v, struct vmexit *e)
 	if (exit_refused(v, e))
 		return;
 	vcpu_skip(v, e);
-	v->halted = true;
-	atomic_or(&v->pending, PENDING_IRQ); /* look before sleeping */
+	vcpu_halt(v);
 }
 
 /* INVD, WBINVD */

@@ -14,6 +14,8 @@
 #define KEYBOARD_BUSY BIT(1) /* its input buffer is full */
 #define KEYBOARD_RESET 0xfe
 #define CHIPSET_RESET BIT(2)
+#define PANIC_STOPPED BIT(0)
+#define PANIC_CRASH_KERNEL BIT(1)
 #define SLEEP_S5 5 /* as \_S5 in dsdt.asl says */
 
 static u32 in_none(struct vm *vm, u16 port)
@@ -102,6 +104,23 @@ static void out_chipset(struct vm *vm, u16 port, u32 value)
 		vm_reboot(vm);
 }
 
+static u32 in_panic(struct vm *vm, u16 port)
+{
+	(void)vm;
+	(void)port;
+	return PANIC_STOPPED | PANIC_CRASH_KERNEL;
+}
+
+/* One that starts a crash kernel goes on with that. */
+static void out_panic(struct vm *vm, u16 port, u32 value)
+{
+	(void)port;
+	if (value & PANIC_STOPPED)
+		vm_panicked(vm, "by its panic device");
+	else if (value & PANIC_CRASH_KERNEL)
+		vm_log(vm, "its kernel has panicked, and starts its crash kernel");
+}
+
 /* It counts with the guest's TSC: who measures the one by the other finds what CPUID says. */
 static u32 in_pm_timer(struct vm *vm, u16 port)
 {
@@ -124,6 +143,7 @@ static const struct port_row rows[] = {
 	{ PORT_CONTROL_A, PORT_CONTROL_A, in_control_a, out_control_a },
 	{ PORT_CHIPSET, PORT_CHIPSET, in_zero, out_chipset },
 	{ PORT_EXIT, PORT_EXIT, in_none, out_exit },
+	{ PORT_PANIC, PORT_PANIC, in_panic, out_panic },
 	{ PORT_SLEEP_CONTROL, PORT_SLEEP_CONTROL, in_zero, out_sleep },
 	{ PORT_SLEEP_STATUS, PORT_SLEEP_STATUS, in_zero, out_nothing },
 	{ PORT_RESET, PORT_RESET, in_zero, out_reset },

@@ -9,6 +9,7 @@
 #define PORT_CONTROL_A 0x92	 /* "System Control Port A" of the PS/2 */
 #define PORT_CHIPSET 0xcf9	 /* PIIX3 and later: "Reset Control Register" */
 #define PORT_EXIT 0xf4		 /* QEMU's isa-debug-exit */
+#define PORT_PANIC 0x505	 /* "pvpanic", which QEMU has and Linux knows */
 #define PORT_SLEEP_CONTROL 0x600 /* ACPI: "Sleep Control Register" */
 #define PORT_SLEEP_STATUS 0x601
 #define PORT_RESET 0x602       /* ACPI: "Reset Register" */

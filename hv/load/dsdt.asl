@@ -50,6 +50,11 @@ DefinitionBlock ("", "DSDT", 2, "AEROST", "AEROSTAT", 1)
 			})
 			Method (_EVT, 1, Serialized) { Notify (PWRB, 0x80) }
 		}
+		Device (PANC) /* "pvpanic": PORT_PANIC */
+		{
+			Name (_HID, "QEMU0001")
+			Name (_CRS, ResourceTemplate () { IO (Decode16, 0x505, 0x505, 1, 1) })
+		}
 		Device (AERO)
 		{
 			Name (_HID, "AERO0001")

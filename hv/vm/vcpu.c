@@ -8,6 +8,8 @@
 #include <hv/memory/waiters.h>
 #include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
+
+#define RFLAGS_IF BIT(9)
 #include <mm/epoch.h>
 
 #define STOOD_MS 1000 /* a guest whose CPU stood still for so long is told */
@@ -40,6 +42,7 @@ int vcpu_reset(struct vcpu *v)
 	v->advance = 0;
 	v->disagreements = 0;
 	v->halted = v->window_open = v->nmi_window_open = false;
+	v->deaf = 0;
 	v->tpr_exit = 0;
 	v->last_cpu = VCPU_NO_CPU;
 	v->flush_gen = v->vruntime = v->exits = v->ran = v->pv_time = v->pv_steal = v->waited = 0;
@@ -62,6 +65,19 @@ void vcpu_notify(struct vcpu *v, u32 pending)
 	atomic_or(&v->pending, pending);
 	sched_wake(v);
 	sched_kick(v);
+}
+
+void vcpu_halt(struct vcpu *v)
+{
+	v->halted = true;
+	atomic_or(&v->pending, PENDING_IRQ); /* look before sleeping */
+	if (backend->get_reg(v, GREG_RFLAGS) & RFLAGS_IF)
+		return;
+	atomic_store_seq(&v->deaf, 1u);
+	if (!(atomic_load(&v->pending) & (PENDING_NMI | PENDING_INIT)) && vm_halted(v->vm))
+		vm_log(v->vm,
+		       "stands still for ever: all its vCPUs have halted with interrupts off; "
+		       "stop it or restart it");
 }
 
 void vcpu_inject_gp(struct vcpu *v)
@@ -112,6 +128,7 @@ static bool start_up(struct vcpu *v, u32 pending)
 		lapic_reset(v, true);
 		backend->init_events(v);
 		v->halted = false;
+		atomic_store(&v->deaf, 0u);
 		v->advance = 0;
 		v->spec_ctrl = 0;
 		reset_to_real_mode(v, 0);
@@ -128,6 +145,7 @@ static bool start_up(struct vcpu *v, u32 pending)
 static void deliver_nmi(struct vcpu *v)
 {
 	v->halted = false;
+	atomic_store(&v->deaf, 0u);
 	if (backend->nmi_allowed(v)) {
 		backend->inject_nmi(v);
 		return;

@@ -45,6 +45,7 @@ struct vcpu {
 	u32 spec_ctrl;	 /* second: IA32_SPEC_CTRL, for the exit code */
 	u8 advance;	 /* bytes that RIP moves at the next entry */
 	bool halted;
+	u32 deaf;	  /* (a) it has halted with interrupts off: only an NMI or INIT wakes it */
 	bool window_open; /* an interrupt window exit has been asked for */
 	bool nmi_window_open;
 	u8 tpr_exit;	   /* of backend->tpr_exit() */
@@ -105,6 +106,9 @@ void vcpu_notify(struct vcpu *v, u32 pending);
  * guest, its slice goes on, and the host has nothing else to do either.
  */
 bool vcpu_may_go_on(const struct vcpu *v);
+
+/* HLT: the vCPU sleeps unless there is something for it. */
+void vcpu_halt(struct vcpu *v);
 
 /* Skips the instruction that exited. */
 static inline void vcpu_skip(struct vcpu *v, const struct vmexit *e)

@@ -234,7 +234,7 @@ static int vm_start(struct vm *vm)
 	vm->is_linux = loader_is_linux(vm);
 	vm->tsc_offset = 0 - plat_tsc();
 	vm->tsc_khz = plat_tsc_khz();
-	vm->tsc_uneven = 0;
+	vm->tsc_uneven = vm->panicked = 0;
 	vm->exec_splits = vm->refused_insns = vm->active = vm->teardown_gfn = vm->pv_wall = 0;
 	vm->active_permille = 1000;
 	vm->waiting = 0;
@@ -320,6 +320,21 @@ void vm_reboot(struct vm *vm)
 	console_flush(vm);
 	vm_log(vm, "reboots");
 	hurry_end(vm);
+}
+
+void vm_panicked(struct vm *vm, const char *how)
+{
+	if (vm_alive(vm) && !atomic_swap(&vm->panicked, 1u))
+		vm_log(vm, "its kernel has panicked (%s); stop it or restart it", how);
+}
+
+bool vm_halted(const struct vm *vm)
+{
+	for (u32 i = 0; i < vm->nr_vcpus; i++)
+		if (!atomic_load_seq(&vm->vcpus[i]->deaf) &&
+		    atomic_load(&vm->vcpus[i]->state) != VCPU_OFF)
+			return false;
+	return vm->nr_vcpus;
 }
 
 static void pulse(struct vm *vm, u32 pin)

@@ -61,6 +61,7 @@ struct vm {
 	struct vcpu *vcpus[MAX_VCPUS];
 	u64 pages;	   /* of memory, in 4 KiB */
 	u64 tsc_offset;	   /* of its vCPUs at the start */
+	u32 panicked;	   /* (a) its kernel has said so, in this run */
 	u32 tsc_uneven;	   /* (a) the guest wrote the TSC of one of several vCPUs */
 	u64 tsc_khz;	   /* as it was known at the start: all vCPUs are told the same */
 	u64 pv_wall;	   /* MSR_PV_WALL_CLOCK */
@@ -123,6 +124,12 @@ void vm_end(struct vm *vm, int status, const char *fmt, ...) __printf(3, 4);
  * the VM cannot be taken apart before it is known to come back.
  */
 void vm_reboot(struct vm *vm);
+
+/* Its kernel has panicked, as @how shows, and will do nothing more. Any CPU that serves it. */
+void vm_panicked(struct vm *vm, const char *how);
+
+/* All its vCPUs have halted with interrupts off, or were never started: nothing will wake it. */
+bool vm_halted(const struct vm *vm);
 
 /* The interrupt that the guest's balloon driver has asked for by DOORBELL, if any. Any CPU. */
 void vm_ring_doorbell(struct vm *vm);

@@ -69,6 +69,7 @@ test_pvclock_SRCS := $(GUEST)
 test_pvcpu_SRCS := $(GUEST)
 test_acpi_SRCS := $(GUEST)
 test_reboot_SRCS := $(GUEST)
+test_gone_SRCS := $(GUEST)
 test_vm_log_SRCS := $(GUEST) tests/fake/virtio.c
 test_vm_log_LDFLAGS = $(VIO_WRAP)
 test_linux_SRCS := $(GUEST) tests/fake/record.c
@@ -99,7 +100,7 @@ test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave
 $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/boot/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
 UNIT_TESTS := base lock version frame p2m p2m_large audit nomem soak guestmem sample balloon hypercall policy config \
-	exit lapic ioapic console terminal operator uart rtc devices insn insn_zydis insn_cpu emulate gwalk task caps svm errata leftovers tsc vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk virtio_console virtio_balloon vm_log \
+	exit lapic ioapic console terminal operator uart rtc devices insn insn_zydis insn_cpu emulate gwalk task caps svm errata leftovers tsc vulns loader linux acpi pvclock pvcpu reboot gone virtio virtio_blk virtio_console virtio_balloon vm_log \
 	sched waiters shootdown driver efi mtrr boot pci serial fb screen scrollback status timed power aeroctl
 
 # What links all of hv/ links the guests' DSDT too.

@@ -236,6 +236,8 @@ static enum style style_of(const struct view *v, unsigned int id)
 		return STYLE_SELECTED;
 	switch (v->now.vm[id].state) {
 	case AERO_VM_WAITING:
+	case AERO_VM_PANICKED:
+	case AERO_VM_HALTED:
 		return STYLE_BAD;
 	case AERO_VM_PAUSED:
 	case AERO_VM_STARTING:

@@ -132,7 +132,15 @@ static void one_word_for_a_state(void **state)
 	vms[0]->waiting = 0;
 	vms[0]->again = false;
 	atomic_store(&vms[0]->state, VM_RUNNING);
-	assert_string_equal(text_vm_state(AERO_VM_STARTING + 1), "?");
+	vms[0]->panicked = 1;
+	assert_string_equal(in_vm_line("state="), "panicked");
+	assert_memory_equal(on_screen(), "web          panicked    16.0", 29);
+	vms[0]->panicked = 0;
+	vms[0]->vcpus[0]->deaf = 1;
+	assert_string_equal(text_vm_state(vm_info().state), "halted");
+	assert_memory_equal(on_screen(), "web          halted      16.0", 29);
+	vms[0]->vcpus[0]->deaf = 0;
+	assert_string_equal(text_vm_state(AERO_VM_HALTED + 1), "?");
 }
 
 /* Why a VM ended is not said of one that starts. */

@@ -124,7 +124,7 @@ static void texts(void **state)
 	/* A hypervisor from the future. */
 	assert_string_equal(text_reason(10), "?");
 	assert_string_equal(text_rule(4), "?");
-	assert_string_equal(text_vm_state(6), "?");
+	assert_string_equal(text_vm_state(8), "?");
 	assert_string_equal(text_memory_state(UINT32_MAX), "?");
 	assert_string_equal(text_reason(AERO_REASON_STUCK), "its balloon does not grow");
 	assert_string_equal(text_reason(AERO_REASON_BEYOND),
