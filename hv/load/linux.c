@@ -117,11 +117,52 @@ static const u8 *protected_mode_part(const struct vm *vm, const struct image *im
 	return img->data + setup;
 }
 
-static int load_kernel(struct vm *vm, const struct image *img, u64 *address, u64 *end)
+/*
+ * With less, a kernel unpacks itself and then kills all there is ("System is deadlocked on
+ * memory").  Measured for Debian's kernels: init_size, some 13.5 MiB, and the initrd twice, as it
+ * is in memory and unpacked.  A small kernel allocates less.
+ */
+#define BOOT_ALLOCATIONS KIB(13824)
+
+static u64 least_memory(const struct setup_header *h, const struct image *initrd)
+{
+	return h->init_size + min(h->init_size / 3UL, BOOT_ALLOCATIONS) +
+	       (initrd ? 2 * initrd->size : 0);
+}
+
+static u64 to_mib(u64 bytes)
+{
+	return (bytes + MIB(1) - 1) >> 20;
+}
+
+/* @end: of what the kernel unpacks itself over, which must be below the hole. */
+static int check_memory(const struct vm *vm, const struct setup_header *h,
+			const struct image *initrd, u64 end)
+{
+	u64 least = least_memory(h, initrd), memory = vm->cfg->memory;
+
+	if (end > load_low_end(vm))
+		return log_error(
+			HV_ERANGE,
+			"vm %s: %s needs %lu MiB below 3 GiB to start, and the VM has %lu; give it more",
+			vm->cfg->name, vm->cfg->kernel, to_mib(max(end, least)),
+			load_low_end(vm) >> 20);
+	if (least > memory)
+		return log_error(
+			HV_ERANGE,
+			"vm %s: %s needs %lu MiB to get to its init%s%s, and the VM has %lu; write memory = %luM or more",
+			vm->cfg->name, vm->cfg->kernel, to_mib(least), initrd ? " with " : "",
+			initrd ? vm->cfg->module[0] : "", memory >> 20, to_mib(least));
+	return HV_OK;
+}
+
+static int load_kernel(struct vm *vm, const struct image *img, const struct image *initrd,
+		       u64 *address, u64 *end)
 {
 	const struct setup_header *h = header_of(img);
 	u64 size;
 	const u8 *code = protected_mode_part(vm, img, &size);
+	int err;
 
 	if (!code)
 		return HV_EINVAL;
@@ -133,29 +174,31 @@ static int load_kernel(struct vm *vm, const struct image *img, u64 *address, u64
 				"has a load address below 1 MiB, above 3 GiB or off its alignment: "
 				"is it damaged?");
 	*end = *address + max((u64)h->init_size, size);
-	if (*end > load_low_end(vm))
-		return log_error(
-			HV_ERANGE,
-			"vm %s: %s needs %lu MiB below 3 GiB to start, and the VM has %lu; give it more",
-			vm->cfg->name, vm->cfg->kernel, (*end + MIB(1) - 1) >> 20,
-			load_low_end(vm) >> 20);
-	return load_put(vm, *address, code, size, *end - *address);
+	err = check_memory(vm, h, initrd, *end);
+	return err ? err : load_put(vm, *address, code, size, *end - *address);
 }
 
-/* As high as the kernel allows, so that it does not lie where the kernel unpacks itself. */
-static int load_initrd(struct vm *vm, u64 kernel_end, struct setup_header *h)
+/* NULL in *@img: it has none. */
+static int find_initrd(const struct vm *vm, const struct image **img)
 {
-	u64 top = min(load_low_end(vm), h->initrd_addr_max + 1UL), at;
-	const struct image *img;
-
-	h->ramdisk_image = h->ramdisk_size = 0;
+	*img = NULL;
 	if (!vm->cfg->nr_modules)
 		return HV_OK;
 	if (vm->cfg->nr_modules > 1)
 		return load_bad(vm, HV_EINVAL, "is a Linux kernel, which takes one initrd");
-	img = load_module_image(vm, 0);
+	*img = load_module_image(vm, 0);
+	return *img ? HV_OK : HV_ENOENT;
+}
+
+/* As high as the kernel allows, so that it does not lie where the kernel unpacks itself. */
+static int load_initrd(struct vm *vm, const struct image *img, u64 kernel_end,
+		       struct setup_header *h)
+{
+	u64 top = min(load_low_end(vm), h->initrd_addr_max + 1UL), at;
+
+	h->ramdisk_image = h->ramdisk_size = 0;
 	if (!img)
-		return HV_ENOENT;
+		return HV_OK;
 	at = img->size <= top ? (top - img->size) & ~PAGE_MASK : 0;
 	if (at < kernel_end)
 		return log_error(
@@ -272,9 +315,12 @@ int load_linux(struct vm *vm, const struct image *kernel, struct loaded *out)
 {
 	struct zero_page z = { 0 };
 	const struct setup_header *h = header_of(kernel);
+	const struct image *initrd;
 	u64 address, end = 0;
-	int err = load_kernel(vm, kernel, &address, &end);
+	int err = find_initrd(vm, &initrd);
 
+	if (!err)
+		err = load_kernel(vm, kernel, initrd, &address, &end);
 	if (err)
 		return err;
 	memcpy(&z.hdr, h, header_end(h) - SETUP_HEADER);
@@ -283,7 +329,7 @@ int load_linux(struct vm *vm, const struct image *kernel, struct loaded *out)
 	z.hdr.loadflags &= (u8)~CAN_USE_HEAP;
 	z.acpi_rsdp_addr = ACPI_TABLES;
 	fill_map(vm, &z);
-	err = load_initrd(vm, end, &z.hdr);
+	err = load_initrd(vm, initrd, end, &z.hdr);
 	if (!err)
 		err = load_command_line(vm, &z);
 	if (!err)

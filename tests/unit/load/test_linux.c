@@ -517,6 +517,23 @@ static void small_vms(void **state)
 	assert_int_equal(z(0x2d0 + 2 * 20 + 8, 8), ADDRESS + INIT_SIZE - MIB(1));
 }
 
+/* With less, the kernel would start and then find no memory for what it does next. */
+static void least_to_get_to_init(void **state)
+{
+	u8 *data = initrd_of(MIB(2));
+
+	(void)state;
+	put(0x260, MIB(46), 4); /* and 13.5 MiB, and the initrd twice */
+	assert_int_equal(load(), HV_OK);
+	free(data);
+	data = initrd_of(MIB(3)); /* it fits beside the kernel, but not unpacked as well */
+	put(0x260, MIB(45), 4);
+	assert_int_equal(load(), HV_ERANGE);
+	assert_true(fake_log_has(
+		"needs 65 MiB to get to its init with initrd, and the VM has 64; write memory = 65M or more"));
+	free(data);
+}
+
 /* Each allocation of a start fails once: the VM tries again, and nothing is left behind. */
 static void out_of_memory_at_each_step(void **state)
 {
@@ -612,6 +629,7 @@ int main(void)
 		T(wild_fields),
 		T(random_headers),
 		T(small_vms),
+		T(least_to_get_to_init),
 		T(out_of_memory_at_each_step),
 		T(no_memory_at_all),
 	};
