@@ -344,12 +344,11 @@ int vm_pause(struct vm *vm)
 
 int vm_resume(struct vm *vm)
 {
-	if (!atomic_cas(&vm->state, VM_PAUSED, VM_RUNNING))
+	if (!sched_resume_vm(vm))
 		return HV_ESTATE;
 	log_line("vm %s: resumed", vm->cfg->name);
 	if (vm->bus)
 		sched_event_at(plat_tsc()); /* its devices may be due */
-	sched_vm_resumed(vm);
 	return HV_OK;
 }
 
