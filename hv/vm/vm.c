@@ -361,7 +361,8 @@ static bool reap_step(struct vm *vm)
 	for (u32 i = 0; i < vm->nr_vcpus; i++)
 		if (!sched_retire(vm->vcpus[i]))
 			return false;
-	bus_quiesce(vm);
+	if (!bus_quiesce(vm))
+		return false;
 	if (vm->p2m.root.v) {
 		spin_lock(&vm->p2m.lock);
 		err = p2m_teardown(&vm->p2m, &vm->teardown_gfn, &b);
