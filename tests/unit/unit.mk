@@ -64,6 +64,9 @@ test_boot_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_watchdog.c boot/acpi_u
 	boot/consoles.c
 test_pci_SRCS := $(FAKE) $(FRAMES) hv/drv/pci.c
 test_serial_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/serial.c
+test_gpt_SRCS := $(FAKE) $(FRAMES) hv/block/gpt.c
+test_block_SRCS := $(FAKE) $(FRAMES) hv/block/gpt.c hv/block/block.c hv/block/scan.c
+test_nvme_SRCS := $(test_block_SRCS) hv/drv/nvme.c hv/drv/nvme_life.c
 test_loader_SRCS := $(GUEST)
 test_pvclock_SRCS := $(GUEST)
 test_pvcpu_SRCS := $(GUEST)
@@ -78,8 +81,9 @@ test_sched_SRCS := $(GUEST)
 test_waiters_SRCS := $(GUEST)
 test_virtio_SRCS := $(GUEST) tests/fake/virtio.c
 VIO_WRAP := -Wl,--wrap=guest_write
-$(foreach t,virtio virtio_blk virtio_console virtio_balloon,$(eval test_$(t)_LDFLAGS := $(VIO_WRAP)))
+$(foreach t,virtio blk_host virtio_blk virtio_console virtio_balloon,$(eval test_$(t)_LDFLAGS := $(VIO_WRAP)))
 test_virtio_blk_SRCS := $(test_virtio_SRCS)
+test_blk_host_SRCS := $(test_virtio_SRCS)
 test_virtio_console_SRCS := $(test_virtio_SRCS)
 test_virtio_balloon_SRCS := $(test_virtio_SRCS)
 test_shootdown_SRCS := $(GUEST)
@@ -101,7 +105,7 @@ $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/boot/test_efi.o: UNIT_CFLAGS += 
 
 UNIT_TESTS := base lock version frame p2m p2m_large audit nomem soak guestmem sample balloon hypercall policy config \
 	exit lapic ioapic console terminal operator uart rtc devices insn insn_zydis insn_cpu emulate gwalk task caps svm errata leftovers tsc vulns loader linux acpi pvclock pvcpu reboot gone virtio virtio_blk virtio_console virtio_balloon vm_log \
-	sched waiters shootdown driver efi mtrr boot pci serial fb screen scrollback status timed power aeroctl
+	sched waiters shootdown driver efi mtrr boot pci serial fb screen scrollback status timed power aeroctl gpt block nvme blk_host
 
 # What links all of hv/ links the guests' DSDT too.
 $(foreach t,$(UNIT_TESTS),$(if $(findstring hv/load/acpi.c,$(test_$(t)_SRCS)),$(eval test_$(t)_OBJS += $(DSDT))))

@@ -3,6 +3,7 @@
 #include <tests/fake/guest.h>
 
 #include <hv/apic/pvclock.h>
+#include <hv/base/log.h>
 #include <hv/memory/waiters.h>
 #include <hv/vm/sched.h>
 #include <mm/epoch.h>
@@ -405,6 +406,27 @@ static void who_stood_still_is_told(void **state)
 	assert_false(is_told(v));
 }
 
+static u64 stood_when_resumed;
+
+static void see_line(const char *line, size_t length)
+{
+	if (length > 8 && !memcmp(line + length - 8, "resumed\n", 8))
+		stood_when_resumed = vm[0]->vcpus[0]->stood_since;
+}
+
+/* Whoever finds a VM resumed, on any CPU, finds its vCPUs marked: the guest's watchdogs ask at once. */
+static void told_of_a_pause_in_time(void **state)
+{
+	static struct log_sink sink = { .write = see_line };
+
+	(void)state;
+	start(0, 1000, 1);
+	assert_int_equal(vm_pause(vm[0]), HV_OK);
+	log_add_sink(&sink);
+	assert_int_equal(vm_resume(vm[0]), HV_OK);
+	assert_int_equal(stood_when_resumed, STOOD_BY_PAUSE);
+}
+
 /* What came while it was on its way to sleep keeps it awake. */
 static void no_lost_wakeup(void **state)
 {
@@ -671,6 +693,7 @@ int main(void)
 		T(idle_until_the_timer),
 		T(sleeping_earns_one_slice),
 		T(pause_and_resume),
+		T(told_of_a_pause_in_time),
 		T(memory_waiters),
 		T(who_stood_still_is_told),
 		T(no_lost_wakeup),
