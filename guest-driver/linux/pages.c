@@ -16,8 +16,8 @@
 #include "aerostat.h"
 
 /*
- * Daemons kill where a tenth is available: earlyoom and systemd-oomd by their defaults; the kubelet
- * where 100 MiB are, on machines of which that is less.  So more than that stays.
+ * Daemons kill where a tenth is available: earlyoom and systemd-oomd by their defaults.  So more
+ * than that stays.  docs/linux-driver.md has their figures, and the kubelet's.
  */
 static uint keep_percent = 15;
 module_param_named(keep, keep_percent, uint, 0644);
