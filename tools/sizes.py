@@ -36,13 +36,11 @@ SIZES_TODO = {
     "tests/unit/apic/test_lapic.c": set(),
     "tests/unit/boot/test_boot.c": set(),
     "tests/unit/boot/test_efi.c": set(),
-    "tests/unit/config/test_config.c": {"everything", "timed_actions"},
     "tests/unit/driver/test_driver.c": set(),
     "tests/unit/emulate/test_emulate.c": set(),
     "tests/unit/load/test_linux.c": set(),
     "tests/unit/memory/test_balloon.c": set(),
     "tests/unit/memory/test_policy.c": set(),
-    "tests/unit/mm/test_frame.c": set(),
     "tests/unit/vm/test_sched.c": set(),
 }
 

@@ -19,6 +19,7 @@ test_base_SRCS := $(FAKE) $(FRAMES)
 test_base_OBJS := $(UNIT)/obj/hv_string.o
 test_lock_SRCS := $(FAKE) $(FRAMES)
 test_frame_SRCS := $(FAKE) $(FRAMES)
+$(foreach t,reserve quarantine epoch buddy,$(eval test_$(t)_SRCS := $(FAKE) $(FRAMES)))
 test_version_SRCS := $(FAKE) $(FRAMES) hv/base/version.c
 
 test_p2m_SRCS := $(FAKE) tests/fake/tables.c $(P2M)
@@ -36,6 +37,8 @@ test_guestmem_SRCS := $(test_p2m_SRCS)
 test_sample_SRCS := $(test_p2m_SRCS)
 test_policy_SRCS := hv/memory/policy.c hv/memory/entitlement.c
 test_config_SRCS := hv/config/config.c hv/config/disk_parse.c hv/config/text.c hv/config/timed_parse.c hv/base/format.c
+test_text_SRCS := hv/config/text.c hv/base/format.c
+$(foreach t,disk_parse timed_parse,$(eval test_$(t)_SRCS := $(test_config_SRCS)))
 test_lapic_SRCS := $(GUEST)
 test_insn_SRCS := $(FAKE) $(FRAMES) hv/emulate/insn.c
 test_insn_zydis_SRCS := $(FAKE) $(FRAMES) hv/emulate/insn.c
@@ -97,9 +100,12 @@ test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave
 	boot/boot_info.c boot/acpi.c boot/acpi_watchdog.c boot/acpi_uart.c
 $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/boot/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
-UNIT_TESTS := base lock version frame p2m p2m_large audit nomem soak guestmem sample balloon hypercall policy config \
-	exit lapic ioapic console terminal operator uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm errata leftovers tsc vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk virtio_console virtio_balloon vm_log \
-	sched waiters shootdown driver efi mtrr boot pci serial fb screen scrollback status timed power aeroctl
+UNIT_TESTS := base lock version frame reserve quarantine epoch buddy p2m p2m_large audit nomem soak guestmem \
+	sample balloon hypercall policy config text disk_parse timed_parse exit lapic ioapic console \
+	terminal operator uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm errata leftovers \
+	tsc vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk virtio_console virtio_balloon \
+	vm_log sched waiters shootdown driver efi mtrr boot pci serial fb screen scrollback status timed \
+	power aeroctl
 
 # What links all of hv/ links the guests' DSDT too.
 $(foreach t,$(UNIT_TESTS),$(if $(findstring hv/load/acpi.c,$(test_$(t)_SRCS)),$(eval test_$(t)_OBJS += $(DSDT))))
