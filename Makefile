@@ -27,7 +27,7 @@ THUNKS := $(if $(findstring clang,$(CC)),-mretpoline-external-thunk, \
 HV_CFLAGS := -std=gnu17 -O2 -g -I. $(WARNINGS) $(FREESTANDING) -mcmodel=kernel \
 	$(THUNKS) -fdata-sections -DVERSION='"$(VERSION)"' $(if $(BREAK),-DBREAK_$(BREAK)) \
 	$(if $(COUNT),-DCOUNT_EXITS)
-HV_ROOMS := vm exit emulate memory control config block dev apic load base
+HV_ROOMS := vm exit emulate memory control config block drv dev apic load base
 HV_SRCS := $(wildcard boot/*.c $(HV_ROOMS:%=hv/%/*.c) mm/*.c arch/x86_64/*/*.c) \
 	$(if $(COUNT),tests/count.c)
 HV_ASM := $(wildcard arch/x86_64/*/*.S)
@@ -36,7 +36,7 @@ HV := $(BUILD)/aerostat.elf
 
 # Rooms that run seldom are built small: the image has a bar, and the caches are the guests'.
 # A room has one flag.
-HV_SMALL := boot/% $(addprefix hv/,emulate/% control/% config/% block/% dev/% load/% base/%) \
+HV_SMALL := boot/% $(addprefix hv/,emulate/% control/% config/% block/% dev/% drv/% load/% base/%) \
 	arch/x86_64/pc/% arch/x86_64/quirks/% arch/x86_64/time/%
 $(filter $(HV_SMALL:%=$(BUILD)/%),$(HV_OBJS)): HV_CFLAGS += -Os
 

@@ -8,7 +8,7 @@
 #define BOOT_CONSOLES_H
 
 #include <arch/x86_64/pc/console.h>
-#include <arch/x86_64/pc/pci.h>
+#include <hv/drv/pci.h>
 
 /* With the boot map: those behind ports. @firmware: of the ACPI tables. */
 void consoles_early(const char *cmdline, const struct serial_port *firmware);

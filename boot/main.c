@@ -57,7 +57,7 @@ static struct config *config; /* too large for the image */
 
 #define READ_SECONDS 60
 
-/* Who sits at real hardware must see why before the screen goes dark. */
+/* A person at real hardware must see why before the screen goes dark. */
 static void let_read(void)
 {
 	u64 end = plat_tsc() + READ_SECONDS * 1000 * plat_tsc_khz();
@@ -318,7 +318,7 @@ static void play_firmware(void)
 		refuse("firmware= on the command line must be x2apic, vtx-off, apic-ids, tsc-skew or interrupts");
 }
 
-/* spare=0 on the command line: no guests on the boot CPU. docs/emulators.md tells who needs it. */
+/* spare=0 on the command line: no guests on the boot CPU. docs/emulators.md tells when it is needed. */
 static void spare_cpu(void)
 {
 	const char *which = option("spare=");

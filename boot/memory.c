@@ -177,7 +177,7 @@ bool memory_more(void)
 	return true;
 }
 
-/* Only what the loader calls RAM: it is to become somebody's. */
+/* Only what the loader calls RAM: it becomes guests' memory. */
 static bool boot_room_is_ram(void)
 {
 	u64 start = (u64)boot_room - VA_IMAGE, end = (u64)boot_room_end - VA_IMAGE;
@@ -304,7 +304,7 @@ const char *memory_init(struct boot_info *bi, struct pci_uart *uart)
 	if (why)
 		return why;
 	paging_activate();
-	pci_quiet(uart); /* before any memory can become somebody's */
+	pci_quiet(uart); /* before any memory can become a guest's */
 	paging_early_alloc(NULL);
 	/* What the tables did not need is memory like any other. */
 	boot_add_ram(bi, early_next, early_end - early_next);

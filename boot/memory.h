@@ -6,7 +6,7 @@
 #ifndef BOOT_MEMORY_H
 #define BOOT_MEMORY_H
 
-#include <arch/x86_64/pc/pci.h>
+#include <hv/drv/pci.h>
 #include <boot/boot_info.h>
 
 /*
@@ -29,7 +29,7 @@ bool memory_more(void);
  */
 void memory_give_back_boot_room(void);
 
-/* A page of RAM below 640 KiB that is nobody's, for the other CPUs' start; 0: there is none. */
+/* A page of RAM below 640 KiB that nobody uses, for the other CPUs' start; 0: there is none. */
 hpa_t memory_low_page(void);
 
 /* What memory_more() will still add, in frames. */

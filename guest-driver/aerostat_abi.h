@@ -191,7 +191,7 @@ struct aero_vm_info {
 #define AERO_RULE_SHARES 0 /* what its shares buy, idle pages being taxed */
 #define AERO_RULE_MIN 1	   /* what it is guaranteed */
 #define AERO_RULE_NEED 2   /* all that it could use */
-#define AERO_RULE_HELD 3   /* what it has and nobody can take */
+#define AERO_RULE_HELD 3   /* memory that no balloon can take now */
 
 /* Steps in one direction for one reason are one record. */
 struct aero_decision {

@@ -2,7 +2,7 @@
 /*
  * Epochs: when may an unmapped frame be reused?
  *
- * Whoever unmaps clears the entries, raises the p2m's flush generation, then
+ * A CPU that unmaps clears the entries, raises the p2m's flush generation, then
  * calls epoch_advance().  A CPU that enters a guest reads the epoch first,
  * flushes if the generation moved, then publishes the epoch that it read; an
  * idle CPU holds no translation in use and no pointer into guest memory.  The

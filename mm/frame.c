@@ -105,7 +105,7 @@ static bool poisoned_in(u32 frame, unsigned int order)
 	return false;
 }
 
-/* Every way back to the free lists: what is poisoned in the block stays out. */
+/* Every way back to the free lists: poisoned frames of the block stay out. */
 void frames_release_block(u32 frame, unsigned int order, enum frame_state state)
 {
 	if (likely(!frames.nr_poisoned || !poisoned_in(frame, order))) {

@@ -248,8 +248,8 @@ static u64 guest_leaf(const struct p2m *p, u32 frame)
 }
 
 /*
- * Backs the EMPTY entry @at with a large page, if one is to be had scrubbed.
- * Never out of the reserve: one fault would use up what is to serve hundreds.
+ * Backs the EMPTY entry @at with a large page, if there is a scrubbed one.
+ * Never out of the reserve: one fault would use up what can serve hundreds.
  */
 static bool populate_large(struct p2m *p, u64 gfn)
 {

@@ -159,6 +159,9 @@ int p2m_unlock(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b
 	return HV_OK;
 }
 
+/* An entry costs a walk, even if nothing is done to it: half as many as other operations. */
+#define SWEEP_MAX (P2M_WORK_MAX / 2)
+
 /*
  * Visits the entries from *@gfn on, one by one, at whatever size they have.
  * @op may replace the entry; a table that it empties collapses.
@@ -166,7 +169,7 @@ int p2m_unlock(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b
 static int sweep(struct p2m *p, u64 *gfn, struct frame_batch *b,
 		 void (*op)(struct p2m *p, struct pos *at, struct frame_batch *b))
 {
-	for (int work = 0; work < P2M_WORK_MAX; work++) {
+	for (int work = 0; work < SWEEP_MAX; work++) {
 		struct pos at;
 		u64 here = *gfn;
 

@@ -44,8 +44,13 @@ struct aerostat {
 	aero_u64 *report_pages;
 	unsigned long shown;	   /* pages that the allocator misses for a report */
 	unsigned long shown_until; /* jiffies: it has them back by then; 0: there were none */
+	unsigned long report_seen; /* shown_until of the last look at it, if it was over by then */
 
 	struct notifier_block oom, sleep;
+	s64 last_sum;		  /* of spare pages and balloon, when last looked at */
+	bool was_short;		  /* and hardly any was spare */
+	unsigned long kills;	  /* by the kernel, as of then */
+	unsigned long most_swap;  /* free pages in it, at most ever */
 	unsigned long next_stats; /* jiffies */
 
 	struct aero_pressure pressure; /* from user space, in STATS until then */
@@ -66,19 +71,28 @@ void aerostat_pages_init(struct aerostat *a);
 void aerostat_own_ready(struct aerostat *a);
 bool aerostat_restock(struct aerostat *a);
 void aerostat_unstock(struct aerostat *a);
-/* Pages that the hypervisor does not give back are nobody's from now on. */
+/* Pages that the hypervisor does not give back are lost from now on. */
 void aerostat_pages_abandon(struct aerostat *a);
 /* How many pages may be taken without making the guest's own life hard. */
-s64 aerostat_spare(const struct aerostat *a);
+s64 aerostat_spare(struct aerostat *a);
+/* How many of the pages that are available are not spare. */
+s64 aerostat_keep(const struct aerostat *a);
 
-/* For the next seconds the guest needs its memory itself. Any context. */
-void aerostat_hold_off(struct aerostat *a);
+/* For so many jiffies from now on the guest needs its memory itself. Any context. */
+void aerostat_hold_off(struct aerostat *a, unsigned long time);
 
 /* report.c, oom.c, stats.c */
 void aerostat_report_start(struct aerostat *a);
 void aerostat_report_stop(struct aerostat *a);
 /* Pages that will be in the allocator's lists again in a moment; waits for a part of it. */
 unsigned long aerostat_report_returns(const struct aerostat *a);
+/* Did it miss some at any time since the last call of this? */
+bool aerostat_reported_since(struct aerostat *a);
+/*
+ * Before each step: what is missing of what the guest keeps comes back, and somebody's death is
+ * noticed.  Without the lock, by the worker alone.
+ */
+void aerostat_oom_watch(struct aerostat *a);
 int aerostat_oom_start(struct aerostat *a);
 void aerostat_oom_stop(struct aerostat *a);
 /* First without the lock, then with it. */

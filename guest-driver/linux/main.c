@@ -16,6 +16,7 @@
 #include "aerostat.h"
 
 #define POLL_PERIOD HZ /* the hypervisor takes a driver for dead after three seconds */
+#define SOON (HZ / 10) /* while hardly anything is spare */
 #define STEP_BATCHES 8 /* of work between two looks at what else is going on */
 #define STOP_TRIES 500 /* a page that is being moved comes back in far less */
 #define STOP_PERIOD_MS 10
@@ -56,12 +57,13 @@ static irqreturn_t ring(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
-/* A few batches at a time, so that whoever else needs the balloon gets at it. */
+/* A few batches at a time, so that other users of the balloon get at it. */
 static bool step(struct aerostat *a)
 {
 	u64 batches, refused, started;
 	bool more;
 
+	aerostat_oom_watch(a);
 	aerostat_own_ready(a);
 	mutex_lock(&a->lock);
 	batches = a->balloon.batches;
@@ -92,7 +94,8 @@ static void work(struct work_struct *w)
 		aerostat_send_stats(a);
 		mutex_unlock(&a->lock);
 	}
-	queue_delayed_work(a->queue, &a->work, POLL_PERIOD);
+	queue_delayed_work(a->queue, &a->work,
+			   a->was_short && a->balloon.size ? SOON : POLL_PERIOD);
 }
 
 /* Without an interrupt the target is polled, once a second. */
@@ -134,13 +137,13 @@ static int start(struct aerostat *a)
 	return 0;
 }
 
-/* Everything goes back; after that nobody asks for anything. False: some of it is still there. */
+/* Everything goes back, and no interrupt queues work any more. False: some of it is still there. */
 static bool stop(struct aerostat *a)
 {
 	u64 left;
 
 	aerostat_report_stop(a);
-	doorbell(a, 0); /* nobody queues the work any more */
+	doorbell(a, 0);
 	cancel_delayed_work_sync(&a->work);
 	for (int i = 0; i < STOP_TRIES; i++) {
 		mutex_lock(&a->lock);

@@ -2,28 +2,70 @@
 /*
  * Grow before OOM: a kernel that is about to kill somebody asks the hypervisor
  * for a smaller balloon instead, and has the pages before the call returns.
+ * Daemons that kill earlier do not ask us: so less than what the guest keeps
+ * does not stay, and who was killed has not died for the balloon.
  */
 #include <linux/oom.h>
 
 #include "aerostat.h"
 
 #define GROW_PAGES (8ul << (20 - PAGE_SHIFT))
+#define HOLD_OFF (2 * HZ)      /* as long as the hypervisor leaves the target alone */
+#define KILL_HOLD_OFF (5 * HZ) /* a daemon must see that there is room again */
+#define KILL_PART 64	       /* of the memory, which comes back with a program that was killed */
+
+static u64 grow(struct aerostat *a, u64 pages, unsigned long hold)
+{
+	u64 before, gained;
+
+	/* The worker, if it is about to take more, stops at its next page. */
+	aerostat_hold_off(a, hold);
+	mutex_lock(&a->lock);
+	before = a->balloon.size;
+	aero_balloon_grow(&a->balloon, pages);
+	gained = before - a->balloon.size;
+	a->grown += gained;
+	mutex_unlock(&a->lock);
+	return gained;
+}
+
+/*
+ * The kernel counts its kills.  Of a daemon's there is only what follows: memory that was short is
+ * there at once.  A program that has just ended is taken for one; that costs a few seconds.
+ */
+static bool somebody_died(struct aerostat *a, s64 spare)
+{
+	unsigned long kills = a->events[OOM_KILL];
+	s64 sum = spare + (s64)READ_ONCE(a->balloon.size);
+	/* Blocks that the kernel showed to us were away, and are back. */
+	bool reported = aerostat_reported_since(a), died = kills > a->kills;
+
+	if (a->was_short && !reported)
+		died |= sum - a->last_sum > (s64)(a->memory / KILL_PART);
+	a->kills = kills;
+	a->last_sum = sum;
+	a->was_short = spare < aerostat_keep(a) / 2;
+	return died;
+}
+
+void aerostat_oom_watch(struct aerostat *a)
+{
+	s64 spare = aerostat_spare(a), keep = aerostat_keep(a);
+
+	if (somebody_died(a, spare))
+		grow(a, GROW_PAGES, KILL_HOLD_OFF);
+	else if (spare < -keep / 5 && READ_ONCE(a->balloon.size))
+		grow(a, -spare, HOLD_OFF);
+}
 
 /* The allocation that failed waits for us; our own never come here (__GFP_NORETRY). */
 static int out_of_memory_soon(struct notifier_block *nb, unsigned long unused, void *freed)
 {
 	struct aerostat *a = container_of(nb, struct aerostat, oom);
-	u64 before, started = get_cycles();
+	u64 started = get_cycles();
 
-	/* The worker, if it is about to take more, stops at its next page. */
-	aerostat_hold_off(a);
-	mutex_lock(&a->lock);
-	before = a->balloon.size;
-	aero_balloon_grow(&a->balloon, GROW_PAGES);
-	*(unsigned long *)freed += before - a->balloon.size;
-	a->grown += before - a->balloon.size;
+	*(unsigned long *)freed += grow(a, GROW_PAGES, HOLD_OFF);
 	a->grow_cycles = get_cycles() - started;
-	mutex_unlock(&a->lock);
 	if (!*(unsigned long *)freed)
 		*(unsigned long *)freed = aerostat_report_returns(a);
 	return NOTIFY_OK;

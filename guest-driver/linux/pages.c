@@ -15,30 +15,41 @@
 
 #include "aerostat.h"
 
-/* The guest keeps this part of its memory available for itself, within these bounds. */
-#define KEEP_PART 32
+/*
+ * Daemons kill where a tenth is available: earlyoom and systemd-oomd by their defaults; the kubelet
+ * where 100 MiB are, on machines of which that is less.  So more than that stays.
+ */
+static uint keep_percent = 15;
+module_param_named(keep, keep_percent, uint, 0644);
+MODULE_PARM_DESC(keep,
+		 "Percent of the memory that stay available when the balloon grows (default 15)");
 #define KEEP_MIN (8ul << (20 - PAGE_SHIFT))
-#define KEEP_MAX (512ul << (20 - PAGE_SHIFT))
-
-#define HOLD_OFF (2 * HZ) /* as long as the hypervisor leaves the target alone */
 
 #define GFP_BLOCK \
 	((GFP_HIGHUSER & ~__GFP_RECLAIM) | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN)
 
-/* Anonymous memory that has somewhere to go: which of it goes is the kernel's decision. */
-static s64 swappable(void)
+/*
+ * Anonymous memory that has somewhere to go: which of it goes is the kernel's decision.  The
+ * same part of the swap stays free as of the memory: daemons look at both.
+ */
+static s64 swappable(struct aerostat *a)
 {
 	unsigned long anon =
 		global_node_page_state(NR_INACTIVE_ANON) + global_node_page_state(NR_ACTIVE_ANON);
+	long left = max(get_nr_swap_pages(), 0l);
 
-	return min_t(s64, anon, max(get_nr_swap_pages(), 0l));
+	a->most_swap = max_t(unsigned long, a->most_swap, left);
+	return clamp_t(s64, left - (s64)(a->most_swap * min(keep_percent, 100u) / 100), 0, anon);
 }
 
-s64 aerostat_spare(const struct aerostat *a)
+s64 aerostat_keep(const struct aerostat *a)
 {
-	unsigned long keep = clamp(a->memory / KEEP_PART, KEEP_MIN, KEEP_MAX);
+	return max(a->memory * min(keep_percent, 100u) / 100, KEEP_MIN);
+}
 
-	return (s64)si_mem_available() + swappable() - (s64)keep;
+s64 aerostat_spare(struct aerostat *a)
+{
+	return (s64)si_mem_available() + swappable(a) - aerostat_keep(a);
 }
 
 static bool held_off(const struct aerostat *a)
@@ -48,9 +59,9 @@ static bool held_off(const struct aerostat *a)
 	return until && time_before(jiffies, until);
 }
 
-void aerostat_hold_off(struct aerostat *a)
+void aerostat_hold_off(struct aerostat *a, unsigned long time)
 {
-	WRITE_ONCE(a->hold_until, (jiffies + HOLD_OFF) | 1);
+	WRITE_ONCE(a->hold_until, (jiffies + time) | 1);
 }
 
 /* makedumpfile leaves such pages out; reading them would pop them. */

@@ -58,6 +58,16 @@ unsigned long aerostat_report_returns(const struct aerostat *a)
 	return shown;
 }
 
+bool aerostat_reported_since(struct aerostat *a)
+{
+	unsigned long until = READ_ONCE(a->shown_until);
+	bool now = READ_ONCE(a->shown) || (until && time_before(jiffies, until));
+	bool since = now || a->report_seen != until;
+
+	a->report_seen = now ? 0 : until;
+	return since;
+}
+
 /* No error: without it the balloon works all the same. */
 void aerostat_report_start(struct aerostat *a)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/nospec.h>
 #include <hv/base/platform.h>
 #include <hv/apic/lapic_regs.h>
 #include <hv/vm/vm.h>
@@ -92,7 +93,7 @@ void ioapic_eoi(struct vm *vm, u8 vector)
 
 static void entry_write(struct vm *vm, u32 index, u32 value)
 {
-	u32 pin = index / 2;
+	u32 pin = (u32)index_nospec(index / 2, IOAPIC_PINS);
 	u64 *entry = &vm->ioapic.entry[pin];
 
 	if (index & 1)
@@ -117,7 +118,7 @@ static u32 window_read(const struct ioapic *io)
 	default:
 		if (index >= 2 * IOAPIC_PINS)
 			return 0;
-		return (u32)(io->entry[index / 2] >> (index & 1) * 32);
+		return (u32)(io->entry[index_nospec(index / 2, IOAPIC_PINS)] >> (index & 1) * 32);
 	}
 }
 

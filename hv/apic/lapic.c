@@ -50,7 +50,7 @@ static bool accept_vector(struct vcpu *v, u8 vector, bool level)
 	}
 	if (!lapic_is_on(a))
 		return false;
-	/* TMR first: who sees the interrupt sees what it is. */
+	/* TMR first: a CPU that sees the interrupt must see its trigger mode. */
 	if (level)
 		atomic_or(tmr, bit);
 	else if (unlikely(atomic_load(tmr) & bit))
@@ -73,7 +73,7 @@ void lapic_raise(struct vcpu *v, u8 vector)
 	lapic_accept_vector(v, vector, false);
 }
 
-/* Nobody need be woken. */
+/* No vCPU need be woken. */
 void lapic_raise_self(struct vcpu *v, u8 vector)
 {
 	if (accept_vector(v, vector, false))

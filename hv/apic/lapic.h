@@ -48,7 +48,7 @@ void lapic_reset(struct vcpu *v, bool keep_base);
  */
 bool lapic_accept_vector(struct vcpu *v, u8 vector, bool level);
 
-/* The same for an edge, by those who need not know. Any CPU. */
+/* The same for an edge, for callers that need no answer. Any CPU. */
 void lapic_raise(struct vcpu *v, u8 vector);
 
 /* lapic_ipi.c: delivers @m to whom it names; true if anybody took it. Any CPU. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who gets a message between APICs: IPIs and the I/O APIC's. SDM: "Issuing Interprocessor Interrupts" */
+/* Destinations of messages between APICs: IPIs and the I/O APIC's. SDM: "Issuing Interprocessor Interrupts" */
 #include <hv/apic/lapic_regs.h>
 #include <hv/vm/vm.h>
 
-/* A logical destination is understood in the way of the one who listens. */
+/* A logical destination is read in the mode of the APIC that receives. */
 static bool addressed(const struct vcpu *v, const struct lapic_message *m)
 {
 	const struct lapic *a = &v->lapic;

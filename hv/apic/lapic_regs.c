@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The local APIC's registers, by memory and by MSR, and what a write to them sets off. */
+#include <hv/base/nospec.h>
 #include <hv/base/platform.h>
 #include <hv/apic/lapic_regs.h>
 #include <hv/apic/pvcpu.h>
@@ -11,7 +12,7 @@
  */
 #define LAPIC_VERSION 0x01050014
 
-/* By the CPU that runs the vCPU, or while nobody does. The SIPI vector is the senders'. */
+/* By the CPU that runs the vCPU, or while none does. The SIPI vector is the senders'. */
 void lapic_reset(struct vcpu *v, bool keep_base)
 {
 	struct lapic *a = &v->lapic;
@@ -279,15 +280,21 @@ static bool xapic_register(struct vcpu *v, u32 offset)
 	return false;
 }
 
+/* Of a register that is one, the offset; nobody guesses another. */
+static u32 checked(u32 offset)
+{
+	return (u32)index_nospec(offset, R_END);
+}
+
 u32 lapic_mmio_read(struct vcpu *v, u32 offset)
 {
-	return xapic_register(v, offset) ? read_reg(v, offset & ~15u) : 0;
+	return xapic_register(v, offset) ? read_reg(v, checked(offset) & ~15u) : 0;
 }
 
 void lapic_mmio_write(struct vcpu *v, u32 offset, u32 value)
 {
 	if (xapic_register(v, offset) && !(offset & 15))
-		write_reg(v, offset, value);
+		write_reg(v, checked(offset), value);
 }
 
 bool lapic_msr_read(struct vcpu *v, u32 msr, u64 *value)
@@ -301,7 +308,7 @@ bool lapic_msr_read(struct vcpu *v, u32 msr, u64 *value)
 	}
 	if (!lapic_is_x2(&v->lapic) || offset >= R_END || !(X2_READ & REG(offset)))
 		return false;
-	*value = read_reg(v, offset);
+	*value = read_reg(v, checked(offset));
 	if (offset == R_ICR)
 		*value |= (u64)lapic_get(&v->lapic, R_ICR_HI) << 32;
 	return true;
@@ -321,7 +328,7 @@ bool lapic_x2_write(struct vcpu *v, u32 offset, u64 value)
 	if (value >> 32)
 		return false;
 	if (offset != R_SELF_IPI)
-		write_reg(v, offset, (u32)value);
+		write_reg(v, checked(offset), (u32)value);
 	else if (value < 16)
 		lapic_error(v, ESR_SEND_VECTOR);
 	else

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/platform.h>
+#include <hv/base/nospec.h>
 #include <hv/base/string.h>
 #include <hv/config/config.h>
 #include <hv/block/disk.h>
@@ -95,7 +96,7 @@ static const u8 *image_at(const struct disk *d, u64 offset, size_t *length)
 	if (!d->image || offset >= d->image->size)
 		return NULL;
 	*length = min(*length, d->image->size - (size_t)offset);
-	return d->image->data + offset;
+	return d->image->data + index_nospec(offset, d->image->size);
 }
 
 static void clip(u64 offset, size_t *length)
@@ -106,7 +107,7 @@ static void clip(u64 offset, size_t *length)
 int disk_read(const struct disk *d, u64 offset, size_t *length, const u8 **at)
 {
 	static const u8 zeroes[DISK_SECTOR];
-	u32 frame = d->block ? d->block[offset / DISK_BLOCK] : 0;
+	u32 frame = d->block ? d->block[index_nospec(offset / DISK_BLOCK, d->nr_blocks)] : 0;
 
 	clip(offset, length);
 	if (frame) {
@@ -124,7 +125,7 @@ int disk_read(const struct disk *d, u64 offset, size_t *length, const u8 **at)
 int disk_write(struct disk *d, u64 offset, size_t *length, u8 **at)
 {
 	u64 start = ALIGN_DOWN(offset, (u64)DISK_BLOCK);
-	u32 *frame = &d->block[offset / DISK_BLOCK];
+	u32 *frame = &d->block[index_nospec(offset / DISK_BLOCK, d->nr_blocks)];
 	size_t there = DISK_BLOCK;
 	const u8 *old;
 
@@ -133,7 +134,7 @@ int disk_write(struct disk *d, u64 offset, size_t *length, u8 **at)
 		if (!d->nr_spare)
 			return HV_ERANGE;
 		*frame = d->spare[--d->nr_spare];
-		/* Whole, even if all of it is to be overwritten: that may yet fail. */
+		/* Whole, even if the guest overwrites all of it: that may yet fail. */
 		old = image_at(d, start, &there);
 		if (old)
 			memcpy(frame_at(*frame), old, there);

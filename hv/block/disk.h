@@ -36,10 +36,10 @@ int disk_open(struct disk *d, const struct disk_config *cfg);
 /* Gives its frames back, some thousand a call; true when all are. */
 bool disk_close(struct disk *d);
 
-/* Where @*length bytes (made less, but not 0) at @offset are to be read. */
+/* Where to read @*length bytes (made less, but not 0) at @offset. */
 int disk_read(const struct disk *d, u64 offset, size_t *length, const u8 **at);
 
-/* Where they are to be written. HV_ERANGE: the writable part is full. */
+/* Where to write them. HV_ERANGE: the writable part is full. */
 int disk_write(struct disk *d, u64 offset, size_t *length, u8 **at);
 
 #endif

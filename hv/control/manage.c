@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/lock.h>
 #include <hv/base/log.h>
+#include <hv/base/nospec.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
 #include <hv/base/version.h>
@@ -24,7 +25,7 @@ static struct vm *target_vm(struct vcpu *v)
 	u64 id = v->gpr[GPR_RBX];
 
 	if (id < nr_vms)
-		return vms[id];
+		return vms[index_nospec(id, nr_vms)];
 	done(v, AERO_ERR_NOENT, 0);
 	return NULL;
 }

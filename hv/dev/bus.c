@@ -87,9 +87,12 @@ bool bus_stop(struct vm *vm)
 	return true;
 }
 
-/* Background work on devices takes at most 4/9 of a CPU that has something to run. */
+/*
+ * Background work on devices takes at most 2/5 of a CPU that has something to run: of the
+ * rest, the change from one to the other and the tick take 8/100 on a slow CPU.
+ */
 #define BUDGET_US 1000
-#define REST(spent) ((spent)*5 / 4)
+#define REST(spent) ((spent)*3 / 2)
 
 static struct {
 	u32 busy;	/* (a) a CPU is at it */

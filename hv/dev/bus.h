@@ -23,7 +23,7 @@ struct bus {
 /* No VM has devices yet. Boot. */
 void bus_init(void);
 
-/* In frames: what the VM's disks hold as long as it is on, and nobody can reclaim. */
+/* In frames: memory of the VM's disks while it is on, which cannot be reclaimed. */
 u64 bus_frames(const struct vm *vm);
 
 /* Devices as after power-on; disks keep what was written if the VM only reboots. HV_ENOENT, HV_ENOMEM. */

@@ -34,7 +34,7 @@ u32 uart_in(struct vm *vm, u16 port);
 void uart_out(struct vm *vm, u16 port, u32 value);
 
 /*
- * Somebody types; what finds no room is lost, and the guest sees an overrun.  Returns
+ * Typed bytes; those without room are lost, and the guest sees an overrun.  Returns
  * how many bytes there is room for now.  Any CPU.
  */
 u32 uart_input(struct vm *vm, const char *bytes, size_t n);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The registers of the transport; the rings are in virtq.c. */
+#include <hv/base/nospec.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
 #include <hv/dev/bus.h>
@@ -166,7 +167,9 @@ u64 virtio_work_due(struct virtio *d, u64 now)
 
 static struct virtq *selected(struct virtio *d)
 {
-	return d->queue_sel < d->kind->nr_queues ? &d->q[d->queue_sel] : NULL;
+	return d->queue_sel < d->kind->nr_queues ?
+		       &d->q[index_nospec(d->queue_sel, d->kind->nr_queues)] :
+		       NULL;
 }
 
 static u64 read_register(struct virtio *d, u32 reg)
@@ -315,7 +318,8 @@ static void write_register(struct virtio *d, u32 reg, u32 value)
 
 static struct virtio *device_at(struct vcpu *v, u64 offset)
 {
-	struct virtio *d = v->vm->bus ? &v->vm->bus->slot[offset / VIRTIO_STRIDE] : NULL;
+	u64 slot = index_nospec(offset / VIRTIO_STRIDE, VIRTIO_SLOTS);
+	struct virtio *d = v->vm->bus ? &v->vm->bus->slot[slot] : NULL;
 
 	return d && d->kind ? d : NULL;
 }
@@ -331,7 +335,9 @@ u64 virtio_mmio_read(struct vcpu *v, u64 offset, u32 size)
 		return 0; /* no magic: nobody */
 	spin_lock(&d->lock);
 	if (offset >= REG_CONFIG && offset - REG_CONFIG + size <= d->config_size)
-		memcpy(&value, (const u8 *)d->config + offset - REG_CONFIG, size);
+		memcpy(&value,
+		       (const u8 *)d->config + index_nospec(offset - REG_CONFIG, d->config_size),
+		       size);
 	else if (offset < REG_CONFIG && size == 4)
 		value = read_register(d, (u32)offset);
 	spin_unlock(&d->lock);

@@ -72,7 +72,7 @@ struct virtio {
 	u32 slot;
 	u32 status, isr, generation;
 	u32 queue_sel, device_features_sel, driver_features_sel;
-	u64 due; /* (a) TSC when work() is to be called, UINT64_MAX: not before the guest notifies */
+	u64 due; /* (a) TSC at which work() is called, UINT64_MAX: not before the guest notifies */
 	u32 budget;	/* descriptors that this call of work() may still read */
 	u64 until;	/* TSC at which this call of work() ends */
 	u64 interrupts; /* statistics */
@@ -139,7 +139,7 @@ void virtio_config_changed(struct virtio *d);
 /* Works for @us microseconds at most, if the driver is ready. */
 void virtio_work(struct virtio *d, u64 now, u32 us);
 
-/* work() is to be called again at TSC @at, or earlier. */
+/* work() is called again at TSC @at, or earlier. */
 void virtio_again(struct virtio *d, u64 at);
 
 /* May this call of work() begin another piece?  Asked before each, of some microseconds. */

@@ -210,7 +210,7 @@ static void take_stat(struct aero_stats *s, const struct stat *t)
 	}
 }
 
-/* The buffer stays with us until the guest is to fill it again. */
+/* The buffer stays with us until the guest must fill it again. */
 static void statistics(struct virtio *d, u64 now)
 {
 	struct virtio_balloon *b = d->device;

@@ -66,7 +66,7 @@ static bool show(struct virtio *d, const struct virtq_chain *c)
 {
 	struct virtio_console *con = d->device;
 
-	/* Its driver gives buffers whether or not somebody reads; whoever speaks here does. */
+	/* Its driver gives buffers also if no program reads. A guest that speaks here reads here. */
 	if (!con->speaks)
 		console_listen(d->vm, typed);
 	con->speaks = true;

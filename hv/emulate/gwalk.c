@@ -85,7 +85,7 @@ static bool is_malformed(const struct gwalk *w, int level, u64 e)
 		return true; /* PS at level 4 */
 	if (level == 1 || !is_large(w, level, e))
 		return false;
-	/* bits of the address below the page's alignment, but for PAT */
+	/* bits of the address below the page's alignment, without PAT */
 	return e & (w->levels == 2 ? BIT(21) : offset_mask(w, level) & ~0x1fffUL);
 }
 

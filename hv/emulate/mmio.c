@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who is at which guest-physical address, by table. */
+/* Which device is at which guest-physical address, by table. */
 #include <hv/base/log.h>
 #include <hv/apic/ioapic.h>
 #include <hv/dev/virtio.h>

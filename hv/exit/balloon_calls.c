@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The balloon's hypercalls: the front for our own driver.  A call's registers are in
- * docs/abi.md; what a balloon is and does is hv/memory/balloon.h's.
+ * docs/abi.md; the balloon itself is hv/memory/balloon.h.
  */
 #include <hv/apic/ioapic.h>
 #include <hv/base/platform.h>

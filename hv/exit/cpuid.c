@@ -15,6 +15,8 @@
 enum { EAX, EBX, ECX, EDX };
 
 #define BASIC_MAX 0x15
+#define BASIC_MASK 0x1f
+#define EXTENDED_MASK 0xf
 #define INTEL_ECX 0x6c65746eu /* "ntel", the end of "GenuineIntel" */
 #define EXTENDED_BASE 0x80000000u
 #define EXTENDED_MAX 0x80000008u
@@ -59,8 +61,9 @@ enum { EAX, EBX, ECX, EDX };
 #define XSAVE_EAX_XSAVEC BIT(1)
 
 static struct {
-	u32 basic[BASIC_MAX + 1][4];
-	u32 extended[EXTENDED_MAX - EXTENDED_BASE + 1][4];
+	/* As many as a mask has, behind the last leaf zeroes: what a CPU guesses is in them, too. */
+	u32 basic[BASIC_MASK + 1][4];
+	u32 extended[EXTENDED_MASK + 1][4];
 	u32 features7[4];
 	u32 xsave_size;	    /* of all that guests may enable */
 	u32 xsave_features; /* leaf 0xd.1 EAX */
@@ -325,7 +328,7 @@ static void hide_apic(const struct vcpu *v, u32 r[4])
 static void answer_basic(struct vcpu *v, u32 leaf, u32 sub, u32 r[4])
 {
 	for (int i = 0; i < 4; i++)
-		r[i] = policy.basic[leaf][i];
+		r[i] = policy.basic[leaf & BASIC_MASK][i];
 	switch (leaf) {
 	case 1:
 		r[EBX] = (r[EBX] & 0xff00) | v->index << 24 | v->vm->nr_vcpus << 16;
@@ -358,9 +361,9 @@ void cpuid_answer(struct vcpu *v, u32 leaf, u32 sub, u32 r[4])
 		answer_hypervisor(v, leaf, r);
 	} else if (leaf >= PVCLOCK_CPUID_BASE && leaf < PVCLOCK_CPUID_BASE + 0x100) {
 		pvclock_cpuid(leaf, r);
-	} else if (leaf >= EXTENDED_BASE && leaf <= EXTENDED_MAX) {
+	} else if (leaf >= EXTENDED_BASE && leaf <= policy.extended[0][EAX]) {
 		for (int i = 0; i < 4; i++)
-			r[i] = policy.extended[leaf - EXTENDED_BASE][i];
+			r[i] = policy.extended[leaf & EXTENDED_MASK][i];
 		if (leaf == EXTENDED_BASE + 1)
 			hide_apic(v, r);
 	} else if (leaf <= policy.basic[0][EAX]) {

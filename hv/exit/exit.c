@@ -27,7 +27,7 @@ static void exit_cache(struct vcpu *v, struct vmexit *e)
 		vcpu_skip(v, e);
 }
 
-/* A guest that spins waits for somebody who may have no CPU. */
+/* A guest that spins waits for another vCPU, which may have no CPU. */
 static void exit_pause(struct vcpu *v, struct vmexit *e)
 {
 	vcpu_skip(v, e);

@@ -25,7 +25,7 @@ static bool same_but_case(const char *a, const char *b)
 	return lower(*a) == lower(*b);
 }
 
-/* FAT has names without case, and who reads them from it invents one. */
+/* FAT has names without case, and each reader of FAT chooses one. */
 const struct image *image_find(const char *name)
 {
 	for (u32 i = 0; i < count; i++)

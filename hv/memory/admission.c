@@ -37,7 +37,9 @@ static u64 frames_for_vms(void)
 /* Does @vm hold promises, or is it about to? */
 static bool has_promises(const struct vm *vm)
 {
-	return vm_alive(vm) || vm->again || atomic_load(&vm->state) == VM_BUILT;
+	u32 state = atomic_load(&vm->state);
+
+	return vm_alive(vm) || vm->again || state == VM_STARTING || state == VM_BUILT;
 }
 
 /* In frames: what VMs other than @vm may count on.  *@most: the one that may on most, or NULL. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Admission: may a VM start, and may its min rise?  What is counted here is what the
+ * Admission: may a VM start, and may its min rise?  This counts what the
  * allocator promises (mm/reserve.c): min, tables and reserve of each VM, and its disks.
  */
 #ifndef HV_MEMORY_ADMISSION_H
@@ -13,10 +13,10 @@ struct vm;
 /* HV_ENOMEM, with a line in the log that names the parts: @vm cannot start. */
 int admission_check(struct vm *vm);
 
-/* Could @vm have a min of @min frames beside what is promised to others? */
+/* Could @vm have a min of @min frames beside the promises to others? */
 bool admission_allows_min(const struct vm *vm, u64 min);
 
-/* In frames: what is still to be promised to @vm before it can start, its disks left out. */
+/* In frames: further promises that @vm needs before it can start, its disks left out. */
 u64 admission_start_frames(const struct vm *vm);
 
 /* In frames: the p2m tables that @vm can need. */

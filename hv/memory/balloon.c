@@ -29,7 +29,7 @@ static void target_moved(struct vm *vm, u64 old, u64 pages)
 		return;
 	if (front && vm_alive(vm))
 		front->ring(vm);
-	/* A larger target opens the reserve: whoever waited may go on. */
+	/* A larger target opens the reserve: a vCPU that waits may go on. */
 	if (pages > old && atomic_load(&vm->waiting))
 		memory_wake_waiters();
 }
@@ -200,7 +200,7 @@ static u64 paged_in(const struct aero_stats *s)
 	return s->swap_in + s->refaults;
 }
 
-/* Does it page in, by what it says?  Some strays a second are no sign of it. */
+/* Does it page in, by its own statistics?  PAGING_PART and PAGING_LEAST say from which rate on. */
 static void note_paging(struct vm *vm, const struct aero_stats *s, u64 now)
 {
 	struct balloon *b = &vm->balloon;
@@ -208,7 +208,7 @@ static void note_paging(struct vm *vm, const struct aero_stats *s, u64 now)
 	    ms = tsc_since(b->stats_at, now) / plat_tsc_khz();
 	u64 strays = max(vm->pages / PAGING_PART, PAGING_LEAST);
 
-	/* Not from one boot to the next, nor after a pause: that is no rate. */
+	/* From one boot to the next, or over a pause, the difference is no rate. */
 	if (b->stats_at && (s64)more > 0 && ms < PAGING_MS && more * 1000 > strays * max(ms, 1UL) &&
 	    more >= PAGING_LEAST)
 		atomic_store(&b->paging_until, now + PAGING_MS * plat_tsc_khz());

@@ -4,8 +4,8 @@
 #define LEVEL_SHIFT 24 /* fixed point of share levels: 2^32 pages at IDLE_COST fit */
 
 /* Parts of a VM's size. */
-#define ROOM 32 /* what it may touch before the next decision */
-#define STEP 8	/* what it gets back in one decision, others' memory being still on its way */
+#define ROOM 32 /* room to touch pages before the next decision */
+#define STEP 8	/* given back in one decision, while others' memory is still on its way */
 
 /*
  * Its balloon is in its way: it has touched all that it may have.  How much
@@ -17,7 +17,7 @@ static bool pressed(const struct policy_vm *vm)
 	       vm->resident + vm->size / ROOM >= vm->size - min(vm->balloon, vm->size);
 }
 
-/* What it could use now: what it has, what it just took, and room to go on. */
+/* What it could use now: its memory, as much as it just took, and room to go on. */
 static u64 demand(const struct policy_vm *vm)
 {
 	u64 room = vm->size / ROOM + 2 * vm->faulted + vm->grow;
@@ -44,7 +44,7 @@ static u64 active_beyond(const struct policy_vm *vm, u64 pages)
 	return f > 900 ? pages * (f - 900) / 100 : 0;
 }
 
-/* Nobody will give back what it has: it is not to be shared out. */
+/* Nobody can take its memory now, so no share of it goes to others. */
 bool entitlement_held(const struct policy_vm *vm)
 {
 	return vm->manual || !vm->responsive;
@@ -95,7 +95,7 @@ u64 entitlement_cost(const struct deal *d, const struct policy_scratch *c, u64 p
 	return used * d->active_cost + (pages - used) * IDLE_COST;
 }
 
-/* What a VM may have at @level, which is in cost a share. */
+/* In pages: what a VM may have at @level (cost a share). */
 u64 entitlement_at(const struct deal *d, const struct policy_scratch *c, u32 shares, u64 level)
 {
 	u64 paid = (u64)((unsigned __int128)level * shares >> LEVEL_SHIFT);

@@ -50,7 +50,7 @@ void explain_note(struct explain *e, u64 us, enum policy_state state, const stru
 	u64 from;
 
 	spin_lock(&e->lock);
-	/* What was set by hand, or by the guest's GROW, since the last decision is news, too. */
+	/* A target that was set by hand or by GROW since the last decision is news, too. */
 	from = e->target;
 	e->target = out->target;
 	d = e->total ? record(e, e->total - 1) : NULL;

@@ -84,7 +84,7 @@ void governor_hurry(void)
 	sched_event_at(gov->hurry_after);
 }
 
-/* Asked to grow a moment ago.  The last resort spares nobody. */
+/* It asked to grow a moment ago.  In state low that is no excuse any more. */
 static bool held_off(const struct vm *vm, u64 now)
 {
 	return now < atomic_load(&vm->balloon.hold_until) && gov->out.state != POLICY_LOW;
@@ -102,7 +102,7 @@ static bool responsive(struct vm *vm, u64 now)
 	__typeof__(gov->driver[0]) *d = &gov->driver[vm->id];
 	bool silent;
 
-	/* No driver yet, or none any more: nobody owes an answer. */
+	/* No driver yet, or none any more: no answer is due. */
 	if (!vm->balloon.started) {
 		d->silent = d->stuck = false;
 		d->at = now;
@@ -135,7 +135,7 @@ static u64 demand(const struct vm *vm)
 		       max(atomic_load(&vm->balloon.target), gov->last[vm->id].target);
 }
 
-/* Must its balloon grow now?  Not if it is near the demand, and nobody grows who is held up. */
+/* Must its balloon grow now?  Not if it is near the demand, or while its guest is held up. */
 static bool owes(const struct vm *vm, u64 now, bool answers)
 {
 	bool near = vm->p2m.ballooned + vm->pages / 64 >= demand(vm);
@@ -235,7 +235,7 @@ static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 		/* At its max it waits for itself: others need not give anything. */
 		.waiting = memory_wanted_by(vm, now) && !memory_at_max(vm),
 		.responsive = answers,
-		/* No fault of its driver, but nobody's to share out: two would wait for each other. */
+		/* Its driver is not to blame, but its memory cannot be shared out: two VMs would wait for each other. */
 		.stuck = stuck(vm, now, answers) || exhausted(vm, now),
 		.hold = held_off(vm, now),
 		.manual = atomic_load(&vm->balloon.manual) != BALLOON_BY_POLICY,
@@ -287,7 +287,7 @@ static void lend_reserve(struct vm *vm, u64 now)
 		memory_wake_waiters();
 }
 
-/* More is in use at once than there is: no balloon helps, and somebody is to know. */
+/* More memory is in use at once than there is: no balloon helps, and the log says so. */
 static void report_active(struct vm *const of[])
 {
 	u32 id = gov->out.culprit == POLICY_NOBODY ? POLICY_NOBODY : of[gov->out.culprit]->id;
@@ -299,7 +299,7 @@ static void report_active(struct vm *const of[])
 	gov->culprit = id;
 }
 
-/* Every VM waits, and so nobody can give: only somebody from outside can end that. */
+/* Every VM waits, so none can give memory: only the operator can end that. */
 static void report_standstill(u64 now)
 {
 	u64 resident = 0;
@@ -332,7 +332,7 @@ static void decide(u64 now)
 	enum policy_state before = gov->out.state;
 
 	gov->in.total = s.total - min(s.total, s.hv);
-	/* What is promised to somebody is not free for the others. */
+	/* Promised frames are not free for others. */
 	gov->in.free = s.free_dirty + s.free_clean + s.quarantine;
 	gov->in.free -= min(gov->in.free, s.reserved);
 	gov->in.tax = host_config->tax;
@@ -341,7 +341,7 @@ static void decide(u64 now)
 	gov->in.cap_yields = gov->out.cap_yields;
 	gov->in.nr_vms = 0;
 	for_each_vm(vm) {
-		if (vm->again) /* what it starts with is to be found for it */
+		if (vm->again) /* frames that it needs to start */
 			gov->in.free -= min(gov->in.free, admission_start_frames(vm));
 		if (!vm_alive(vm))
 			continue;

@@ -17,7 +17,7 @@ int governor_init(void);
 /* The periodic work of the host, at TSC @now. */
 void governor_tick(u64 now);
 
-/* Somebody waits for memory: decide at once. Any CPU. */
+/* A VM waits for memory: decide at once. Any CPU. */
 void governor_hurry(void);
 
 enum policy_state governor_state(void);

@@ -111,7 +111,7 @@ static void give_back(const struct deal *d, const struct policy_vm *vm,
 /*
  * Targets rise for those that hold more than they are entitled to; while
  * nothing is short only for the sake of others' growth.  One that holds more
- * than its shares buy, and no balloon could take it, is to have no more.
+ * than its shares buy, and no balloon could take it, gets no more.
  */
 static bool is_victim(const struct deal *d, const struct policy_vm *vm,
 		      const struct policy_scratch *c, const struct grant *g,
@@ -146,7 +146,7 @@ static void decide_vm(const struct deal *d, u32 i, const struct grant *g, struct
 		out->target = floor;
 		out->reason = REASON_MAX;
 	}
-	/* One that was set by hand may be beyond what the policy would ask. */
+	/* A target that was set by hand may be larger than the policy would ask for. */
 	out->target = max(min(out->target, c->cap), floor);
 	if (d->in->cap_yields && out->reason == REASON_VICTIM &&
 	    out->target > entitlement_cap(vm, d->in->balloon_max))
@@ -202,7 +202,7 @@ static u64 shareable(const struct policy_in *in, u64 high)
 
 	for (u32 i = 0; i < in->nr_vms; i++)
 		known += in->vm[i].resident;
-	/* Tables and the hypervisor's own frames are nobody's to give. */
+	/* No VM can give tables or the hypervisor's own frames. */
 	if (known < in->total)
 		memory -= min(memory, in->total - known);
 	return memory;

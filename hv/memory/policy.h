@@ -48,7 +48,7 @@ enum policy_rule {
 	RULE_SHARES, /* what its shares buy, idle pages being taxed */
 	RULE_MIN,    /* what it is guaranteed */
 	RULE_NEED,   /* all that it could use now */
-	RULE_HELD,   /* what it has and nobody can take: by hand, silent, stuck, balloon_max */
+	RULE_HELD,   /* memory that no balloon can take now: by hand, silent, stuck, balloon_max */
 	RULES
 };
 
@@ -71,14 +71,14 @@ struct policy_vm {
 	bool paging; /* its statistics say that it pages in */
 };
 
-/* Scratch of a decision; what is in it before and after does not matter. */
+/* Scratch of a decision; its contents before and after do not matter. */
 struct policy_scratch {
 	u64 least, most; /* bounds of the VM's entitlement */
 	u64 active;	 /* of what it may come to have */
 	u64 cap;	 /* the largest target that may be asked of it */
 	u64 want;	 /* how far its target may fall */
 	u64 goal;	 /* where its target should end up */
-	bool needy;	 /* it shows by what it does that it could use more */
+	bool needy;	 /* its faults, waits or GROW show that it could use more */
 	struct policy_corner {
 		u64 level;
 		u32 vm, stage;
@@ -102,7 +102,7 @@ struct policy_vm_out {
 	u64 rho;	 /* shares per page, adjusted by the tax, times 2^20 */
 	enum policy_reason reason;
 	enum policy_rule rule;
-	enum policy_mechanism mechanism; /* what is to take memory from it */
+	enum policy_mechanism mechanism; /* takes memory from it */
 };
 
 struct policy_out {

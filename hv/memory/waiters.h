@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who may have a frame now, and who waits for one.  memory_grant() is the one decision:
+ * Which VM may have a frame now, and which VMs wait for one.  memory_grant() is the one decision:
  * faults and the hypervisor's own writes to guest memory both ask it.
  */
 #ifndef HV_MEMORY_WAITERS_H
@@ -34,7 +34,7 @@ bool memory_at_max(const struct vm *vm);
  */
 void memory_wait(struct vcpu *v, int err);
 
-/* A device of @vm cannot go on for want of a frame: somebody should give some. */
+/* A device cannot go on for want of a frame: the policy decides soon. */
 void memory_wait_device(void);
 
 /*

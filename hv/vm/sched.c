@@ -86,8 +86,11 @@ static u64 least_vruntime(void)
 
 void sched_charge(const struct vm *vm, u64 ticks)
 {
+	const struct vcpu *here;
+
 	spin_lock(&sched.lock);
-	for (u32 i = 0; i < vm->nr_vcpus; i++)
+	here = sched.running[plat_cpu()];
+	for (u32 i = 0; i < vm->nr_vcpus && !(here && here->vm == vm); i++)
 		vm->vcpus[i]->vruntime = max(vm->vcpus[i]->vruntime, least_vruntime()) +
 					 ticks * 1000 / max(vm->cfg->shares, 1u);
 	spin_unlock(&sched.lock);
@@ -356,7 +359,7 @@ void sched_vm_resumed(const struct vm *vm)
 	for (u32 i = 0; i < vm->nr_vcpus; i++) {
 		atomic_store(&vm->vcpus[i]->stood_since, STOOD_BY_PAUSE);
 		if (vm->vcpus[i]->state == VCPU_READY) {
-			vm->vcpus[i]->ready_since = plat_tsc(); /* nobody stole its pause */
+			vm->vcpus[i]->ready_since = plat_tsc(); /* a pause is no stolen time */
 			find_cpu_for(vm->vcpus[i]);
 		}
 	}

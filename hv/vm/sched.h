@@ -26,11 +26,11 @@ void sched_loop(void) __attribute__((noreturn));
 /* The boot vCPU of a VM that starts. */
 void sched_start(struct vcpu *v);
 
-/* Makes @v ready if what it waits for may have come. Any CPU. */
+/* Makes @v ready if the event it waits for may have come. Any CPU. */
 void sched_wake(struct vcpu *v);
 
 /*
- * By the CPU that runs @v: it is to leave, and why.  Takes effect in
+ * By the CPU that runs @v: it must leave, and why.  Takes effect in
  * sched_put(), once its registers are saved.
  */
 void sched_block(struct vcpu *v, enum vcpu_state why);

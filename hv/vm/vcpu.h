@@ -58,7 +58,7 @@ struct vcpu {
 	u32 last_cpu;
 
 	enum vcpu_state state; /* (s) */
-	enum vcpu_state next;  /* what it becomes when it leaves the CPU; READY unless it blocks */
+	enum vcpu_state next;  /* its state after it leaves the CPU; READY unless it blocks */
 	u32 cpu;	       /* (s) where it runs, while RUNNING */
 	struct list ready;     /* (s) */
 	u64 vruntime;	       /* (s) weighted TSC ticks */

@@ -183,7 +183,7 @@ static void enter_image(struct vm *vm, const struct loaded *image)
 	v->gpr[GPR_RSI] = image->rsi;
 }
 
-/* Frames that are not guest memory: what a VM costs is the difference. */
+/* Frames that are not guest memory; the difference over a start is the cost of the VM. */
 static u64 overhead_frames(void)
 {
 	struct frame_stats s = frames_stats();
@@ -268,7 +268,7 @@ int vm_queue_start(struct vm *vm)
 	return HV_OK;
 }
 
-/* False: somebody else ended it first. */
+/* False: another CPU ended it first. */
 static bool begin_end(struct vm *vm)
 {
 	u32 old = atomic_load(&vm->state);
@@ -314,7 +314,7 @@ void vm_reboot(struct vm *vm)
 		vm->quick_reboots = 0;
 	pause = REBOOT_PERIOD_MS * plat_tsc_khz() << vm->quick_reboots;
 	vm->quick_reboots = min(vm->quick_reboots + 1, REBOOT_DOUBLINGS);
-	vm->again = true; /* and so it keeps what it was promised */
+	vm->again = true; /* so its promises stay */
 	vm->next_try = max(now, started + pause);
 	vm->give_up_at = vm->next_try + VM_START_PATIENCE_MS * plat_tsc_khz();
 	console_flush(vm);
@@ -384,7 +384,7 @@ static bool reap_step(struct vm *vm)
 	return true;
 }
 
-/* VMs that were queued together run together: the first must not eat what the last is to start with. */
+/* VMs that were queued together run together, or the first would eat the memory that the last starts with. */
 static void release_built(void)
 {
 	struct vm *vm;

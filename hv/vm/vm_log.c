@@ -4,6 +4,7 @@
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
+#include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
 
 /* Takes a line's time; false if the VM has none left. */
@@ -24,6 +25,7 @@ static bool pay(struct vm_log *l)
 void vm_log(struct vm *vm, const char *fmt, ...)
 {
 	char text[LOG_LINE_MAX], more[32] = "";
+	u64 begin = plat_tsc();
 	u32 left_out;
 	va_list ap;
 
@@ -38,6 +40,7 @@ void vm_log(struct vm *vm, const char *fmt, ...)
 	str_vformat(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	log_line("vm %s: %s%s", vm->cfg->name, text, more);
+	sched_charge(vm, plat_tsc() - begin);
 }
 
 void vm_log_end(struct vm *vm)

@@ -4,7 +4,7 @@
 
 FUZZ := $(BUILD)/fuzz
 FUZZ_CC := clang
-FUZZ_CFLAGS := -std=gnu17 -O1 -g -I. $(WARNINGS) -fno-strict-aliasing -fno-omit-frame-pointer \
+FUZZ_CFLAGS := -std=gnu17 -DLOCK_ORDER -O1 -g -I. $(WARNINGS) -fno-strict-aliasing -fno-omit-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -DVERSION='"fuzz"'
 # Only what is under test counts as covered.  Comparisons are looked at too, but not where
 # nothing is compared with a magic number, or checksums would cost most of the time.

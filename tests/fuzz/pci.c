@@ -5,8 +5,7 @@
  */
 #include <tests/fuzz/fuzz.h>
 
-#include <arch/x86_64/cpu/paging.h>
-#include <arch/x86_64/pc/pci.h>
+#include <hv/drv/pci.h>
 
 #define FUNCTIONS_MAX 8
 #define WINDOW KIB(64)
@@ -34,12 +33,12 @@ static struct function *find(pci_bdf at)
 	return NULL;
 }
 
-bool pci_there(void)
+bool plat_pci_there(void)
 {
 	return true;
 }
 
-u32 pci_read(pci_bdf at, u8 reg)
+u32 plat_pci_read(pci_bdf at, u8 reg)
 {
 	struct function *f = find(at);
 
@@ -50,7 +49,7 @@ u32 pci_read(pci_bdf at, u8 reg)
 	return f ? f->config[reg / 4] : 0xffffffff;
 }
 
-void pci_write(pci_bdf at, u8 reg, u32 v)
+void plat_pci_write(pci_bdf at, u8 reg, u32 v)
 {
 	struct function *f = find(at);
 
@@ -60,7 +59,7 @@ void pci_write(pci_bdf at, u8 reg, u32 v)
 	f->config[reg / 4] = reg == 4 && f->stubborn ? v | MASTER : v;
 }
 
-void pci_delay(void)
+void plat_delay(void)
 {
 	u32 i = ++accesses % 512;
 
@@ -69,9 +68,9 @@ void pci_delay(void)
 		fn[i % nr].mmio[in_16(in) % (WINDOW / 4)] = in_32(in);
 }
 
-void *paging_map_mmio(hpa_t pa, size_t bytes, unsigned int flags)
+volatile void *plat_map_device(hpa_t pa, size_t bytes)
 {
-	fuzz_assert(flags == PAGING_UC && bytes <= WINDOW, "%zu bytes", bytes);
+	fuzz_assert(bytes <= WINDOW, "%zu bytes", bytes);
 	if (!nr || pa.v & BIT(40))
 		return NULL;
 	return fn[(pa.v >> 12) % nr].mmio;

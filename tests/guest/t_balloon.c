@@ -222,7 +222,7 @@ static int hostile_calls(void)
 	CHECK_EQ(lock(AERO_CALL_DOORBELL, 31, 0, 0).status, AERO_ERR_INVALID);
 	CHECK_EQ(lock(AERO_CALL_DOORBELL, 257, 0, 0).status, AERO_ERR_INVALID);
 	CHECK_EQ(lock(AERO_CALL_DOORBELL, 64, 99, 0).status, AERO_ERR_INVALID);
-	CHECK_EQ(lock(0x80000008, 0, 0, 0).status, AERO_ERR_NOSYS);
+	CHECK_EQ(lock(0x80000009, 0, 0, 0).status, AERO_ERR_NOSYS);
 	CHECK_EQ(lock(0xffffffff, 0, 0, 0).status, AERO_ERR_NOSYS);
 	for (u64 nr = 0; nr < 16; nr++)
 		CHECK_EQ(lock(nr, 0, 0, 0).status, AERO_ERR_KVM_NOSYS);

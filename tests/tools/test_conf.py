@@ -120,6 +120,22 @@ class Files(unittest.TestCase):
             f.write(data)
         return path
 
+    def test_symbolic_links_are_followed_and_blamed(self):
+        link, path = os.path.join(self.folder, "vmlinuz"), os.path.join(self.folder, "my.conf")
+        os.symlink("boot/vmlinuz-6.1", link)
+        with self.assertRaises(Unusable) as caught:
+            conf.Conf("[vm a]\nkernel = vmlinuz\n", path).files()
+        self.assertEqual(str(caught.exception), f"{path}:2: vmlinuz is a symbolic link to "
+                         "boot/vmlinuz-6.1, which is not there")
+        os.mkdir(os.path.join(self.folder, "boot"))
+        with self.assertRaises(Unusable) as caught:
+            conf.Conf("[vm a]\nkernel = boot\n", path).files()
+        self.assertEqual(str(caught.exception), f"{path}:2: boot is a folder, not a file")
+        with open(os.path.join(self.folder, "boot", "vmlinuz-6.1"), "w"):
+            pass
+        self.assertEqual(conf.Conf("[vm a]\nkernel = vmlinuz\n", path).files(), 
+                         {"vmlinuz": os.path.realpath(link)})
+
     def test_paths_are_relative_to_the_configuration(self):
         self.write("k", b"")
         path = self.write("my.conf", b"[vm a]\nkernel = k\n[vm b]\nkernel = ./k\n[vm c]\nkernel = k\n")

@@ -11,7 +11,7 @@ BASE := hv/base/err.c hv/base/format.c hv/base/log.c
 FRAMES := $(BASE) mm/buddy.c mm/epoch.c mm/frame.c mm/quarantine.c mm/reserve.c
 P2M := $(FRAMES) mm/p2m.c mm/p2m_balloon.c mm/guestmem.c mm/sample.c mm/estimate.c mm/audit.c \
 	arch/x86_64/vmx/ept.c arch/x86_64/svm/npt.c
-CORE := $(P2M) hv/base/date.c hv/base/version.c $(filter-out hv/base/%,$(wildcard hv/*/*.c))
+CORE := $(P2M) hv/base/date.c hv/base/version.c $(filter-out hv/base/% hv/drv/%,$(wildcard hv/*/*.c))
 FAKE := tests/fake/fake.c tests/fake/lock_order.c
 WRAP := -Wl,--wrap=frame_alloc_table,--wrap=frame_alloc_guest,--wrap=quarantine_commit,--wrap=buddy_free
 
@@ -47,6 +47,7 @@ test_insn_cpu_SRCS := $(filter-out hv/emulate/mmio.c,$(GUEST))
 test_emulate_SRCS := $(GUEST) tests/fake/record.c
 test_emulate_LDFLAGS := $(WRAP)
 test_gwalk_SRCS := $(GUEST)
+test_task_SRCS := $(GUEST)
 test_ioapic_SRCS := $(GUEST)
 test_console_SRCS := $(GUEST)
 test_terminal_SRCS := $(GUEST)
@@ -64,7 +65,7 @@ test_vulns_SRCS := arch/x86_64/quirks/vulns.c
 test_mtrr_SRCS := $(FAKE) $(FRAMES) arch/x86_64/quirks/mtrr.c
 test_boot_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_watchdog.c boot/acpi_uart.c boot/boot_info.c boot/multiboot.c \
 	boot/consoles.c
-test_pci_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/pci.c
+test_pci_SRCS := $(FAKE) $(FRAMES) hv/drv/pci.c
 test_serial_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/serial.c
 test_loader_SRCS := $(GUEST)
 test_pvclock_SRCS := $(GUEST)
@@ -102,7 +103,7 @@ $(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/boot/test_efi.o: UNIT_CFLAGS += 
 
 UNIT_TESTS := base lock version frame reserve quarantine epoch buddy p2m p2m_large audit nomem soak guestmem \
 	sample balloon hypercall policy config text disk_parse timed_parse exit lapic ioapic console \
-	terminal operator uart rtc devices insn insn_zydis insn_cpu emulate gwalk caps svm errata leftovers \
+	terminal operator uart rtc devices insn insn_zydis insn_cpu emulate gwalk task caps svm errata leftovers \
 	tsc vulns loader linux acpi pvclock pvcpu reboot virtio virtio_blk virtio_console virtio_balloon \
 	vm_log sched waiters shootdown driver efi mtrr boot pci serial fb screen scrollback status timed \
 	power aeroctl

@@ -109,10 +109,10 @@ class Conf:
         for entry in self.file_entries():
             path = self.path_of(entry)
             if not os.path.isfile(path):
-                folder = os.path.abspath(os.path.dirname(self.path) or ".")
-                raise Unusable(f"{self.path}:{entry.number}: no such file: {entry.file} "
-                               f"(paths are relative to {folder})")
-            found[entry.file] = path
+                raise Unusable(f"{self.path}:{entry.number}: "
+                               f"{missing(path, entry.file, os.path.dirname(self.path) or '.')}")
+            # Debian's /vmlinuz is a symbolic link, and a CD would have the link on it.
+            found[entry.file] = os.path.realpath(path) if os.path.islink(path) else path
         return found
 
     def edited(self, change):
@@ -134,6 +134,17 @@ class Conf:
         names = [e.file for e in self.file_entries()]
         return [target for target, part in (("linux", "build/linux/"), ("module", "build/linux/module"))
                 if any(part in name for name in names)]
+
+
+def missing(path, name, folder):
+    """Why PATH, which a configuration in FOLDER calls NAME, is no file."""
+    if os.path.isdir(path):
+        return f"{name} is a folder, not a file"
+    if os.path.islink(path):
+        return f"{name} is a symbolic link to {os.readlink(path)}, which is not there"
+    if os.path.isabs(name):
+        return f"no such file: {name}"
+    return f"no such file: {name} (paths are relative to {os.path.abspath(folder)})"
 
 
 def read_text(path):

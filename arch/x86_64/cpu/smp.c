@@ -25,7 +25,7 @@ struct trampoline_args {
 	u64 entry;
 	u64 cpus;
 	u64 taken;  /* bit per slot: by the CPU, or by us, for it has come too late */
-	u64 x2apic; /* the mode that the APICs are to be in */
+	u64 x2apic; /* the mode that the APICs must be in */
 	u64 lift;   /* what a CPU adds to its APIC's register before it looks, for tests */
 	u32 ids[MAX_CPUS];
 };

@@ -130,7 +130,7 @@ static void dump(const struct trap_frame *f)
 	log_raw("  r12 %016lx r13 %016lx r14 %016lx r15 %016lx", f->r12, f->r13, f->r14, f->r15);
 	log_raw("  cr0 %lx cr2 %016lx cr3 %lx cr4 %lx", read_cr0(), read_cr2(), read_cr3(),
 		read_cr4());
-	/* A jump into nowhere: who jumped is on the stack. */
+	/* A jump into nowhere: the jumping function is on the stack. */
 	if (!in_text(f->rip) && on_stack(f->rsp))
 		backtrace(*(const u64 *)f->rsp, f->rbp);
 	else

@@ -11,7 +11,7 @@ struct trap_frame {
 	u64 rip, cs, rflags, rsp, ss;
 };
 
-/* NMIs that were nobody's, ever, on all CPUs. (a) */
+/* NMIs without a known source, ever, on all CPUs. (a) */
 extern u32 nmi_count;
 /* The same for interrupts, and the vector of the last one. (a) */
 extern u32 stray_count, stray_vector;

@@ -51,6 +51,11 @@ static bool load_pdptes(struct vcpu *v, u64 cr0, u64 cr4, u64 efer)
 	return true;
 }
 
+bool vmx_load_pdptes(struct vcpu *v)
+{
+	return load_pdptes(v, vmx_get_cr0(), vmx_get_cr4(), vmx_of(v)->efer);
+}
+
 void vmx_set_efer(struct vcpu *v, u64 value)
 {
 	u32 entry = vmx_caps.entry & ~(u32)ENTRY_IA32E;

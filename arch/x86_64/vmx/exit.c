@@ -96,8 +96,9 @@ void vmx_decode_ept(struct vcpu *v, struct vmexit *e, u64 qualification)
 	e->fault.read = qualification & EPT_QUAL_READ;
 	e->fault.write = qualification & EPT_QUAL_WRITE;
 	e->fault.exec = qualification & EPT_QUAL_FETCH;
-	/* IRET had unblocked NMIs before it faulted: undo that */
-	if (qualification & EPT_QUAL_NMI_UNBLOCKED)
+	/* IRET had unblocked NMIs before it faulted: undo that. While an event is delivered: undefined. */
+	if (qualification & EPT_QUAL_NMI_UNBLOCKED &&
+	    !(vmread(VMCS_IDT_VECTORING_INFO) & INTR_VALID))
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
 			vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKED_BY_NMI);
 }

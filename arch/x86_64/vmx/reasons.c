@@ -20,7 +20,7 @@ const struct vmx_reason vmx_reasons[VMX_REASON_NR] = {
 	[VMX_REASON_INTERRUPT_WINDOW] = { "interrupt window", EXIT_INTERRUPT_WINDOW, 0, 0, 0, 0,
 					  NULL },
 	[VMX_REASON_NMI_WINDOW] = { "NMI window", EXIT_NMI_WINDOW, 0, 0, 0, 0, NULL },
-	[VMX_REASON_TASK_SWITCH] = { "task switch", EXIT_UNKNOWN, 1, 1, 0, 0, NULL },
+	[VMX_REASON_TASK_SWITCH] = { "task switch", EXIT_NONE, 1, 1, 1, 0, vmx_decode_task_switch },
 	[VMX_REASON_CPUID] = { "CPUID", EXIT_CPUID, 1, 0, 0, 0, NULL },
 	[VMX_REASON_HLT] = { "HLT", EXIT_HLT, 1, 0, 0, 1, NULL },
 	[VMX_REASON_INVD] = { "INVD", EXIT_CACHE, 1, 0, 0, 1, NULL },

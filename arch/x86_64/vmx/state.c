@@ -28,6 +28,16 @@ void vmx_get_state(struct vcpu *v, struct guest_state *s)
 	s->idtr_limit = (u32)vmread(VMCS_GUEST_IDTR_LIMIT);
 }
 
+void vmx_put_segments(const struct guest_state *s)
+{
+	for (u32 i = 0; i < SEG_NR; i++) {
+		vmwrite(VMCS_GUEST_ES + i * 2, s->seg[i].selector);
+		vmwrite(VMCS_GUEST_ES_LIMIT + i * 2, s->seg[i].limit);
+		vmwrite(VMCS_GUEST_ES_ATTR + i * 2, s->seg[i].attr);
+		vmwrite(VMCS_GUEST_ES_BASE + i * 2, s->seg[i].base);
+	}
+}
+
 void vmx_set_state(struct vcpu *v, const struct guest_state *s)
 {
 	vmwrite(VMCS_GUEST_RIP, s->rip);
@@ -39,12 +49,7 @@ void vmx_set_state(struct vcpu *v, const struct guest_state *s)
 	vmx_set_efer(v, s->efer);
 	hv_assert(vmx_set_cr4(v, s->cr4));
 	hv_assert(vmx_set_cr0(v, s->cr0));
-	for (u32 i = 0; i < SEG_NR; i++) {
-		vmwrite(VMCS_GUEST_ES + i * 2, s->seg[i].selector);
-		vmwrite(VMCS_GUEST_ES_LIMIT + i * 2, s->seg[i].limit);
-		vmwrite(VMCS_GUEST_ES_ATTR + i * 2, s->seg[i].attr);
-		vmwrite(VMCS_GUEST_ES_BASE + i * 2, s->seg[i].base);
-	}
+	vmx_put_segments(s);
 	vmwrite(VMCS_GUEST_GDTR_BASE, s->gdtr_base);
 	vmwrite(VMCS_GUEST_GDTR_LIMIT, s->gdtr_limit);
 	vmwrite(VMCS_GUEST_IDTR_BASE, s->idtr_base);

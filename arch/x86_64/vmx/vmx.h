@@ -110,6 +110,7 @@ void vmx_decode_exception(struct vcpu *v, struct vmexit *e, u64 qualification);
 void vmx_decode_interrupt(struct vcpu *v, struct vmexit *e, u64 qualification);
 void vmx_decode_io(struct vcpu *v, struct vmexit *e, u64 qualification);
 void vmx_decode_ept(struct vcpu *v, struct vmexit *e, u64 qualification);
+void vmx_decode_task_switch(struct vcpu *v, struct vmexit *e, u64 qualification);
 void vmx_decode_xsetbv(struct vcpu *v, struct vmexit *e, u64 qualification);
 
 /* cr.c */
@@ -119,6 +120,8 @@ void vmx_set_efer(struct vcpu *v, u64 value);
 u64 vmx_get_cr0(void);
 u64 vmx_get_cr4(void);
 void vmx_init_cr(void);
+/* Into the VMCS, from what CR3 points at; false: that is not in memory. */
+bool vmx_load_pdptes(struct vcpu *v);
 void vmx_cr_exit(struct vcpu *v, struct vmexit *e, u64 qualification);
 
 /* vmcs.c */
@@ -130,6 +133,7 @@ u8 vmx_get_cr8(struct vcpu *v);
 void vmx_set_cr8(struct vcpu *v, u8 value);
 void vmx_tpr_exit(struct vcpu *v, u8 below);
 void vmx_init_events(struct vcpu *v);
+void vmx_put_segments(const struct guest_state *s);
 void vmx_get_state(struct vcpu *v, struct guest_state *s);
 void vmx_set_state(struct vcpu *v, const struct guest_state *s);
 u64 vmx_get_reg(struct vcpu *v, enum guest_reg r);

@@ -159,7 +159,7 @@ static bool op_any_call(struct vcpu *v, struct vmexit *e)
 	u64 rax = in_number(in), rbx = in_number(in), rcx = in_number(in), rdx = in_number(in);
 
 	hypercall(v, e, rax ^ AERO_CALL_START, rbx, rcx, rdx);
-	e->hypercall.cpl = rax & BIT(20) ? 3 : 0;
+	e->cpl = rax & BIT(20) ? 3 : 0;
 	return true;
 }
 

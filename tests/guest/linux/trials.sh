@@ -88,6 +88,51 @@ stock_takes() { # PAGES
 	expect "pages that the stock driver took" "$(vmstat balloon_inflate)" -ge "$1"
 }
 
+available() { awk '$1 == "MemTotal:" { t = $2 } $1 == "MemAvailable:" { print int($2 * 1000 / t) }' /proc/meminfo; }
+
+holds() { # MIB FILE
+	memcheck hold "$1" "$2" &
+	last=$!
+	until [ -e "$2" ] || ! kill -0 $last; do usleep 100000; done
+}
+
+# A daemon that kills where a tenth of the memory is available: the balloon gives it no reason,
+# when the host asks for more than there is, nor when programs grow then; and it does not take
+# what came free by a death.  hold=MIB target=PAGES
+daemon_kills() {
+	earlyoom -r 1 >/tmp/earlyoom 2>&1 &
+	holds "$(value hold)" /tmp/held
+	server=$last
+	target "$(value target)"
+	sure until_is 60 size -gt 0
+	size=0
+	while [ "$(figure size)" -gt $size ]; do # until it stands still
+		size=$(figure size)
+		sleep 2
+	done
+	say "it stands still, $(available) per mille are available: $(figures)"
+	for n in $(seq 6); do
+		holds 5 "/tmp/held$n"
+		tries=200
+		until [ "$(available)" -ge 115 ] || [ $((tries -= 1)) -eq 0 ]; do usleep 100000; done
+		sure expect "per mille available to programs that grow" "$(available)" -ge 115
+	done
+	say "programs have grown: $(figures)"
+	verify "the server was killed" kill -0 $server
+	verify "the daemon has killed" [ -z "$(grep sending.*process /tmp/earlyoom)" ]
+	sleep 3 # that hold-off is over
+	size=$(figure size)
+	kill -KILL $server
+	end=$(($(seconds_up) + 3))
+	while [ "$(seconds_up)" -lt $end ] && [ "$(figure size)" -le "$size" ]; do usleep 100000; done
+	sure expect "size three seconds after a death" "$(figure size)" -le "$size"
+	sure until_is 60 size -gt "$size"
+	rm -f /tmp/held[1-9]
+	target 0
+	sure until_is 60 size -eq 0
+	not_killed
+}
+
 said() { dmesg | grep -q "$1"; }
 
 drops_a_file() {

@@ -198,6 +198,7 @@ UNUSED(vmx_decode_exception)
 UNUSED(vmx_decode_interrupt)
 UNUSED(vmx_decode_io)
 UNUSED(vmx_decode_ept)
+UNUSED(vmx_decode_task_switch)
 UNUSED(vmx_decode_xsetbv)
 UNUSED(vmx_cr_exit)
 

@@ -4,6 +4,7 @@
 
 #include <hv/base/list.h>
 #include <hv/base/log.h>
+#include <hv/base/nospec.h>
 #include <hv/base/string.h>
 
 void *hv_memcpy(void *dst, const void *src, size_t n);
@@ -212,6 +213,25 @@ static void lists(void **state)
 	assert_true(list_empty(&head));
 }
 
+/* What is refused is 0; the check before it has nothing to do with that. */
+static void indices(void **state)
+{
+	static const u64 sizes[] = { 1, 2, 3, 16, 1000, BIT(32), BIT(63) };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		u64 n = sizes[i];
+
+		assert_int_equal(index_nospec(0, n), 0);
+		assert_true(index_nospec(n - 1, n) == n - 1);
+		assert_true(index_nospec(n / 2, n) == n / 2);
+		assert_int_equal(index_nospec(n, n), 0);
+		assert_int_equal(index_nospec(n + 1, n), 0);
+		assert_int_equal(index_nospec(UINT64_MAX, n), 0);
+		assert_int_equal(index_nospec(BIT(63) | (n - 1), n), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +244,7 @@ int main(void)
 		cmocka_unit_test(log_lines_are_whole_and_bounded),
 		cmocka_unit_test(a_sink_comes_late),
 		cmocka_unit_test(lists),
+		cmocka_unit_test(indices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

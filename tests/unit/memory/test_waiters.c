@@ -4,6 +4,7 @@
 
 #include <hv/memory/governor.h>
 #include <hv/control/manage.h>
+#include <hv/memory/admission.h>
 #include <hv/memory/waiters.h>
 #include <hv/vm/sched.h>
 #include <mm/guestmem.h>
@@ -321,6 +322,22 @@ static void tables_do_not_take_a_min(void **state)
 	}
 }
 
+/* A VM whose images are still being copied counts: its promises are made already. */
+static void a_vm_that_starts_counts(void **state)
+{
+	u64 most = MIB(100) >> PAGE_SHIFT;
+
+	(void)state;
+	start(0, 1000);
+	start(1, 1000);
+	vm[1]->cfg->min = MIB(16);
+	vm[1]->state = VM_STARTING;
+	assert_true(admission_allows_min(vm[0], most));
+	assert_false(admission_allows_min(vm[0], most + (MIB(12) >> PAGE_SHIFT)));
+	vm[1]->state = VM_ENDED;
+	assert_true(admission_allows_min(vm[0], most + (MIB(12) >> PAGE_SHIFT)));
+}
+
 /* A min that is raised while another VM has the frames is promised as they come back. */
 static void a_min_that_is_not_there_yet(void **state)
 {
@@ -455,6 +472,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(promises_are_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(tables_do_not_take_a_min, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_min_that_is_not_there_yet, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_vm_that_starts_counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(max_is_a_bound, setup, teardown),
 		cmocka_unit_test_setup_teardown(devices_wait_for_their_turn, setup, teardown),
 	};

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Sections named here are those of the PCI, EHCI, OHCI, UHCI, xHCI and AHCI specifications. */
-#include <arch/x86_64/cpu/paging.h>
-#include <arch/x86_64/pc/pci.h>
+#include <hv/drv/pci.h>
 #include <hv/base/log.h>
 
 enum { PCI_ID = 0, PCI_COMMAND = 4, PCI_CLASS = 8, PCI_HEADER = 0xc, PCI_BAR0 = 0x10 };
@@ -28,8 +27,8 @@ enum { PCI_ID = 0, PCI_COMMAND = 4, PCI_CLASS = 8, PCI_HEADER = 0xc, PCI_BAR0 = 
 
 static u64 bar(pci_bdf at, u8 reg)
 {
-	u32 low = pci_read(at, reg);
-	u64 high = (low & 7) == 4 ? pci_read(at, reg + 4) : 0; /* 64 bits, memory */
+	u32 low = plat_pci_read(at, reg);
+	u64 high = (low & 7) == 4 ? plat_pci_read(at, reg + 4) : 0; /* 64 bits, memory */
 
 	return high << 32 | (low & (low & 1 ? ~3u : ~15u));
 }
@@ -39,9 +38,9 @@ static volatile u32 *map(pci_bdf at, u8 reg, size_t bytes)
 {
 	u64 pa = bar(at, reg);
 
-	if (pci_read(at, reg) & 1 || !pa || !(pci_read(at, PCI_COMMAND) & COMMAND_MEMORY))
+	if (plat_pci_read(at, reg) & 1 || !pa || !(plat_pci_read(at, PCI_COMMAND) & COMMAND_MEMORY))
 		return NULL;
-	return paging_map_mmio(HPA(pa), bytes, PAGING_UC);
+	return plat_map_device(HPA(pa), bytes);
 }
 
 /*
@@ -60,7 +59,7 @@ static void wait_mmio(pci_bdf at, const char *what, const volatile u32 *reg, u32
 	u32 us = 0;
 
 	for (; *reg & bit && us < WAIT_US; us++)
-		pci_delay();
+		plat_delay();
 	report(at, what, us < WAIT_US);
 }
 
@@ -78,16 +77,16 @@ static void take_ehci(pci_bdf at)
 	if (!r)
 		return;
 	cap = r[2] >> 8 & 0xfc; /* HCCPARAMS: EECP, in configuration space */
-	legacy = cap >= 0x40 ? pci_read(at, cap) : 0;
+	legacy = cap >= 0x40 ? plat_pci_read(at, cap) : 0;
 	if ((legacy & 0xff) != LEGACY_ID)
 		return;
 	if (legacy & LEGACY_BIOS) {
-		pci_write(at, cap, legacy | LEGACY_OS);
-		for (; pci_read(at, cap) & LEGACY_BIOS && us < WAIT_US; us++)
-			pci_delay();
+		plat_pci_write(at, cap, legacy | LEGACY_OS);
+		for (; plat_pci_read(at, cap) & LEGACY_BIOS && us < WAIT_US; us++)
+			plat_delay();
 		report(at, "EHCI", us < WAIT_US);
 	}
-	pci_write(at, cap + 4, 0); /* no more SMIs */
+	plat_pci_write(at, cap + 4, 0); /* no more SMIs */
 }
 
 #define XHCI_LEGACY_KEEP 0x000e1feeu /* reserved bits of USBLEGCTLSTS; the others enable SMIs */
@@ -138,7 +137,7 @@ static void take_ohci(pci_bdf at)
 /* UHCI: "Legacy Support Register": what happened is cleared, no more SMIs. */
 static void take_uhci(pci_bdf at)
 {
-	pci_write(at, 0xc0, 0x8f00);
+	plat_pci_write(at, 0xc0, 0x8f00);
 }
 
 /* AHCI: "BIOS/OS Handoff". */
@@ -180,26 +179,26 @@ static void take_over(pci_bdf at, u32 class)
 
 static void note_uart(pci_bdf at, struct pci_uart *uart)
 {
-	bool mmio = !(pci_read(at, PCI_BAR0) & 1);
+	bool mmio = !(plat_pci_read(at, PCI_BAR0) & 1);
 	u64 base = bar(at, PCI_BAR0);
 
 	if (uart->found || !base)
 		return;
 	*uart = (struct pci_uart){ true, mmio, at, base };
-	pci_write(at, PCI_COMMAND,
-		  (pci_read(at, PCI_COMMAND) & ~STATUS_BITS) |
-			  (mmio ? COMMAND_MEMORY : COMMAND_IO));
+	plat_pci_write(at, PCI_COMMAND,
+		       (plat_pci_read(at, PCI_COMMAND) & ~STATUS_BITS) |
+			       (mmio ? COMMAND_MEMORY : COMMAND_IO));
 }
 
 /* Returns whether bus mastering was on and is now off. */
 static bool end_mastering(pci_bdf at)
 {
-	u32 command = pci_read(at, PCI_COMMAND) & ~STATUS_BITS;
+	u32 command = plat_pci_read(at, PCI_COMMAND) & ~STATUS_BITS;
 
 	if (!(command & COMMAND_MASTER))
 		return false;
-	pci_write(at, PCI_COMMAND, command & ~COMMAND_MASTER);
-	if (!(pci_read(at, PCI_COMMAND) & COMMAND_MASTER))
+	plat_pci_write(at, PCI_COMMAND, command & ~COMMAND_MASTER);
+	if (!(plat_pci_read(at, PCI_COMMAND) & COMMAND_MASTER))
 		return true;
 	log_line("pci: " BDF_FMT " cannot be kept from mastering the bus", BDF_ARGS(at));
 	return false;
@@ -216,17 +215,17 @@ void pci_quiet(struct pci_uart *uart)
 	u32 functions = 0, ended = 0, last = 0;
 
 	*uart = (struct pci_uart){ 0 };
-	if (!pci_there())
+	if (!plat_pci_there())
 		return;
 	for (int round = 0; round < 2; round++)
 		for (u32 at = 0; at <= (round ? last : 0xffff); at++) {
 			u32 class;
 
-			if ((u16)pci_read((pci_bdf)at, PCI_ID) == 0xffff) {
+			if ((u16)plat_pci_read((pci_bdf)at, PCI_ID) == 0xffff) {
 				at |= at & 7 ? 0 : 7; /* no function 0: no others */
 				continue;
 			}
-			class = pci_read((pci_bdf)at, PCI_CLASS) >> 8;
+			class = plat_pci_read((pci_bdf)at, PCI_CLASS) >> 8;
 			last = max(last, at);
 			if (!round)
 				take_over((pci_bdf)at, class);
@@ -235,7 +234,7 @@ void pci_quiet(struct pci_uart *uart)
 			if (!round && class == CLASS_16550)
 				note_uart((pci_bdf)at, uart);
 			functions += (u32)round;
-			if (!(at & 7) && !(pci_read((pci_bdf)at, PCI_HEADER) & HEADER_MULTI))
+			if (!(at & 7) && !(plat_pci_read((pci_bdf)at, PCI_HEADER) & HEADER_MULTI))
 				at |= 7;
 		}
 	log_line("pci: %u functions, bus mastering ended of %u", functions, ended);

@@ -2,8 +2,7 @@
 /* PCI: a fake bus whose functions behave, or do not. Each access counts. */
 #include <tests/fake/fake.h>
 
-#include <arch/x86_64/cpu/paging.h>
-#include <arch/x86_64/pc/pci.h>
+#include <hv/drv/pci.h>
 #include <hv/base/string.h>
 
 #define MASTER BIT(2)
@@ -26,7 +25,7 @@ static u32 nr, reads, writes, delays, order;
 static u32 taken_at, master_off_at; /* when the first of each happened */
 static bool there;
 
-bool pci_there(void)
+bool plat_pci_there(void)
 {
 	return there;
 }
@@ -39,7 +38,7 @@ static struct function *find(pci_bdf at)
 	return NULL;
 }
 
-u32 pci_read(pci_bdf at, u8 reg)
+u32 plat_pci_read(pci_bdf at, u8 reg)
 {
 	struct function *f = find(at);
 
@@ -48,7 +47,7 @@ u32 pci_read(pci_bdf at, u8 reg)
 	return f ? f->config[reg / 4] : 0xffffffff;
 }
 
-void pci_write(pci_bdf at, u8 reg, u32 v)
+void plat_pci_write(pci_bdf at, u8 reg, u32 v)
 {
 	struct function *f = find(at);
 
@@ -64,7 +63,7 @@ void pci_write(pci_bdf at, u8 reg, u32 v)
 	}
 }
 
-void pci_delay(void)
+void plat_delay(void)
 {
 	delays++;
 	for (u32 i = 0; i < nr; i++) {
@@ -77,9 +76,8 @@ void pci_delay(void)
 	}
 }
 
-void *paging_map_mmio(hpa_t pa, size_t bytes, unsigned int flags)
+volatile void *plat_map_device(hpa_t pa, size_t bytes)
 {
-	assert_int_equal(flags, PAGING_UC);
 	for (u32 i = 0; i < nr; i++)
 		if (fn[i].mmio && pa.v == 0x1234500000 + fn[i].at * 0x10000UL) {
 			assert_true(bytes <= fn[i].bar_bytes);
