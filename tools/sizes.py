@@ -34,18 +34,7 @@ TABLES = {
 SIZES_TODO = {
     "tests/fuzz/make_seeds": {"seeds_machine"},
     "tests/guest/t_cpu.c": set(),
-    "tests/unit/dev/test_virtio_balloon.c": set(),
-    "tests/unit/exit/test_exit.c": {"cpuid_by_policy"},
     "tests/guest/soak_smp.c": set(),
-    "tests/unit/apic/test_lapic.c": set(),
-    "tests/unit/boot/test_boot.c": set(),
-    "tests/unit/boot/test_efi.c": set(),
-    "tests/unit/driver/test_driver.c": set(),
-    "tests/unit/emulate/test_emulate.c": set(),
-    "tests/unit/load/test_linux.c": set(),
-    "tests/unit/memory/test_balloon.c": set(),
-    "tests/unit/memory/test_policy.c": set(),
-    "tests/unit/vm/test_sched.c": set(),
 }
 
 
