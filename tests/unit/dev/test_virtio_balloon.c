@@ -184,7 +184,7 @@ static void a_ring_that_never_ends(void **state)
 		fake.tsc += fake.tsc - begun;
 		assert_false(bus_work(false));
 		assert_int_equal(vio_refills_left(), left - floods[i].then);
-		fake.tsc = begun + (fake.tsc - begun) / 2 * 9 / 4;
+		fake.tsc = begun + (fake.tsc - begun) / 2 * 5 / 2;
 		assert_true(bus_work(false));
 		assert_int_equal(vio_refills_left(), left - 2 * floods[i].then);
 		/* The other vCPU is tired of it. */
