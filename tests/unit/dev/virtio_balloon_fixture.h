@@ -34,11 +34,14 @@ static inline int setup(void **state)
 	return 0;
 }
 
-/* As Linux does it: everything that is offered. */
+/* As Linux does it: everything that is offered. What a former driver left goes in a few pieces. */
 static inline void start(void)
 {
 	vio_start(&dev, 4);
-	bus_work(true);
+	for (u32 calls = 0; !vm->balloon.started; calls++) {
+		assert_true(calls < 16);
+		bus_work(true);
+	}
 	assert_ptr_equal(vm->balloon.front, &virtio_balloon_front);
 	assert_true(vm->balloon.started);
 	vio_interrupted(&dev);
