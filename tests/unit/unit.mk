@@ -17,9 +17,12 @@ WRAP := -Wl,--wrap=frame_alloc_table,--wrap=frame_alloc_guest,--wrap=quarantine_
 
 test_base_SRCS := $(FAKE) $(FRAMES)
 test_base_OBJS := $(UNIT)/obj/hv_string.o
+test_base_LINKS := hv/base/string.c
 test_lock_SRCS := $(FAKE) $(FRAMES)
 test_frame_SRCS := $(FAKE) $(FRAMES)
 $(foreach t,reserve quarantine epoch buddy,$(eval test_$(t)_SRCS := $(FAKE) $(FRAMES)))
+test_date_SRCS := $(FAKE) $(FRAMES) hv/base/date.c
+test_estimate_SRCS := $(FAKE) $(FRAMES) mm/estimate.c
 test_version_SRCS := $(FAKE) $(FRAMES) hv/base/version.c
 
 test_p2m_SRCS := $(FAKE) tests/fake/tables.c $(P2M)
@@ -100,8 +103,8 @@ EFI := boot/efi/info.c boot/efi/elf.c boot/efi/leave.c
 $(foreach t,efi elf leave,$(eval test_$(t)_SRCS := $(BOOT) $(EFI)))
 $(UNIT)/obj/boot/efi/%.o $(patsubst %,$(UNIT)/obj/tests/unit/boot/test_%.o,efi elf leave): UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
-UNIT_TESTS := base lock version frame reserve quarantine epoch buddy p2m p2m_large audit nomem soak guestmem \
-	sample balloon balloon_calls hypercall policy policy_cap policy_loop entitlement config text \
+UNIT_TESTS := base lock version date frame reserve quarantine epoch buddy p2m p2m_large audit nomem soak guestmem \
+	estimate sample balloon balloon_calls hypercall policy policy_cap policy_loop entitlement config text \
 	disk_parse timed_parse exit msr cpuid lapic lapic_ipi lapic_timer ioapic console terminal operator \
 	uart rtc devices insn insn_zydis insn_cpu emulate emulate_strings gwalk task caps svm errata \
 	leftovers tsc vulns loader linux linux_refused acpi pvclock pvcpu reboot virtio virtio_blk \
@@ -133,7 +136,7 @@ $(foreach t,$(UNIT_TESTS),$(eval $(call unit_program,$(t))))
 
 -include $(shell find $(UNIT)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: unit unit-deps unit-tools coverage
+.PHONY: unit unit-deps unit-tools unit-links coverage
 unit-deps:
 	@tools/deps unit build
 
@@ -144,6 +147,9 @@ unit: unit-deps $(UNIT_TESTS:%=$(UNIT)/test_%) ## Unit tests on the host, with s
 
 unit-tools: ## Of them those of the tools, in Python
 	@tests/tools/run
+
+unit-links: # Which sources each of them links, for tools/covered.py
+	$(foreach t,$(UNIT_TESTS),$(info test_$(t): $(test_$(t)_SRCS) $(test_$(t)_LINKS)))@:
 
 # The tests that are made for a file: those of its name, and what else it says here.
 tests_of = $(filter $(1) $(1)_%,$(UNIT_TESTS)) $(tests_of_$(1))
