@@ -11,7 +11,7 @@ BASE := hv/base/err.c hv/base/format.c hv/base/log.c
 FRAMES := $(BASE) mm/buddy.c mm/epoch.c mm/frame.c mm/quarantine.c mm/reserve.c
 P2M := $(FRAMES) mm/p2m.c mm/p2m_balloon.c mm/guestmem.c mm/sample.c mm/estimate.c mm/audit.c \
 	arch/x86_64/vmx/ept.c arch/x86_64/svm/npt.c
-CORE := $(P2M) hv/base/date.c hv/base/version.c $(filter-out hv/base/% hv/drv/%,$(wildcard hv/*/*.c))
+CORE := $(P2M) hv/base/date.c hv/base/terminal.c hv/base/version.c $(filter-out hv/base/% hv/drv/%,$(wildcard hv/*/*.c))
 FAKE := tests/fake/fake.c tests/fake/lock_order.c
 WRAP := -Wl,--wrap=frame_alloc_table,--wrap=frame_alloc_guest,--wrap=quarantine_commit,--wrap=buddy_free
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
-#include <hv/control/console.h>
-#include <hv/control/terminal.h>
+#include <hv/base/terminal.h>
+#include <hv/dev/console.h>
 #include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
 
