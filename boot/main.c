@@ -35,6 +35,8 @@
 #include <hv/control/operator.h>
 #include <hv/control/pages.h>
 #include <hv/control/status.h>
+#include <hv/block/block.h>
+#include <hv/drv/drivers.h>
 #include <hv/exit/cpuid.h>
 #include <hv/load/images.h>
 #include <hv/memory/governor.h>
@@ -189,7 +191,7 @@ static void tick(u64 now)
 
 	report_boot();
 	report_strays(false);
-	sched_event_at(min(cpus_due, tsc_tick(now)));
+	sched_event_at(min(min(cpus_due, tsc_tick(now)), block_poll(now)));
 	if (memory_more()) { /* first things first, but guests run meanwhile */
 		sched_event_at(now + plat_tsc_khz());
 		return;
@@ -438,6 +440,7 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	log_line("memory: %lu MiB for guests", (frames_available() + memory_to_come()) >> 8);
 	crash_if_asked();
 	tsc_refine();
+	drivers_start(sched_event_at);
 	start_vms();
 	control_start(config, i8042_present());
 	serial_listen(sched_event_at);

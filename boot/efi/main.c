@@ -87,7 +87,7 @@ static void load_vm(const struct vm_config *vm)
 		load_vm_module(vm->module[i], who);
 	str_format(who, sizeof(who), CONFIG ": VM %s (line %d): disk ", vm->name, vm->line);
 	for (u32 i = 0; i < vm->nr_disks; i++)
-		if (!vm->disk[i].blank)
+		if (!vm->disk[i].blank && !vm->disk[i].host)
 			load_module(vm->disk[i].file, who);
 }
 

@@ -18,6 +18,7 @@ const char *hv_strerror(int err)
 		"bad guest address",
 		"no such call",
 		"invariant broken",
+		"input or output error",
 	};
 
 	if (err > 0 || (size_t)-err >= ARRAY_SIZE(names))

@@ -17,6 +17,7 @@ enum hv_err {
 	HV_EFAULT = -10,   /* a guest address that cannot be accessed */
 	HV_ENOSYS = -11,   /* no such call */
 	HV_ECORRUPT = -12, /* one of our own invariants is broken */
+	HV_EIO = -13,	   /* a device could not do it */
 };
 
 /* Name of @err ("no memory" ...), never NULL. */

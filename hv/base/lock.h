@@ -17,6 +17,8 @@
 	X(LOCK_LIMITS, "limits_lock")	/* manage.c */        \
 	X(LOCK_VIRTIO, "virtio.lock")	/* a virtio device */ \
 	X(LOCK_UART, "uart.lock")	/* a VM */            \
+	X(LOCK_BLOCK, "users.lock")	/* open disks */      \
+	X(LOCK_DRIVER, "nvme.lock")	/* a controller */    \
 	X(LOCK_CONSOLE, "console.lock") /* a VM */            \
 	X(LOCK_IOAPIC, "ioapic.lock")	/* a VM */            \
 	X(LOCK_P2M, "p2m.lock")		/* a VM */            \

@@ -23,6 +23,16 @@ void plat_pci_write(pci_bdf at, u8 reg, u32 v);
 /* A device's registers, uncached, for good; NULL: the hypervisor has no memory for tables. */
 volatile void *plat_map_device(hpa_t pa, size_t bytes);
 
+/*
+ * A message that interrupts this CPU and then calls @fn(@arg), with interrupts off and no lock
+ * held.  False: all are in use.  PCI Local Bus Specification 3.0: "MSI and MSI-X Operation".
+ */
+struct plat_message {
+	u64 address;
+	u32 data;
+};
+bool plat_message(void (*fn)(void *arg), void *arg, struct plat_message *m);
+
 /* About a microsecond, also before the TSC's frequency is known. */
 void plat_delay(void);
 

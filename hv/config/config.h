@@ -19,6 +19,8 @@
 struct disk_config {
 	char file[CONFIG_TEXT_MAX];
 	bool blank;	/* no file: zeroes */
+	bool host;	/* file is the name of a disk or partition of the host */
+	bool read_only; /* of the host's */
 	u64 writable;	/* bytes that may be written, in frames of the host; 0: read-only */
 	u32 latency_us; /* of each request */
 };

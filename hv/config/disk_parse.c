@@ -47,6 +47,14 @@ static bool parse_size(const char *s, struct disk_config *d, char *error)
 
 static bool parse_word(const char *word, const char **rest, struct disk_config *d, char *error)
 {
+	if (d->host) {
+		d->read_only = true;
+		return !strcmp(word, "ro") ||
+		       config_error(error,
+				    "\"%s\" is not understood after disk = %s; a disk of the host "
+				    "can be written unless ro follows",
+				    word, d->file);
+	}
 	if (!strncmp(word, "latency=", 8))
 		return parse_latency(word + 8, d, error);
 	if (!strcmp(word, "ro") && !d->blank && !d->writable)
@@ -79,6 +87,7 @@ bool disk_parse(const char *text, struct disk_config *d, char error[CONFIG_ERROR
 		if (!parse_size(word, d, error))
 			return false;
 	}
+	d->host = !strncmp(d->file, "part:", 5) || !strncmp(d->file, "disk:", 5);
 	while (config_next_word(&text, word, sizeof(word)))
 		if (!parse_word(word, &text, d, error))
 			return false;

@@ -12,8 +12,37 @@ u64 bus_frames(const struct vm *vm)
 	u64 frames = 0;
 
 	for (u32 i = 0; i < vm->cfg->nr_disks; i++)
-		frames += disk_frames(&vm->cfg->disk[i]);
+		frames +=
+			vm->cfg->disk[i].host ? blk_host_frames() : disk_frames(&vm->cfg->disk[i]);
 	return frames;
+}
+
+static const char *why_not(int err)
+{
+	switch (err) {
+	case HV_ENOENT:
+		return "is on no disk of this machine; the log says above what there is";
+	case HV_EINVAL:
+		return "is there more than once";
+	case HV_EPERM:
+		return "has partitions: name one of them";
+	case HV_EBUSY:
+		return "is another VM's, and one of both would write";
+	default:
+		return hv_strerror(err);
+	}
+}
+
+static int open_host_disk(struct vm *vm, struct virtio_blk *blk, const struct disk_config *cfg)
+{
+	int err;
+
+	blk->host = blk_host_open(cfg->file, !cfg->read_only, &err);
+	if (err && err != HV_ENOMEM)
+		log_line("vm %s: disk %s %s", vm->cfg->name, cfg->file, why_not(err));
+	if (!err)
+		str_copy(blk->id, cfg->file, sizeof(blk->id));
+	return err;
 }
 
 static int open_disk(struct vm *vm, u32 i)
@@ -22,14 +51,14 @@ static int open_disk(struct vm *vm, u32 i)
 	struct virtio_blk *blk = &vm->bus->disk[i];
 	int err = HV_OK;
 
-	if (!blk->disk.bytes) {
+	if (!blk->disk.bytes && !blk->host) {
 		memset(blk, 0, sizeof(*blk));
 		str_format(blk->id, sizeof(blk->id), "aerostat-disk%u", i);
-		err = disk_open(&blk->disk, cfg);
+		err = cfg->host ? open_host_disk(vm, blk, cfg) : disk_open(&blk->disk, cfg);
+		if (err == HV_ENOENT && !cfg->host)
+			log_error(err, "vm %s: disk %s was not loaded with the hypervisor",
+				  vm->cfg->name, cfg->file);
 	}
-	if (err == HV_ENOENT)
-		return log_error(err, "vm %s: disk %s was not loaded with the hypervisor",
-				 vm->cfg->name, cfg->file);
 	if (!err)
 		virtio_blk_plug(&vm->bus->slot[SLOT_DISK + i], vm, SLOT_DISK + i, blk,
 				cfg->latency_us * plat_tsc_khz() / 1000);
@@ -71,19 +100,29 @@ int bus_start(struct vm *vm)
 	return HV_OK;
 }
 
-void bus_quiesce(struct vm *vm)
+bool bus_quiesce(struct vm *vm)
 {
 	for (u32 i = 0; vm->bus && i < VIRTIO_SLOTS; i++) {
 		spin_lock(&vm->bus->slot[i].lock);
 		spin_unlock(&vm->bus->slot[i].lock);
 	}
+	for (u32 i = 0; vm->bus && i < MAX_VM_DISKS; i++)
+		if (vm->bus->disk[i].host && !blk_host_idle(vm->bus->disk[i].host))
+			return false;
+	return true;
 }
 
 bool bus_stop(struct vm *vm)
 {
-	for (u32 i = 0; vm->bus && i < MAX_VM_DISKS; i++)
-		if (!disk_close(&vm->bus->disk[i].disk))
+	for (u32 i = 0; vm->bus && i < MAX_VM_DISKS; i++) {
+		struct virtio_blk *blk = &vm->bus->disk[i];
+
+		if (!disk_close(&blk->disk))
 			return false;
+		if (blk->host)
+			blk_host_close(blk->host);
+		blk->host = NULL;
+	}
 	return true;
 }
 

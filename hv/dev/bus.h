@@ -29,8 +29,11 @@ u64 bus_frames(const struct vm *vm);
 /* Devices as after power-on; disks keep what was written if the VM only reboots. HV_ENOENT, HV_ENOMEM. */
 int bus_start(struct vm *vm);
 
-/* The VM is no longer alive: on return no CPU works in its devices, and none will. */
-void bus_quiesce(struct vm *vm);
+/*
+ * The VM is no longer alive: on return no CPU works in its devices, and none will.  False: requests
+ * to a disk of the host are still on their way; come again.
+ */
+bool bus_quiesce(struct vm *vm);
 
 /* It is off for good: gives the disks' frames back, a bounded piece; true when all are. */
 bool bus_stop(struct vm *vm);

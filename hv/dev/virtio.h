@@ -122,6 +122,11 @@ int virtq_peek(struct virtio *d, u32 queue, struct virtq_chain *c);
  */
 int virtq_done(struct virtio *d, u32 queue, const struct virtq_chain *c, u32 written);
 
+/* The same in two parts, for devices that have several chains at a time: the next one follows... */
+void virtq_take(struct virtio *d, u32 queue);
+/* ...and one that was taken is done, in any order. */
+int virtq_complete(struct virtio *d, u32 queue, u16 head, u32 written);
+
 /* After some were done: interrupts the guest, if it wants that. */
 void virtq_interrupt(struct virtio *d, u32 queue);
 

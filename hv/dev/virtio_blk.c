@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
+#include <hv/dev/blk_request.h>
 #include <hv/dev/virtio_blk.h>
 #include <hv/vm/vm.h>
 
@@ -8,16 +9,6 @@
 #define F_RO BIT(5)
 #define F_BLK_SIZE BIT(6)
 #define F_FLUSH BIT(9)
-
-enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8 };
-enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2 };
-
-struct request {
-	u32 type, reserved;
-	u64 sector;
-};
-
-#define REQUEST_MAX MIB(4) /* a driver that asks for more at once gets an error */
 
 static void log_full(struct virtio *d)
 {
@@ -43,7 +34,7 @@ static int transfer_piece(struct virtio *d, const struct virtq_chain *c, bool ou
 		if (err)
 			log_full(d);
 		else
-			err = virtq_read(d, c, sizeof(struct request) + done, to, *n);
+			err = virtq_read(d, c, sizeof(struct blk_header) + done, to, *n);
 	} else {
 		err = disk_read(&blk->disk, offset, n, &from);
 		if (!err)
@@ -57,7 +48,7 @@ static int transfer(struct virtio *d, const struct virtq_chain *c, bool out, u64
 	struct virtio_blk *blk = d->device;
 	u64 sectors = bytes / DISK_SECTOR;
 
-	if (bytes % DISK_SECTOR || bytes > REQUEST_MAX || sector > blk->config.capacity ||
+	if (bytes % DISK_SECTOR || bytes > BLK_REQUEST_MAX || sector > blk->config.capacity ||
 	    sectors > blk->config.capacity - sector || (out && !blk->disk.writable))
 		return HV_ERANGE;
 	while (blk->done < bytes) {
@@ -83,7 +74,7 @@ static int get_id(struct virtio *d, const struct virtq_chain *c, u64 bytes)
 }
 
 /* The last byte that the device writes is the status; before it is the data. */
-static int carry_out(struct virtio *d, const struct virtq_chain *c, const struct request *r,
+static int carry_out(struct virtio *d, const struct virtq_chain *c, const struct blk_header *r,
 		     u8 *status)
 {
 	u64 data = c->bytes_in - 1;
@@ -111,7 +102,7 @@ static int carry_out(struct virtio *d, const struct virtq_chain *c, const struct
 /* False: it has to wait. */
 static bool serve(struct virtio *d, const struct virtq_chain *c)
 {
-	struct request r;
+	struct blk_header r;
 	u8 status;
 	int err;
 
@@ -151,10 +142,15 @@ static void note_arrivals(struct virtio *d, u32 waiting, u64 now)
 static void work(struct virtio *d, u64 now)
 {
 	struct virtio_blk *blk = d->device;
-	u32 waiting = virtq_waiting(d, 0);
 	struct virtq_chain c;
 	bool any = false;
+	u32 waiting;
 
+	if (blk->host) {
+		blk_host_work(d, blk->host);
+		return;
+	}
+	waiting = virtq_waiting(d, 0);
 	note_arrivals(d, waiting, now);
 	for (; waiting; waiting--) {
 		u64 due = blk->due[d->q[0].next % VIRTQ_SIZE];
@@ -177,6 +173,8 @@ static void reset(struct virtio *d)
 
 	blk->seen = 0;
 	blk->done = 0;
+	if (blk->host)
+		blk_host_reset(blk->host);
 }
 
 const struct virtio_kind virtio_blk = {
@@ -190,12 +188,14 @@ const struct virtio_kind virtio_blk = {
 void virtio_blk_plug(struct virtio *d, struct vm *vm, u32 slot, struct virtio_blk *blk, u64 latency)
 {
 	blk->latency = latency;
-	blk->config.capacity = blk->disk.bytes / DISK_SECTOR;
+	blk->config.capacity = blk->host ? blk->host->part.sectors : blk->disk.bytes / DISK_SECTOR;
 	blk->config.segments = BLK_SEGMENTS;
-	blk->config.block_size = DISK_SECTOR;
+	blk->config.block_size = blk->host ? blk->host->part.device->block_size : DISK_SECTOR;
 	virtio_plug(d, &virtio_blk, vm, slot, blk);
 	d->config = &blk->config;
 	d->config_size = sizeof(blk->config);
-	if (!blk->disk.writable)
+	if (blk->host)
+		blk->host->d = d;
+	if (blk->host ? !blk->host->writable : !blk->disk.writable)
 		d->offered |= F_RO;
 }

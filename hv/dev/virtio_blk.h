@@ -8,6 +8,7 @@
 #define HV_DEV_VIRTIO_BLK_H
 
 #include <hv/block/disk.h>
+#include <hv/dev/blk_host.h>
 #include <hv/dev/virtio.h>
 
 #define BLK_SEGMENTS (VIRTQ_SIZE - 2)
@@ -15,8 +16,9 @@
 struct virtio_blk {
 	u64 done; /* bytes of the request that is next: a large one is done in pieces */
 	struct disk disk;
-	u64 latency; /* TSC ticks */
-	u16 seen;    /* available index up to which arrivals are noted */
+	struct blk_host *host; /* instead of disk, or NULL */
+	u64 latency;	       /* TSC ticks */
+	u16 seen;	       /* available index up to which arrivals are noted */
 	bool full_logged;
 	u64 due[VIRTQ_SIZE]; /* by available index */
 	char id[20];

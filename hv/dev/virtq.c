@@ -116,10 +116,15 @@ int virtq_peek(struct virtio *d, u32 queue, struct virtq_chain *c)
 	return err;
 }
 
-int virtq_done(struct virtio *d, u32 queue, const struct virtq_chain *c, u32 written)
+void virtq_take(struct virtio *d, u32 queue)
+{
+	d->q[queue].next++;
+}
+
+int virtq_complete(struct virtio *d, u32 queue, u16 head, u32 written)
 {
 	struct virtq *q = &d->q[queue];
-	struct used entry = { c->head, written };
+	struct used entry = { head, written };
 	u16 index = (u16)(q->used + 1);
 	int err = guest_write(&d->vm->p2m,
 			      GPA(q->ring + RING_ENTRIES + q->used % q->num * sizeof(entry)),
@@ -131,11 +136,18 @@ int virtq_done(struct virtio *d, u32 queue, const struct virtq_chain *c, u32 wri
 		err = guest_write(&d->vm->p2m, GPA(q->ring + RING_INDEX), &index, sizeof(index));
 	if (err == HV_EFAULT)
 		virtio_broken(d, "a queue's used ring is not in memory");
-	if (err)
-		return err;
-	q->used = index;
-	q->next++;
-	return HV_OK;
+	if (!err)
+		q->used = index;
+	return err;
+}
+
+int virtq_done(struct virtio *d, u32 queue, const struct virtq_chain *c, u32 written)
+{
+	int err = virtq_complete(d, queue, c->head, written);
+
+	if (!err)
+		virtq_take(d, queue);
+	return err;
 }
 
 bool virtq_wants_interrupt(struct virtio *d, u32 queue)

@@ -10,6 +10,7 @@ enum { PCI_ID = 0, PCI_COMMAND = 4, PCI_CLASS = 8, PCI_HEADER = 0xc, PCI_BAR0 = 
 #define STATUS_BITS 0xffff0000u /* in the same word; what is written as 1 there is cleared */
 #define HEADER_MULTI BIT(23)
 
+#define CLASS_STORAGE 0x01
 #define CLASS_DISPLAY 0x03
 #define CLASS_BRIDGE 0x06
 #define CLASS_AHCI 0x010601
@@ -24,6 +25,9 @@ enum { PCI_ID = 0, PCI_COMMAND = 4, PCI_CLASS = 8, PCI_HEADER = 0xc, PCI_BAR0 = 
 
 #define BDF_FMT "%02x:%02x.%u"
 #define BDF_ARGS(at) (at) >> 8, (at) >> 3 & 31, (at)&7
+
+static struct pci_function storage[PCI_STORAGE_MAX];
+static u32 nr_storage;
 
 static u64 bar(pci_bdf at, u8 reg)
 {
@@ -190,6 +194,33 @@ static void note_uart(pci_bdf at, struct pci_uart *uart)
 			       (mmio ? COMMAND_MEMORY : COMMAND_IO));
 }
 
+static void note_storage(pci_bdf at, u32 class)
+{
+	if (nr_storage < PCI_STORAGE_MAX)
+		storage[nr_storage++] =
+			(struct pci_function){ at, plat_pci_read(at, PCI_ID), class };
+	else
+		log_line("pci: " BDF_FMT " is left alone: more than %u storage controllers",
+			 BDF_ARGS(at), PCI_STORAGE_MAX);
+}
+
+const struct pci_function *pci_storage(u32 index)
+{
+	return index < nr_storage ? &storage[index] : NULL;
+}
+
+volatile void *pci_map_bar(pci_bdf at, u32 bar, size_t bytes)
+{
+	return map(at, (u8)(PCI_BAR0 + 4 * bar), bytes);
+}
+
+void pci_enable(pci_bdf at, bool master)
+{
+	u32 command = plat_pci_read(at, PCI_COMMAND) & ~(STATUS_BITS | COMMAND_MASTER);
+
+	plat_pci_write(at, PCI_COMMAND, command | COMMAND_MEMORY | (master ? COMMAND_MASTER : 0));
+}
+
 /* Returns whether bus mastering was on and is now off. */
 static bool end_mastering(pci_bdf at)
 {
@@ -215,6 +246,7 @@ void pci_quiet(struct pci_uart *uart)
 	u32 functions = 0, ended = 0, last = 0;
 
 	*uart = (struct pci_uart){ 0 };
+	nr_storage = 0;
 	if (!plat_pci_there())
 		return;
 	for (int round = 0; round < 2; round++)
@@ -231,6 +263,8 @@ void pci_quiet(struct pci_uart *uart)
 				take_over((pci_bdf)at, class);
 			else if (class >> 16 != CLASS_BRIDGE && class >> 16 != CLASS_DISPLAY)
 				ended += end_mastering((pci_bdf)at);
+			if (!round && class >> 16 == CLASS_STORAGE)
+				note_storage((pci_bdf)at, class);
 			if (!round && class == CLASS_16550)
 				note_uart((pci_bdf)at, uart);
 			functions += (u32)round;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * PCI, once at boot: devices that the firmware or the loader left running
- * stop writing to memory.
+ * PCI: devices that the firmware or the loader left running stop writing to
+ * memory at boot; then drivers find theirs.
  */
 #ifndef HV_DRV_PCI_H
 #define HV_DRV_PCI_H
@@ -21,5 +21,27 @@ struct pci_uart {
  * 16550.  Bounded whatever the devices answer; nothing happens without PCI.
  */
 void pci_quiet(struct pci_uart *uart);
+
+#define PCI_STORAGE_MAX 16
+struct pci_function {
+	pci_bdf at;
+	u32 id;	   /* device << 16 | vendor */
+	u32 class; /* class << 16 | subclass << 8 | programming interface */
+};
+
+/* Functions of mass storage that pci_quiet() has met; NULL behind the last. */
+const struct pci_function *pci_storage(u32 index);
+
+/* The memory BAR @bar, mapped; NULL: it is none, has no address, or there is no memory. */
+volatile void *pci_map_bar(pci_bdf at, u32 bar, size_t bytes);
+
+/* From now on it decodes its memory, and masters the bus or not. */
+void pci_enable(pci_bdf at, bool master);
+
+/*
+ * Its first interrupt calls @fn(@arg) on this CPU: by MSI-X, else by MSI.  False: it has neither,
+ * or no vector is left; whoever drives it has to poll.  pci_msi.c.
+ */
+bool pci_interrupt(pci_bdf at, void (*fn)(void *arg), void *arg);
 
 #endif

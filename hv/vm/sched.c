@@ -353,17 +353,24 @@ void sched_put(struct vcpu *v)
 	spin_unlock(&sched.lock);
 }
 
-void sched_vm_resumed(const struct vm *vm)
+bool sched_resume_vm(struct vm *vm)
 {
+	bool resumed = false;
+
 	spin_lock(&sched.lock);
-	for (u32 i = 0; i < vm->nr_vcpus; i++) {
-		atomic_store(&vm->vcpus[i]->stood_since, STOOD_BY_PAUSE);
+	/* Before any CPU may run them: the guest learns of the pause before it can take an interrupt. */
+	if (atomic_load(&vm->state) == VM_PAUSED) {
+		for (u32 i = 0; i < vm->nr_vcpus; i++)
+			atomic_store(&vm->vcpus[i]->stood_since, STOOD_BY_PAUSE);
+		resumed = atomic_cas(&vm->state, (u32)VM_PAUSED, (u32)VM_RUNNING);
+	}
+	for (u32 i = 0; resumed && i < vm->nr_vcpus; i++)
 		if (vm->vcpus[i]->state == VCPU_READY) {
 			vm->vcpus[i]->ready_since = plat_tsc(); /* a pause is no stolen time */
 			find_cpu_for(vm->vcpus[i]);
 		}
-	}
 	spin_unlock(&sched.lock);
+	return resumed;
 }
 
 static void run(struct vcpu *v)

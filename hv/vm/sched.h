@@ -70,8 +70,8 @@ void sched_charge(const struct vm *vm, u64 ticks);
 /* A slice in TSC ticks. */
 u64 sched_slice_ticks(void);
 
-/* @vm goes from paused to running: its ready vCPUs look for a CPU. */
-void sched_vm_resumed(const struct vm *vm);
+/* @vm goes from paused to running: its ready vCPUs look for a CPU.  False: it is not paused. */
+bool sched_resume_vm(struct vm *vm);
 
 /* Takes @v off the list for good; false while it still runs. */
 bool sched_retire(struct vcpu *v);

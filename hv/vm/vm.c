@@ -344,12 +344,11 @@ int vm_pause(struct vm *vm)
 
 int vm_resume(struct vm *vm)
 {
-	if (!atomic_cas(&vm->state, VM_PAUSED, VM_RUNNING))
+	if (!sched_resume_vm(vm))
 		return HV_ESTATE;
 	log_line("vm %s: resumed", vm->cfg->name);
 	if (vm->bus)
 		sched_event_at(plat_tsc()); /* its devices may be due */
-	sched_vm_resumed(vm);
 	return HV_OK;
 }
 
@@ -362,7 +361,8 @@ static bool reap_step(struct vm *vm)
 	for (u32 i = 0; i < vm->nr_vcpus; i++)
 		if (!sched_retire(vm->vcpus[i]))
 			return false;
-	bus_quiesce(vm);
+	if (!bus_quiesce(vm))
+		return false;
 	if (vm->p2m.root.v) {
 		spin_lock(&vm->p2m.lock);
 		err = p2m_teardown(&vm->p2m, &vm->teardown_gfn, &b);

@@ -207,11 +207,12 @@ static volatile u32 hunting, stop;
 static void scribble(void *arg)
 {
 	(void)arg;
-	hunting = 1;
-	while (!stop)
+	while (!stop) {
 		for (int i = 0; i < PREY; i++)
 			if (prey[i])
 				*(volatile u64 *)bare_ptr(prey[i]) = 0xdeaddeaddeaddeadul;
+		hunting = 1;
+	}
 	hunting = 0;
 }
 
@@ -228,12 +229,19 @@ static int reclaim_under_writer(void)
 	CHECK(bare_balloon_start());
 	for (int i = 0; i < PREY; i++)
 		prey[i] = bare_page_alloc(0);
-	/* Tight first: what is reclaimed here must be what the victim gets next. */
-	while (host_info().free > bare_arg_number("tight", 100))
-		bare_sleep_us(10000);
 	bare_start_cpu(1, scribble, NULL);
 	while (!hunting)
 		__asm__ volatile("pause");
+	/* The ballast sees by this that the writer has all of its pages. */
+	batch.entry[0] = prey[0] << 12;
+	bare_hypercall(AERO_CALL_LOCK, (u64)&batch, 1, 0, &r);
+	CHECK_EQ(r.status, 0);
+	batch.entry[0] = prey[0] << 12;
+	bare_hypercall(AERO_CALL_UNLOCK, (u64)&batch, 1, 0, &r);
+	CHECK_EQ(r.status, 0);
+	/* Tight: what is reclaimed here must be what the victim gets next. */
+	while (host_info().free > bare_arg_number("tight", 100))
+		bare_sleep_us(10000);
 	for (u64 n = 0; n < rounds; n++) {
 		for (int i = 0; i < PREY; i++)
 			batch.entry[i] = prey[i] << 12;
@@ -261,8 +269,8 @@ static int soak_up(void)
 {
 	u64 keep = bare_arg_number("keep", 64);
 
-	/* The others have what they need to begin with. */
-	while (!(vm_info(0).flags & vm_info(1).flags & AERO_VM_FLAG_DRIVER))
+	/* The others have all that they need: each has locked a page once.  Nobody would give it to them. */
+	while (!vm_info(0).locked || !vm_info(1).locked)
 		bare_sleep_us(1000);
 	while (host_info().free > keep && fill(1, 5))
 		;

@@ -70,7 +70,8 @@ class Refusing(unittest.TestCase):
                           ("wants: x", "has wants:"), ("want: (", "is no regular expression"),
                           ("want:", "is empty"), ("near: x", "is not near:"),
                           ("near: 1..2 (a) (b)", "is not near:"), ("near: 5 (a) b", "needs 2 groups"), ("takes: 1 2 a", "is not takes:"),
-                          ("break: shootdown", "is empty")):
+                          ("break: shootdown", "is empty"), ("disk: d root", "has a disk that cannot be"),
+                          ("holds: d root x", "of a disk above it")):
             self.assertIn(why, refusal(line) or "nothing", line)
 
 

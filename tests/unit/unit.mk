@@ -71,6 +71,9 @@ $(foreach t,multiboot boot_acpi acpi_uart power,$(eval test_$(t)_SRCS := $(BOOT)
 test_consoles_SRCS := $(FAKE) $(FRAMES) boot/consoles.c
 test_pci_SRCS := $(FAKE) $(FRAMES) hv/drv/pci.c
 test_serial_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/serial.c
+test_gpt_SRCS := $(FAKE) $(FRAMES) hv/block/gpt.c
+test_block_SRCS := $(FAKE) $(FRAMES) hv/block/gpt.c hv/block/block.c hv/block/scan.c
+test_nvme_SRCS := $(test_block_SRCS) hv/drv/nvme.c hv/drv/nvme_life.c
 test_loader_SRCS := $(GUEST)
 test_pvclock_SRCS := $(GUEST)
 test_pvcpu_SRCS := $(GUEST)
@@ -82,8 +85,9 @@ $(foreach t,sched sched_events,$(eval test_$(t)_SRCS := $(GUEST)))
 test_waiters_SRCS := $(GUEST)
 test_virtio_SRCS := $(GUEST) tests/fake/virtio.c
 VIO_WRAP := -Wl,--wrap=guest_write
-$(foreach t,virtio virtio_blk virtio_console virtio_balloon virtio_balloon_choice,$(eval test_$(t)_LDFLAGS := $(VIO_WRAP)))
+$(foreach t,virtio blk_host virtio_blk virtio_console virtio_balloon virtio_balloon_choice,$(eval test_$(t)_LDFLAGS := $(VIO_WRAP)))
 test_virtio_blk_SRCS := $(test_virtio_SRCS)
+test_blk_host_SRCS := $(test_virtio_SRCS)
 test_virtio_console_SRCS := $(test_virtio_SRCS)
 test_virtio_balloon_SRCS := $(test_virtio_SRCS)
 test_virtio_balloon_choice_SRCS := $(test_virtio_SRCS)
@@ -104,13 +108,13 @@ $(foreach t,efi elf leave,$(eval test_$(t)_SRCS := $(BOOT) $(EFI)))
 $(UNIT)/obj/boot/efi/%.o $(patsubst %,$(UNIT)/obj/tests/unit/boot/test_%.o,efi elf leave): UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
 UNIT_TESTS := base lock version date frame reserve quarantine epoch buddy p2m p2m_large audit nomem soak guestmem \
-	estimate sample balloon balloon_calls hypercall policy policy_cap policy_loop entitlement config text \
-	disk_parse timed_parse exit msr cpuid lapic lapic_ipi lapic_timer ioapic console terminal operator \
-	uart rtc devices insn insn_zydis insn_cpu emulate emulate_strings gwalk task caps svm errata \
-	leftovers tsc vulns loader linux linux_refused acpi pvclock pvcpu reboot virtio virtio_blk \
+	estimate sample balloon balloon_calls hypercall policy policy_cap policy_loop entitlement config \
+	text disk_parse timed_parse exit msr cpuid lapic lapic_ipi lapic_timer ioapic console terminal \
+	operator uart rtc devices insn insn_zydis insn_cpu emulate emulate_strings gwalk task caps svm \
+	errata leftovers tsc vulns loader linux linux_refused acpi pvclock pvcpu reboot virtio virtio_blk \
 	virtio_console virtio_balloon virtio_balloon_choice vm_log sched sched_events waiters shootdown \
 	driver driver_pages efi elf leave mtrr multiboot boot_acpi acpi_uart consoles pci serial fb screen \
-	scrollback status timed power aeroctl
+	scrollback status timed power aeroctl gpt block nvme blk_host
 
 # What links all of hv/ links the guests' DSDT too.
 $(foreach t,$(UNIT_TESTS),$(if $(findstring hv/load/acpi.c,$(test_$(t)_SRCS)),$(eval test_$(t)_OBJS += $(DSDT))))

@@ -38,7 +38,8 @@ class Entry:
         if not self.vm or self.key not in FILE_AND_WORDS:
             return None
         word = (self.value.split() or [None])[0]
-        return None if (self.key, word) == ("disk", "blank") else word
+        elsewhere = word == "blank" or word.startswith(("part:", "disk:"))
+        return None if self.key == "disk" and elsewhere else word
 
     def with_file(self, name):
         """The value with NAME in place of its file; what follows the file stays."""

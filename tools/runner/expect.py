@@ -11,6 +11,8 @@ The hypervisor takes them for comments.
   #! kind=bench                not a test, or (kind=long) has a target of its own: only by name
   #! exit NAME=STATUS ...      VMs that end with another status than 0
   #! status=N                  the host's own status, if not 0 or 1 by its VMs
+  #! disk: NAME [block=4096] LABEL=SIZE[:FILE] ...   a disk of the machine, made anew (QEMU, NVMe)
+  #! holds: NAME LABEL TEXT    what that partition begins with afterwards
   #! want: REGEX               a line of the console that must be there
   #! reject: REGEX             one that must not
   #! near: PERCENT REGEX       two numbers in it that differ by no more than that
@@ -20,6 +22,7 @@ The hypervisor takes them for comments.
 
 import re
 
+from . import disks
 from .errors import Unusable
 
 NUMBERS = {"smp", "mem", "minutes", "status"}
@@ -50,6 +53,8 @@ class Expectations:
         self.near = []          # (percent, regex)
         self.takes = []         # (low, high, regex, regex)
         self.breaks = []        # (name, regex)
+        self.disks = {}         # name: (bytes of a block, [part_of()])
+        self.holds = []         # (name, label, text)
         for number, line in enumerate(text.lstrip("\ufeff").split("\n"), 1):
             line = line.strip()
             try:
@@ -91,8 +96,22 @@ class Expectations:
         name, _, sign = text.partition(" ")
         self.breaks.append((name, regex(sign.strip())))
 
+    def add_disk(self, text):
+        name, *parts = text.split()
+        block = 4096 if parts[:1] == ["block=4096"] else 512
+        try:
+            self.disks[name] = (block, [disks.part_of(p) for p in parts[block == 4096:]])
+        except Unusable as e:
+            raise NotUnderstood(f"has a disk that cannot be: {e}") from None
+
+    def add_holds(self, text):
+        words = text.split(" ", 2)
+        if len(words) != 3 or words[0] not in self.disks:
+            raise NotUnderstood("is not holds: NAME LABEL TEXT, of a disk above it")
+        self.holds.append(tuple(words))
+
     COLON = {"want": add_want, "reject": add_reject, "near": add_near, "takes": add_takes,
-             "break": add_break}
+             "break": add_break, "disk": add_disk, "holds": add_holds}
 
     @staticmethod
     def status_of(word):

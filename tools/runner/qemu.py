@@ -30,7 +30,7 @@ class Qemu(Emulator):
                 "-display", "none", "-no-reboot",
                 "-serial", self.serial if self.is_terminal else f"file:{self.serial}",
                 *(["-vga", "std"] if self.opts.screen else []),
-                *self.firmware(), *self.disk()]
+                *self.firmware(), *self.disk(), *self.disks()]
 
     def firmware(self):
         if self.opts.firmware == "bios":
@@ -43,11 +43,22 @@ class Qemu(Emulator):
 
     def disk(self):
         if not self.opts.image and self.opts.firmware == "bios":
-            return ["-drive", f"file={self.image},format=raw,media=cdrom"]
+            return ["-drive", f"file={self.image},format=raw,media=cdrom", "-boot", "d"]
         # A USB stick that forgets what is written to it.
         return ["-drive", f"file={self.image},format=raw,if=none,id=stick,snapshot=on",
                 "-device", "qemu-xhci",
-                "-device", "usb-storage,drive=stick,removable=on"]
+                "-device", "usb-storage,drive=stick,removable=on,bootindex=0"]
+
+    def disks(self):
+        """What is written to them stays."""
+        words = []
+        for i, disk in enumerate(self.opts.disk):
+            path, _, block = disk.partition(",block=")
+            serial = os.path.splitext(os.path.basename(path))[0][:20]
+            words += ["-drive", f"file={path},format=raw,if=none,id=disk{i}",
+                      "-device", f"nvme,drive=disk{i},serial={serial},"
+                      f"logical_block_size={block or 512},physical_block_size={block or 512}"]
+        return words
 
 
 def kvm_lacks():

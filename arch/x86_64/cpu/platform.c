@@ -8,6 +8,7 @@
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/cpu/trap.h>
 #include <hv/base/atomic.h>
+#include <hv/base/platform_io.h>
 
 uintptr_t plat_direct_base = VA_DIRECT;
 u32 stray_count, stray_vector;
@@ -49,6 +50,30 @@ void plat_scrub(void *p, size_t bytes)
 	zero_qwords(p, bytes);
 }
 
+/* Interrupts of devices, by vector; those who are here stay. */
+#define MESSAGES 16
+#define MESSAGE_ADDRESS 0xfee00000UL /* SDM: "Message Address Register Format" */
+
+static struct {
+	void (*fn)(void *arg);
+	void *arg;
+} message[MESSAGES];
+static u32 nr_messages;
+
+bool plat_message(void (*fn)(void *arg), void *arg, struct plat_message *m)
+{
+	u32 id = this_cpu()->apic_id;
+
+	/* Eight bits of an id are all that fits without a remapping IOMMU. */
+	if (nr_messages == MESSAGES || id > 254)
+		return false;
+	message[nr_messages].fn = fn;
+	message[nr_messages].arg = arg;
+	*m = (struct plat_message){ MESSAGE_ADDRESS | id << 12, VECTOR_MESSAGE + nr_messages };
+	nr_messages++;
+	return true;
+}
+
 void host_interrupt(u32 vector)
 {
 	struct cpu *c = this_cpu();
@@ -65,6 +90,11 @@ void host_interrupt(u32 vector)
 	case VECTOR_SPURIOUS:
 		break; /* SDM: no EOI for a spurious interrupt */
 	default:
+		if (vector - VECTOR_MESSAGE < nr_messages) {
+			apic_eoi();
+			message[vector - VECTOR_MESSAGE].fn(message[vector - VECTOR_MESSAGE].arg);
+			break;
+		}
 		if (vector - VECTOR_PIC < 16) {
 			serial_interrupt(vector - VECTOR_PIC);
 			break; /* or from a masked 8259 */

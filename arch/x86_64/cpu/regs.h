@@ -78,7 +78,8 @@
 #define CR4_PKE (1UL << 22)
 
 /* The host's own IDT. */
-#define VECTOR_PIC 0xe0 /* 16 of them */
+#define VECTOR_MESSAGE 0xc0 /* MESSAGES of them, of devices */
+#define VECTOR_PIC 0xe0	    /* 16 of them */
 #define VECTOR_KICK 0xf0
 #define VECTOR_TIMER 0xf1
 #define VECTOR_SPURIOUS 0xff

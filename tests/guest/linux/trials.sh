@@ -17,8 +17,9 @@ not_killed() { sure expect "programs killed" "$(vmstat oom_kill)" -eq 0; }
 sums() { cat /dev/vd[a-z] | md5sum; }
 
 # Many start together: each lives for seconds=N, with touch=MIB of work again and again, and what
-# its disks hold in the page cache as long as there is room.
+# its disks hold in the page cache as long as there is room. keep=PERCENT: of its memory, for itself.
 storm() {
+	[ -z "$(value keep)" ] || value keep >/sys/module/aerostat/parameters/keep
 	say "up after $(seconds_up) s: $(figures)"
 	disks
 	exec 9</dev/vda 8</dev/vdb 7</dev/vdc # the cache of a disk goes when nobody has it open
@@ -292,14 +293,15 @@ crashes() {
 		return
 	fi
 	kernel_on_disks
-	verify "it is not loaded" kexec crash /tmp/kernel /tmp/initrd "$(next_words)"
+	# One CPU, as kdump-tools has it: an INIT to the boot CPU would be a reboot, if another one crashes.
+	verify "it is not loaded" kexec crash /tmp/kernel /tmp/initrd "$(next_words) nr_cpus=1"
 	rm /tmp/kernel /tmp/initrd
 	yes "$MARK" | head -n 50000 >/tmp/marked
 	target "$(value target)"
 	sure until_is 60 actual -ge "$(value target)"
 	say "crashes: $(figures)"
 	stty echo </dev/console # which waits until all of that is out
-	[ -n "$failed" ] || echo c >/proc/sysrq-trigger
+	[ -n "$failed" ] || busybox taskset 2 sh -c "echo c >/proc/sysrq-trigger" # on CPU 1
 }
 
 MARK="this was written before the crash"

@@ -6,6 +6,7 @@
 #include <tests/fake/guest.h>
 
 #include <hv/apic/pvclock.h>
+#include <hv/base/log.h>
 #include <hv/memory/waiters.h>
 #include <hv/vm/sched.h>
 #include <mm/epoch.h>

@@ -145,6 +145,27 @@ static void who_stood_still_is_told(void **state)
 	assert_false(is_told(v));
 }
 
+static u64 stood_when_resumed;
+
+static void see_line(const char *line, size_t length)
+{
+	if (length > 8 && !memcmp(line + length - 8, "resumed\n", 8))
+		stood_when_resumed = vm[0]->vcpus[0]->stood_since;
+}
+
+/* Whoever finds a VM resumed, on any CPU, finds its vCPUs marked: the guest's watchdogs ask at once. */
+static void told_of_a_pause_in_time(void **state)
+{
+	static struct log_sink sink = { .write = see_line };
+
+	(void)state;
+	start(0, 1000, 1);
+	assert_int_equal(vm_pause(vm[0]), HV_OK);
+	log_add_sink(&sink);
+	assert_int_equal(vm_resume(vm[0]), HV_OK);
+	assert_int_equal(stood_when_resumed, STOOD_BY_PAUSE);
+}
+
 /* What came while it was on its way to sleep keeps it awake. */
 static void no_lost_wakeup(void **state)
 {
@@ -343,11 +364,17 @@ static void one_ends_the_other_goes_on(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(a_sleeper_wakes_in_time),    T(idle_until_the_timer),
-		T(pause_and_resume),	       T(memory_waiters),
-		T(who_stood_still_is_told),    T(no_lost_wakeup),
-		T(init_sipi_starts_a_vcpu),    T(interrupts_wait_for_the_window),
-		T(one_ends_the_other_goes_on), T(flushes_when_stale),
+		T(a_sleeper_wakes_in_time),
+		T(idle_until_the_timer),
+		T(pause_and_resume),
+		T(memory_waiters),
+		T(told_of_a_pause_in_time),
+		T(who_stood_still_is_told),
+		T(no_lost_wakeup),
+		T(init_sipi_starts_a_vcpu),
+		T(interrupts_wait_for_the_window),
+		T(one_ends_the_other_goes_on),
+		T(flushes_when_stale),
 		T(a_busy_cpu_is_not_idle),
 	};
 
