@@ -27,6 +27,7 @@
 #include <boot/multiboot2.h>
 #include <hv/base/log.h>
 #include <hv/base/string.h>
+#include <hv/base/terminal.h>
 #include <hv/base/version.h>
 #include <hv/control/control.h>
 #include <hv/control/keys.h>
@@ -34,7 +35,6 @@
 #include <hv/control/operator.h>
 #include <hv/control/pages.h>
 #include <hv/control/status.h>
-#include <hv/control/terminal.h>
 #include <hv/block/block.h>
 #include <hv/drv/drivers.h>
 #include <hv/exit/cpuid.h>

@@ -30,26 +30,6 @@ TABLES = {
         "fake_hypervisor_init": "figures of three VMs: data, which C cannot write as constants"},
 }
 
-# For now: they are known, and each line goes with the change that makes it short.
-SIZES_TODO = {
-    "tests/fuzz/make_seeds": {"seeds_machine"},
-    "tests/guest/t_cpu.c": set(),
-    "tests/unit/dev/test_virtio_balloon.c": set(),
-    "tests/unit/exit/test_exit.c": {"cpuid_by_policy"},
-    "tests/guest/soak_smp.c": set(),
-    "tests/unit/apic/test_lapic.c": set(),
-    "tests/unit/boot/test_boot.c": set(),
-    "tests/unit/boot/test_efi.c": set(),
-    "tests/unit/config/test_config.c": {"everything", "timed_actions"},
-    "tests/unit/driver/test_driver.c": set(),
-    "tests/unit/emulate/test_emulate.c": set(),
-    "tests/unit/load/test_linux.c": set(),
-    "tests/unit/memory/test_balloon.c": set(),
-    "tests/unit/memory/test_policy.c": set(),
-    "tests/unit/mm/test_frame.c": set(),
-    "tests/unit/vm/test_sched.c": set(),
-}
-
 
 @dataclass
 class Function:
@@ -137,8 +117,8 @@ def files():
 class Sizes:
     """What is too long in {path: text}."""
 
-    def __init__(self, texts, tables=None, todo=None):
-        self.tables, self.todo = tables or {}, todo or {}
+    def __init__(self, texts, tables=None):
+        self.tables = tables or {}
         self.functions, self.wrong, self.used = [], [], set()
         self.kinds = {path: kind_of(path, text) for path, text in texts.items()}
         for path, text in texts.items():
@@ -149,22 +129,21 @@ class Sizes:
             self.median(name, self.code_of(folder, kind))
         self.stale()
 
-    def known(self, path, name=None):
+    def is_table(self, path, name):
         """Is it listed?  Then the line is in use."""
-        listed = path in self.todo and (name is None or name in self.todo[path]) \
-            or name in self.tables.get(path, ())
+        listed = name in self.tables.get(path, ())
         if listed:
             self.used.add((path, name))
         return listed
 
     def file(self, path, text):
         length = text.count("\n")
-        if length > FILE_MAX and not self.known(path):
+        if length > FILE_MAX:
             self.wrong.append(f"{path}:{FILE_MAX + 1}: the file has {length} lines, "
                               f"and {FILE_MAX} are the most")
         for f in FUNCTIONS[self.kinds[path]](path, text):
             self.functions.append(f)
-            if f.long > FUNCTION_MAX and not self.known(path, f.name):
+            if f.long > FUNCTION_MAX and not self.is_table(path, f.name):
                 self.wrong.append(f"{path}:{f.line}: {f.name} has {f.long} lines, "
                                   f"and {FUNCTION_MAX} are the most")
 
@@ -179,22 +158,20 @@ class Sizes:
                 "are the most (lines of code: without blank lines, comments and lone braces)")
 
     def stale(self):
-        """Lines of the lists that allow what is no longer there."""
-        listed = {(path, name) for names in (self.tables, self.todo) for path in names
-                  for name in names[path]} | {(path, None) for path in self.todo if not self.todo[path]}
-        self.wrong += [f"{path}: {name or 'the file'} is short enough now; take it out of the list in "
-                       "tools/sizes.py" for path, name in sorted(listed - self.used, key=str)]
+        """Lines of the list that allow what is no longer there."""
+        listed = {(path, name) for path in self.tables for name in self.tables[path]}
+        self.wrong += [f"{path}: {name} is short enough now; take it out of the list in tools/sizes.py"
+                       for path, name in sorted(listed - self.used)]
 
     def summary(self):
         for folder, kind in [*((f, "c") for f in C_MEDIANS), ("", "python")]:
             codes = self.code_of(folder, kind)
             if codes:
                 yield f"{folder or 'Python'}: {len(codes)} functions, median {statistics.median(codes):g} lines"
-        yield f"still to be made shorter: {len(self.todo)} files"
 
 
 def main():
-    found = Sizes(files(), TABLES, SIZES_TODO)
+    found = Sizes(files(), TABLES)
     if "-v" in sys.argv[1:]:
         print("\n".join(found.summary()))
     for line in found.wrong:

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <hv/control/console.h>
 #include <hv/control/control.h>
 #include <hv/control/manage.h>
 #include <hv/control/operator.h>
 #include <hv/control/screen.h>
 #include <hv/control/status.h>
 #include <hv/control/timed.h>
+#include <hv/dev/console.h>
 #include <hv/vm/vm.h>
 
 static bool stay; /* the host stays up without a VM, until it is told to end */

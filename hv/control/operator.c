@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
-#include <hv/control/console.h>
+#include <hv/base/terminal.h>
 #include <hv/control/manage.h>
 #include <hv/control/operator.h>
 #include <hv/control/status.h>
-#include <hv/control/terminal.h>
+#include <hv/dev/console.h>
 #include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
 

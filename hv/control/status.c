@@ -2,8 +2,8 @@
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
+#include <hv/base/terminal.h>
 #include <hv/control/status.h>
-#include <hv/control/terminal.h>
 #include <hv/memory/governor.h>
 #include <hv/vm/counts.h>
 #include <hv/vm/sched.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <hv/control/console.h>
+#include <hv/dev/console.h>
 #include <hv/vm/vm.h>
 
 enum { DATA, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCRATCH };

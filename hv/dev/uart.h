@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A 16550A on pin 4 of the I/O APIC.  TI's PC16550D datasheet.  What the guest
- * sends goes to its console (hv/control/console.h); what is typed waits in a buffer
+ * sends goes to its console (hv/dev/console.h); what is typed waits in a buffer
  * that is longer than the FIFO, so that pasted text is not lost.
  */
 #ifndef HV_DEV_UART_H

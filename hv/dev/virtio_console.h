@@ -2,7 +2,7 @@
 /*
  * A console device, hvc0. "Virtual I/O Device (VIRTIO) Version 1.2": "Console
  * Device".  One notification sends a whole buffer; who has the keyboard is
- * hv/control/console.h's business.
+ * hv/dev/console.h's business.
  */
 #ifndef HV_DEV_VIRTIO_CONSOLE_H
 #define HV_DEV_VIRTIO_CONSOLE_H

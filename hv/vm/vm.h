@@ -9,7 +9,7 @@
 #include <hv/base/lock.h>
 #include <hv/memory/balloon.h>
 #include <hv/config/config.h>
-#include <hv/control/console.h>
+#include <hv/dev/console.h>
 #include <hv/dev/bus.h>
 #include <hv/apic/ioapic.h>
 #include <hv/dev/rtc.h>

@@ -9,9 +9,9 @@
 #include <hv/apic/lapic_regs.h>
 #include <hv/apic/pvclock.h>
 #include <hv/apic/pvcpu.h>
-#include <hv/control/console.h>
+#include <hv/dev/console.h>
 #include <hv/control/operator.h>
-#include <hv/control/terminal.h>
+#include <hv/base/terminal.h>
 #include <hv/base/log.h>
 #include <hv/emulate/mmio.h>
 #include <hv/exit/cpuid.h>

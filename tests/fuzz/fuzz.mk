@@ -27,7 +27,7 @@ fuzz_insn_SRCS := $(GUEST) tests/fuzz/insn.c
 fuzz_insn_LDFLAGS := $(call fuzz_wrap,guest_read)
 fuzz_config_SRCS := $(test_config_SRCS) $(FAKE) $(FRAMES) tests/fuzz/config.c
 fuzz_loader_SRCS := $(GUEST) tests/fuzz/loader.c
-fuzz_boot_SRCS := $(test_boot_SRCS) tests/fuzz/boot.c
+fuzz_boot_SRCS := $(BOOT) boot/consoles.c tests/fuzz/boot.c
 fuzz_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/multiboot.c boot/boot_info.c \
 	tests/fuzz/efi.c
 fuzz_pci_SRCS := $(test_pci_SRCS) tests/fuzz/pci.c

@@ -8,7 +8,7 @@
 #include <tests/fuzz/fuzz.h>
 
 #include <hv/apic/lapic_regs.h>
-#include <hv/control/console.h>
+#include <hv/dev/console.h>
 #include <hv/control/operator.h>
 #include <hv/dev/bus.h>
 #include <hv/emulate/mmio.h>

@@ -127,13 +127,9 @@ class Lists(unittest.TestCase):
         self.assertEqual(len(found({"tests/a.c": c_of(100, "other")},
                                    tables={"tests/a.c": {"long_one": "data"}})), 2)
 
-    def test_what_is_known_is_not_said_again(self):
-        texts = {"tests/a.c": c_of(600)}
-        self.assertEqual(found(texts, todo={"tests/a.c": {"long_one"}}), [])
-
     def test_what_is_short_leaves_the_list(self):
-        wrong = found({"tests/a.c": c_of(3)}, todo={"tests/a.c": set(), "tests/b.c": {"f"}})
-        self.assertEqual([w.split(" is short")[0] for w in wrong], ["tests/a.c: the file", "tests/b.c: f"])
+        wrong = found({"tests/a.c": c_of(3)}, tables={"tests/a.c": {"f": "data"}, "tests/b.c": {"g": "data"}})
+        self.assertEqual([w.split(" is short")[0] for w in wrong], ["tests/a.c: f", "tests/b.c: g"])
 
 
 class Tree(unittest.TestCase):

@@ -11,14 +11,18 @@ BASE := hv/base/err.c hv/base/format.c hv/base/log.c
 FRAMES := $(BASE) mm/buddy.c mm/epoch.c mm/frame.c mm/quarantine.c mm/reserve.c
 P2M := $(FRAMES) mm/p2m.c mm/p2m_balloon.c mm/guestmem.c mm/sample.c mm/estimate.c mm/audit.c \
 	arch/x86_64/vmx/ept.c arch/x86_64/svm/npt.c
-CORE := $(P2M) hv/base/date.c hv/base/version.c $(filter-out hv/base/% hv/drv/%,$(wildcard hv/*/*.c))
+CORE := $(P2M) hv/base/date.c hv/base/terminal.c hv/base/version.c $(filter-out hv/base/% hv/drv/%,$(wildcard hv/*/*.c))
 FAKE := tests/fake/fake.c tests/fake/lock_order.c
 WRAP := -Wl,--wrap=frame_alloc_table,--wrap=frame_alloc_guest,--wrap=quarantine_commit,--wrap=buddy_free
 
 test_base_SRCS := $(FAKE) $(FRAMES)
 test_base_OBJS := $(UNIT)/obj/hv_string.o
+test_base_LINKS := hv/base/string.c
 test_lock_SRCS := $(FAKE) $(FRAMES)
 test_frame_SRCS := $(FAKE) $(FRAMES)
+$(foreach t,reserve quarantine epoch buddy,$(eval test_$(t)_SRCS := $(FAKE) $(FRAMES)))
+test_date_SRCS := $(FAKE) $(FRAMES) hv/base/date.c
+test_estimate_SRCS := $(FAKE) $(FRAMES) mm/estimate.c
 test_version_SRCS := $(FAKE) $(FRAMES) hv/base/version.c
 
 test_p2m_SRCS := $(FAKE) tests/fake/tables.c $(P2M)
@@ -30,19 +34,21 @@ test_soak_SRCS := $(test_nomem_SRCS)
 test_soak_LDFLAGS := $(WRAP)
 GUEST := $(FAKE) tests/fake/backend.c tests/fake/tables.c tests/fake/guest.c $(CORE)
 DSDT := $(BUILD)/hv/load/dsdt.o
-test_balloon_SRCS := $(GUEST)
+$(foreach t,balloon balloon_calls,$(eval test_$(t)_SRCS := $(GUEST)))
 test_hypercall_SRCS := $(GUEST)
 test_guestmem_SRCS := $(test_p2m_SRCS)
 test_sample_SRCS := $(test_p2m_SRCS)
-test_policy_SRCS := hv/memory/policy.c hv/memory/entitlement.c
+$(foreach t,policy policy_cap policy_loop entitlement,$(eval test_$(t)_SRCS := hv/memory/policy.c hv/memory/entitlement.c))
 test_config_SRCS := hv/config/config.c hv/config/disk_parse.c hv/config/text.c hv/config/timed_parse.c hv/base/format.c
-test_lapic_SRCS := $(GUEST)
+test_text_SRCS := hv/config/text.c hv/base/format.c
+$(foreach t,disk_parse timed_parse,$(eval test_$(t)_SRCS := $(test_config_SRCS)))
+$(foreach t,lapic lapic_ipi lapic_timer,$(eval test_$(t)_SRCS := $(GUEST)))
 test_insn_SRCS := $(FAKE) $(FRAMES) hv/emulate/insn.c
 test_insn_zydis_SRCS := $(FAKE) $(FRAMES) hv/emulate/insn.c
 test_insn_zydis_LIBS := -lZydis
 test_insn_cpu_SRCS := $(filter-out hv/emulate/mmio.c,$(GUEST))
-test_emulate_SRCS := $(GUEST) tests/fake/record.c
-test_emulate_LDFLAGS := $(WRAP)
+$(foreach t,emulate emulate_strings linux linux_refused,$(eval test_$(t)_SRCS := $(GUEST) tests/fake/record.c))
+$(foreach t,emulate emulate_strings linux linux_refused,$(eval test_$(t)_LDFLAGS := $(WRAP)))
 test_gwalk_SRCS := $(GUEST)
 test_task_SRCS := $(GUEST)
 test_ioapic_SRCS := $(GUEST)
@@ -60,8 +66,9 @@ test_leftovers_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/ioapic.c arch/x86_64/tim
 test_tsc_SRCS := arch/x86_64/time/tsc_span.c arch/x86_64/time/tsc_measure.c arch/x86_64/time/tsc_said.c
 test_vulns_SRCS := arch/x86_64/quirks/vulns.c
 test_mtrr_SRCS := $(FAKE) $(FRAMES) arch/x86_64/quirks/mtrr.c
-test_boot_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_watchdog.c boot/acpi_uart.c boot/boot_info.c boot/multiboot.c \
-	boot/consoles.c
+BOOT := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_watchdog.c boot/acpi_uart.c boot/boot_info.c boot/multiboot.c
+$(foreach t,multiboot boot_acpi acpi_uart power,$(eval test_$(t)_SRCS := $(BOOT)))
+test_consoles_SRCS := $(FAKE) $(FRAMES) boot/consoles.c
 test_pci_SRCS := $(FAKE) $(FRAMES) hv/drv/pci.c
 test_serial_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/serial.c
 test_gpt_SRCS := $(FAKE) $(FRAMES) hv/block/gpt.c
@@ -75,37 +82,40 @@ test_reboot_SRCS := $(GUEST)
 test_gone_SRCS := $(GUEST)
 test_vm_log_SRCS := $(GUEST) tests/fake/virtio.c
 test_vm_log_LDFLAGS = $(VIO_WRAP)
-test_linux_SRCS := $(GUEST) tests/fake/record.c
-test_linux_LDFLAGS := $(WRAP)
-test_sched_SRCS := $(GUEST)
+$(foreach t,sched sched_events,$(eval test_$(t)_SRCS := $(GUEST)))
 test_waiters_SRCS := $(GUEST)
 test_virtio_SRCS := $(GUEST) tests/fake/virtio.c
 VIO_WRAP := -Wl,--wrap=guest_write
-$(foreach t,virtio blk_host virtio_blk virtio_console virtio_balloon,$(eval test_$(t)_LDFLAGS := $(VIO_WRAP)))
+$(foreach t,virtio blk_host virtio_blk virtio_console virtio_balloon virtio_balloon_choice,$(eval test_$(t)_LDFLAGS := $(VIO_WRAP)))
 test_virtio_blk_SRCS := $(test_virtio_SRCS)
 test_blk_host_SRCS := $(test_virtio_SRCS)
 test_virtio_console_SRCS := $(test_virtio_SRCS)
 test_virtio_balloon_SRCS := $(test_virtio_SRCS)
+test_virtio_balloon_choice_SRCS := $(test_virtio_SRCS)
 test_shootdown_SRCS := $(GUEST)
-test_exit_SRCS := $(GUEST)
+$(foreach t,exit msr cpuid,$(eval test_$(t)_SRCS := $(GUEST)))
 test_fb_SRCS := arch/x86_64/pc/fb.c
 test_fb_OBJS := $(BUILD)/font.o
 test_screen_SRCS := $(GUEST)
 test_scrollback_SRCS := $(FAKE) $(FRAMES) hv/control/scrollback.c
 test_status_SRCS := $(GUEST) tools/aeroctl/text.c
 test_timed_SRCS := $(GUEST)
-test_power_SRCS := $(FAKE) $(FRAMES) boot/acpi.c boot/acpi_watchdog.c boot/boot_info.c boot/multiboot.c boot/acpi_uart.c
 test_aeroctl_SRCS := tests/fake/aeroctl.c $(filter-out %/main.c %/device.c,$(wildcard tools/aeroctl/*.c))
 test_aeroctl_LIBS := -lncurses -ltinfo
 $(UNIT)/obj/tools/aeroctl/%.o: UNIT_CFLAGS += -D_DEFAULT_SOURCE -DRELEASE='"1.2.3"'
-test_driver_SRCS := guest-driver/balloon_core.c $(FAKE) $(FRAMES)
-test_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/efi/leave.c boot/multiboot.c \
-	boot/boot_info.c boot/acpi.c boot/acpi_watchdog.c boot/acpi_uart.c
-$(UNIT)/obj/boot/efi/%.o $(UNIT)/obj/tests/unit/boot/test_efi.o: UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
+$(foreach t,driver driver_pages,$(eval test_$(t)_SRCS := guest-driver/balloon_core.c $(FAKE) $(FRAMES)))
+EFI := boot/efi/info.c boot/efi/elf.c boot/efi/leave.c
+$(foreach t,efi elf leave,$(eval test_$(t)_SRCS := $(BOOT) $(EFI)))
+$(UNIT)/obj/boot/efi/%.o $(patsubst %,$(UNIT)/obj/tests/unit/boot/test_%.o,efi elf leave): UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
-UNIT_TESTS := base lock version frame p2m p2m_large audit nomem soak guestmem sample balloon hypercall policy config \
-	exit lapic ioapic console terminal operator uart rtc devices insn insn_zydis insn_cpu emulate gwalk task caps svm errata leftovers tsc vulns loader linux acpi pvclock pvcpu reboot gone virtio virtio_blk virtio_console virtio_balloon vm_log \
-	sched waiters shootdown driver efi mtrr boot pci serial fb screen scrollback status timed power aeroctl gpt block nvme blk_host
+UNIT_TESTS := base lock version date frame reserve quarantine epoch buddy p2m p2m_large audit nomem soak guestmem \
+	estimate sample balloon balloon_calls hypercall policy policy_cap policy_loop entitlement config \
+	text disk_parse timed_parse exit msr cpuid lapic lapic_ipi lapic_timer ioapic console terminal \
+	operator uart rtc devices insn insn_zydis insn_cpu emulate emulate_strings gwalk task caps svm \
+	errata leftovers tsc vulns loader linux linux_refused acpi pvclock pvcpu reboot gone virtio virtio_blk \
+	virtio_console virtio_balloon virtio_balloon_choice vm_log sched sched_events waiters shootdown \
+	driver driver_pages efi elf leave mtrr multiboot boot_acpi acpi_uart consoles pci serial fb screen \
+	scrollback status timed power aeroctl gpt block nvme blk_host
 
 # What links all of hv/ links the guests' DSDT too.
 $(foreach t,$(UNIT_TESTS),$(if $(findstring hv/load/acpi.c,$(test_$(t)_SRCS)),$(eval test_$(t)_OBJS += $(DSDT))))
@@ -131,7 +141,7 @@ $(foreach t,$(UNIT_TESTS),$(eval $(call unit_program,$(t))))
 
 -include $(shell find $(UNIT)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: unit unit-deps unit-tools coverage
+.PHONY: unit unit-deps unit-tools unit-links coverage
 unit-deps:
 	@tools/deps unit build
 
@@ -143,8 +153,17 @@ unit: unit-deps $(UNIT_TESTS:%=$(UNIT)/test_%) ## Unit tests on the host, with s
 unit-tools: ## Of them those of the tools, in Python
 	@tests/tools/run
 
-coverage: unit-deps ## Lines and branches of hv/memory/policy.c that its unit test takes; T=sched: of hv/vm/sched.c
+unit-links: # Which sources each of them links, for tools/covered.py
+	$(foreach t,$(UNIT_TESTS),$(info test_$(t): $(test_$(t)_SRCS) $(test_$(t)_LINKS)))@:
+
+# The tests that are made for a file: those of its name, and what else it says here.
+tests_of = $(filter $(1) $(1)_%,$(UNIT_TESTS)) $(tests_of_$(1))
+tests_of_policy := entitlement
+
+coverage: unit-deps ## Lines and branches of hv/memory/policy.c that its unit tests take; T=sched: of hv/vm/sched.c
 	$(eval T ?= policy)
-	@$(MAKE) --no-print-directory UNIT=$(BUILD)/coverage COVERAGE="--coverage -O0 -fno-sanitize=all" $(BUILD)/coverage/test_$(T)
-	@$(BUILD)/coverage/test_$(T) >/dev/null 2>&1
+	@find $(BUILD)/coverage -name '*.gcda' -delete 2>/dev/null || true
+	@$(MAKE) --no-print-directory UNIT=$(BUILD)/coverage COVERAGE="--coverage -O0 -fno-sanitize=all" \
+		$(patsubst %,$(BUILD)/coverage/test_%,$(call tests_of,$(T)))
+	@for t in $(call tests_of,$(T)); do $(BUILD)/coverage/test_$$t >/dev/null 2>&1; done
 	@gcov -n -b $(BUILD)/coverage/obj/hv/*/$(T).gcda 2>/dev/null | grep -A4 "'hv/.*/$(T).c'"

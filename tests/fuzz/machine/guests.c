@@ -2,7 +2,7 @@
 #include <tests/fuzz/machine/machine.h>
 
 #include <hv/apic/lapic_regs.h>
-#include <hv/control/console.h>
+#include <hv/dev/console.h>
 #include <hv/control/manage.h>
 #include <hv/control/operator.h>
 #include <hv/dev/bus.h>

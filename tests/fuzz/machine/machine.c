@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <tests/fuzz/machine/machine.h>
 
-#include <hv/control/console.h>
+#include <hv/dev/console.h>
 #include <hv/control/manage.h>
 #include <hv/control/operator.h>
 #include <hv/dev/bus.h>

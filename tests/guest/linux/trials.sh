@@ -107,7 +107,7 @@ daemon_kills() {
 	target "$(value target)"
 	sure until_is 60 size -gt 0
 	size=0
-	while [ "$(figure size)" -gt $size ]; do # until it stands still
+	while [ "$(figure size)" -gt "$size" ]; do # until it stands still
 		size=$(figure size)
 		sleep 2
 	done
@@ -120,7 +120,7 @@ daemon_kills() {
 	done
 	say "programs have grown: $(figures)"
 	verify "the server was killed" kill -0 $server
-	verify "the daemon has killed" [ -z "$(grep sending.*process /tmp/earlyoom)" ]
+	verify "the daemon has killed" [ -z "$(grep "sending.*process" /tmp/earlyoom)" ]
 	sleep 3 # that hold-off is over
 	size=$(figure size)
 	kill -KILL $server

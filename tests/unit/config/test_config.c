@@ -1,68 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* aerostat.conf: what it takes, and what it says to what it does not. */
-#include <tests/fake/fake.h>
+#include <tests/unit/config/config_fixture.h>
 
-#include <hv/config/text.h>
+static const char example[] = "# a comment\n"
+			      "[host]\n"
+			      "memory = 256M ; of this machine\n"
+			      "stay = yes\n"
+			      "status = 0\n"
+			      "policy = 50\n"
+			      "sample_pages = 64\n"
+			      "tax = 60\n"
+			      "balloon_max = 80\n"
+			      "\n"
+			      "   [vm web-1]\r\n"
+			      "\tmemory\t=\t64M\r\n"
+			      "min=8M\n"
+			      "max = 48MiB\n"
+			      "reserve = 64K\n"
+			      "shares = 2000\n"
+			      "vcpus = 3\n"
+			      "control = yes\n"
+			      "start = no\n"
+			      "kernel = a.elf\n"
+			      "cmdline = x=1 y#2 \"z\"   \n"
+			      "module = m1 with args\n"
+			      "initrd = m2\n"
+			      "[vm B_2]\n"
+			      "memory = 1G\n"
+			      "kernel = b";
 
-static struct config c;
-static char error[CONFIG_ERROR_MAX];
-
-static bool parse_n(const char *text, size_t len)
-{
-	/* A copy of exactly this size: one byte read too far is seen. */
-	char *copy = malloc(len);
-	bool ok;
-
-	memcpy(copy, text, len);
-	memset(error, 0x55, sizeof(error));
-	ok = config_parse(copy, len, &c, error);
-	free(copy);
-	return ok;
-}
-
-static bool parse(const char *text)
-{
-	return parse_n(text, strlen(text));
-}
-
-#define VM "[vm a]\nmemory = 64M\nkernel = k\n"
-
-static void refused(const char *text, const char *words)
-{
-	assert_false(parse(text));
-	if (strncmp(error, "aerostat.conf: line ", 20) || !strstr(error, words))
-		fail_msg("\"%s\" lacks \"%s\"", error, words);
-}
-
-static void everything(void **state)
+static void all_keys(void **state)
 {
 	(void)state;
-	assert_true(parse("# a comment\n"
-			  "[host]\n"
-			  "memory = 256M ; of this machine\n"
-			  "stay = yes\n"
-			  "status = 0\n"
-			  "policy = 50\n"
-			  "sample_pages = 64\n"
-			  "tax = 60\n"
-			  "balloon_max = 80\n"
-			  "\n"
-			  "   [vm web-1]\r\n"
-			  "\tmemory\t=\t64M\r\n"
-			  "min=8M\n"
-			  "max = 48MiB\n"
-			  "reserve = 64K\n"
-			  "shares = 2000\n"
-			  "vcpus = 3\n"
-			  "control = yes\n"
-			  "start = no\n"
-			  "kernel = a.elf\n"
-			  "cmdline = x=1 y#2 \"z\"   \n"
-			  "module = m1 with args\n"
-			  "initrd = m2\n"
-			  "[vm B_2]\n"
-			  "memory = 1G\n"
-			  "kernel = b"));
+	assert_true(parse(example));
 	assert_int_equal(c.host.memory, MIB(256));
 	assert_true(c.host.stay);
 	assert_int_equal(c.host.status_ms, 0);
@@ -86,7 +56,12 @@ static void everything(void **state)
 	assert_int_equal(c.vm[0].nr_modules, 2);
 	assert_string_equal(c.vm[0].module[0], "m1 with args");
 	assert_string_equal(c.vm[0].module[1], "m2");
-	/* Defaults. */
+}
+
+static void defaults(void **state)
+{
+	(void)state;
+	assert_true(parse(example));
 	assert_int_equal(c.vm[1].max, GIB(1));
 	assert_int_equal(c.vm[1].min, MIB(128));
 	assert_int_equal(c.vm[1].reserve, MIB(4));
@@ -99,43 +74,15 @@ static void everything(void **state)
 	assert_int_equal(c.host.balloon_max, 65);
 	assert_int_equal(c.host.sample_ms, 30000);
 	assert_int_equal(c.host.sample_pages, 100);
-	assert_true(parse("\xef\xbb\xbf" VM)); /* a byte order mark */
 	assert_true(parse(VM "min = 0\n"));
 	assert_int_equal(c.vm[0].min, 0);
 }
 
-static void disks(void **state)
+static void byte_order_mark(void **state)
 {
 	(void)state;
-	assert_true(parse(VM "disk = a.img\ndisk = b.img cow latency=5ms\n"
-			     "disk = c.img latency=200us cow 64M\ndisk = blank 1G latency=0\n"));
-	assert_int_equal(c.vm[0].nr_disks, 4);
-	assert_string_equal(c.vm[0].disk[0].file, "a.img");
-	assert_int_equal(c.vm[0].disk[0].writable, 0);
-	assert_int_equal(c.vm[0].disk[0].latency_us, 0);
-	assert_int_equal(c.vm[0].disk[1].writable, UINT64_MAX);
-	assert_int_equal(c.vm[0].disk[1].latency_us, 5000);
-	assert_int_equal(c.vm[0].disk[2].writable, MIB(64));
-	assert_int_equal(c.vm[0].disk[2].latency_us, 200);
-	assert_false(c.vm[0].disk[2].blank);
-	assert_true(c.vm[0].disk[3].blank);
-	assert_int_equal(c.vm[0].disk[3].writable, GIB(1));
-	assert_true(parse(VM "disk = a.img ro\n"));
-	refused(VM "disk=1\ndisk=2\ndisk=3\ndisk=4\ndisk=5\n",
-		"too many disks; a VM takes at most 4");
-	refused(VM "disk = blank\n", "a blank disk needs a size");
-	refused(VM "disk = blank 0\n", "is not the size of a disk");
-	refused(VM "disk = blank 64MB\n", "is not the size of a disk");
-	refused(VM "disk = blank 4097\n", "is not the size of a disk");
-	refused(VM "disk = blank 65G\n", "is not the size of a disk");
-	refused(VM "disk = blank 1M ro\n", "\"ro\" is not understood after disk = blank SIZE");
-	refused(VM "disk = a.img rw\n", "\"rw\" is not understood after disk = FILE");
-	refused(VM "disk = a.img cow 1M cow\n", "\"cow\" is not understood");
-	refused(VM "disk = a.img 64M\n", "\"64M\" is not understood");
-	refused(VM "disk = a.img latency=5\n", "\"5\" is not a latency of a disk");
-	refused(VM "disk = a.img latency=11s\n", "is not a latency");
-	refused(VM "disk = a.img latency=us\n", "is not a latency");
-	refused(VM "disk = a.img latency=99999999999999999999us\n", "is not a latency");
+	assert_true(parse("\xef\xbb\xbf" VM));
+	assert_int_equal(c.nr_vms, 1);
 }
 
 static void balloons(void **state)
@@ -148,46 +95,6 @@ static void balloons(void **state)
 	assert_true(parse(VM "balloon = none\n"));
 	assert_int_equal(c.vm[0].balloon, BALLOON_NONE);
 	refused(VM "balloon = yes\n", "balloon takes auto, aerostat, virtio or none, not \"yes\"");
-}
-
-static void sizes(void **state)
-{
-	static const struct {
-		const char *text;
-		u64 bytes;
-	} good[] = {
-		{ "0", 0 },
-		{ "4096", 4096 },
-		{ "64K", KIB(64) },
-		{ "64k", KIB(64) },
-		{ "3M", MIB(3) },
-		{ "2g", GIB(2) },
-		{ "1GiB", GIB(1) },
-		{ "16777215G", 16777215UL << 30 },
-		{ "17179869183G", 17179869183UL << 30 },
-	};
-	static const char *const bad[] = { "",
-					   "M",
-					   "-1",
-					   "1.5G",
-					   "1T",
-					   "64MB",
-					   "64 M",
-					   "0x10",
-					   "1Mi",
-					   "1KK",
-					   "17179869184G",
-					   "18446744073709551616",
-					   "99999999999999999999999" };
-	u64 n;
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
-		assert_true(config_parse_size(good[i].text, &n));
-		assert_int_equal(n, good[i].bytes);
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_false(config_parse_size(bad[i], &n));
 }
 
 static void errors_name_line_and_remedy(void **state)
@@ -228,42 +135,9 @@ static void errors_name_line_and_remedy(void **state)
 	refused("[vm a]\nmemory = 4M\n[x", "line 3: a section starts");
 }
 
-static void times(void **state)
+static void times_of_the_host(void **state)
 {
-	static const struct {
-		const char *text;
-		u64 ms;
-	} good[] = {
-		{ "0", 0 },
-		{ "0s", 0 },
-		{ "1ms", 1 },
-		{ "90s", 90000 },
-		{ "5m", 300000 },
-		{ "2h", 7200000 },
-		{ "8760h", 31536000000 },
-	};
-	static const char *const bad[] = { "",
-					   "s",
-					   "90",
-					   "9 s",
-					   "1.5s",
-					   "-1s",
-					   "1d",
-					   "1sm",
-					   "1S",
-					   "8761h",
-					   "99999999999999999999s",
-					   "18446744073709551615h" };
-	u64 ms;
-
 	(void)state;
-	for (u32 i = 0; i < ARRAY_SIZE(good); i++) {
-		assert_true(config_parse_time(good[i].text, &ms));
-		assert_int_equal(ms, good[i].ms);
-	}
-	for (u32 i = 0; i < ARRAY_SIZE(bad); i++)
-		if (config_parse_time(bad[i], &ms))
-			fail_msg("\"%s\" was taken as %lu ms", bad[i], ms);
 	assert_true(parse("[host]\npages = 3s\n" VM));
 	assert_int_equal(c.host.pages_ms, 3000);
 	assert_true(parse("[host]\npages = 0\n" VM));
@@ -298,76 +172,6 @@ static void first_console(void **state)
 	refused("[host]\n" VM "[host]\nconsole = b\n", "line 6: there is no VM \"b\"");
 	refused("[host]\nconsole = a23456789012345678901234567890123\n" VM,
 		"line 2: the value is too long; 31 characters are the most");
-}
-
-static void timed_actions(void **state)
-{
-	static const struct {
-		const char *text, *words;
-	} bad[] = {
-		{ "at =", "at has no value" },
-		{ "at = soon status", "\"soon\" is not a time; write for example at = 90s status" },
-		{ "at = 90 status", "\"90\" is not a time" },
-		{ "at = 90s", "\"\" is no action; there are status, " },
-		{ "at = 90s explode a", "\"explode\" is no action; there are status, " },
-		{ "at = 90s stop",
-		  "stop needs the name of a VM; write for example at = 90s stop web1" },
-		{ "at = 90s stop b", "line 2: there is no VM \"b\"; a section [vm b] is missing" },
-		{ "at = 90s stop a 256", "a status is a number from 0 to 255, not \"256\"" },
-		{ "at = 90s stop a 1K", "a status is a number from 0 to 255, not \"1K\"" },
-		{ "at = 90s stop a 1 2", "\"2\" is too much: write at = TIME stop web1" },
-		{ "at = 90s shutdown", "shutdown needs the name of a VM; write for example" },
-		{ "at = 90s shutdown a 1", "\"1\" is too much: write at = TIME shutdown web1" },
-		{ "at = 90s status a", "\"a\" is too much: write at = TIME status" },
-		{ "at = 90s pause a 3", "\"3\" is too much: write at = TIME pause web1" },
-		{ "at = 90s target a",
-		  "target needs a value; write for example at = 90s target web1 64M" },
-		{ "at = 90s target a 64MB",
-		  "target takes a size, a multiple of 4K, or \"policy\", not \"64MB\"" },
-		{ "at = 90s min a policy", "min takes a size, a multiple of 4K, not \"policy\"" },
-		{ "at = 90s max a 4097", "max takes a size" },
-		{ "at = 90s min a 65M",
-		  "min is more than the memory of VM a; write 65536K or less" },
-		{ "at = 90s shares a 0", "shares are a number from 1 to 1000000, not \"0\"" },
-		{ "at = 90s shares a 1000001", "shares are a number" },
-		{ "at = 90s shares a many", "shares are a number" },
-		{ "at = 9000h status", "is not a time" },
-		{ "at = 90s stop a234567890123456789012345678901234567890",
-		  "stop needs the name of a VM" },
-	};
-	char text[4096] = "[host]\n";
-
-	(void)state;
-	assert_true(
-		parse("[host]\nat = 90s stop b\nat=500ms   target\ta  64M ; a comment\n"
-		      "at = 0s status\n" VM "[vm b]\nmemory = 32M\nkernel = k\n"
-		      "[host]\nat = 2h stop a 3\nat = 1m target b policy\nat = 3h shares b 7\n"));
-	assert_int_equal(c.nr_timed, 6);
-	assert_int_equal(c.timed[0].at_ms, 90000);
-	assert_int_equal(c.timed[0].kind, AT_STOP);
-	assert_int_equal(c.timed[0].vm_id, 1);
-	assert_int_equal(c.timed[0].value, 0);
-	assert_int_equal(c.timed[1].at_ms, 500);
-	assert_int_equal(c.timed[1].kind, AT_TARGET);
-	assert_int_equal(c.timed[1].vm_id, 0);
-	assert_int_equal(c.timed[1].value, MIB(64));
-	assert_false(c.timed[1].by_policy);
-	assert_int_equal(c.timed[2].kind, AT_STATUS);
-	assert_int_equal(c.timed[3].value, 3);
-	assert_true(c.timed[4].by_policy);
-	assert_int_equal(c.timed[5].value, 7);
-	for (u32 i = 0; i < ARRAY_SIZE(bad); i++) {
-		snprintf(text, sizeof(text), "[host]\n%s\n" VM, bad[i].text);
-		refused(text, bad[i].words);
-		assert_non_null(strstr(error, "line 2: "));
-	}
-	strcpy(text, "[host]\n");
-	for (u32 i = 0; i < MAX_TIMED; i++)
-		strcat(text, "at = 1s audit\n");
-	strcat(text, VM);
-	assert_true(parse(text));
-	strcat(text, "[host]\nat = 1s audit\n");
-	refused(text, "too many lines \"at\"; 32 are the most");
 }
 
 static void ranges(void **state)
@@ -503,14 +307,13 @@ static void fuzz(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(everything),
-		cmocka_unit_test(disks),
+		cmocka_unit_test(all_keys),
+		cmocka_unit_test(defaults),
+		cmocka_unit_test(byte_order_mark),
 		cmocka_unit_test(balloons),
-		cmocka_unit_test(sizes),
 		cmocka_unit_test(errors_name_line_and_remedy),
-		cmocka_unit_test(times),
+		cmocka_unit_test(times_of_the_host),
 		cmocka_unit_test(first_console),
-		cmocka_unit_test(timed_actions),
 		cmocka_unit_test(ranges),
 		cmocka_unit_test(too_much),
 		cmocka_unit_test(long_lines),

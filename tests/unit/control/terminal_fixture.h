@@ -5,8 +5,8 @@
 
 #include <tests/fake/guest.h>
 
+#include <hv/base/terminal.h>
 #include <hv/control/operator.h>
-#include <hv/control/terminal.h>
 #include <hv/vm/sched.h>
 
 #define MS FAKE_KHZ

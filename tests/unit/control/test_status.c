@@ -5,7 +5,7 @@
 #include <hv/control/operator.h>
 #include <hv/control/pages.h>
 #include <hv/control/status.h>
-#include <hv/control/terminal.h>
+#include <hv/base/terminal.h>
 #include <hv/vm/counts.h>
 #include <hv/vm/sched.h>
 #include <mm/guestmem.h>

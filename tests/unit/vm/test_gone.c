@@ -3,7 +3,7 @@
 #include <tests/fake/guest.h>
 
 #include <guest-driver/aerostat_abi.h>
-#include <hv/control/console.h>
+#include <hv/dev/console.h>
 #include <hv/control/status.h>
 #include <hv/exit/io.h>
 #include <hv/vm/sched.h>

@@ -4,8 +4,8 @@
  * one VM: then the VM's bytes go there as they come, and the log waits in its ring.  This
  * module knows VMs only as addresses and names.
  */
-#ifndef HV_CONTROL_TERMINAL_H
-#define HV_CONTROL_TERMINAL_H
+#ifndef HV_BASE_TERMINAL_H
+#define HV_BASE_TERMINAL_H
 
 #include <hv/base/log.h>
 #include <hv/base/types.h>

@@ -2,8 +2,8 @@
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
-#include <hv/control/console.h>
-#include <hv/control/terminal.h>
+#include <hv/base/terminal.h>
+#include <hv/dev/console.h>
 #include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
 

@@ -7,8 +7,8 @@
  * A line of the log says whose it is and whether it ends: "NAME| text" ends a line of the
  * VM, "NAME|+text" is a piece of one that goes on.
  */
-#ifndef HV_CONTROL_CONSOLE_H
-#define HV_CONTROL_CONSOLE_H
+#ifndef HV_DEV_CONSOLE_H
+#define HV_DEV_CONSOLE_H
 
 #include <hv/base/lock.h>
 #include <hv/base/types.h>

@@ -3,7 +3,7 @@
 
 #include <hv/base/atomic.h>
 #include <hv/base/string.h>
-#include <hv/control/terminal.h>
+#include <hv/base/terminal.h>
 
 /*
  * Undoes what a VM may have left behind: an unfinished sequence, the other page, mouse
