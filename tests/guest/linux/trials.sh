@@ -349,7 +349,7 @@ suspends() {
 # Sleeps without a clock that would wake it: the host does.  Then "button": waits for its power button;
 # else for what the balloon is asked for meanwhile, target=PAGES.
 wakes_first() {
-	find /lib/modules -name button.ko -o -name evdev.ko | xargs -n 1 insmod
+	find /lib/modules \( -name button.ko -o -name evdev.ko \) -exec insmod {} \;
 }
 wakes() {
 	verify "it does not go to sleep" sh -c 'echo freeze >/sys/power/state'
