@@ -20,6 +20,10 @@ bool plat_pci_there(void);
 u32 plat_pci_read(pci_bdf at, u8 reg);
 void plat_pci_write(pci_bdf at, u8 reg, u32 v);
 
+/* A port of 1, 2 or 4 bytes. */
+u32 plat_port_in(u16 port, u32 bytes);
+void plat_port_out(u16 port, u32 bytes, u32 value);
+
 /* A device's registers, uncached, for good; NULL: the hypervisor has no memory for tables. */
 volatile void *plat_map_device(hpa_t pa, size_t bytes);
 

@@ -214,11 +214,19 @@ volatile void *pci_map_bar(pci_bdf at, u32 bar, size_t bytes)
 	return map(at, (u8)(PCI_BAR0 + 4 * bar), bytes);
 }
 
+u16 pci_port_bar(pci_bdf at, u32 bar)
+{
+	u32 low = plat_pci_read(at, (u8)(PCI_BAR0 + 4 * bar));
+
+	return low & 1 ? (u16)(low & ~3u) : 0;
+}
+
 void pci_enable(pci_bdf at, bool master)
 {
 	u32 command = plat_pci_read(at, PCI_COMMAND) & ~(STATUS_BITS | COMMAND_MASTER);
 
-	plat_pci_write(at, PCI_COMMAND, command | COMMAND_MEMORY | (master ? COMMAND_MASTER : 0));
+	plat_pci_write(at, PCI_COMMAND,
+		       command | COMMAND_IO | COMMAND_MEMORY | (master ? COMMAND_MASTER : 0));
 }
 
 /* Returns whether bus mastering was on and is now off. */

@@ -35,7 +35,10 @@ const struct pci_function *pci_storage(u32 index);
 /* The memory BAR @bar, mapped; NULL: it is none, has no address, or there is no memory. */
 volatile void *pci_map_bar(pci_bdf at, u32 bar, size_t bytes);
 
-/* From now on it decodes its memory, and masters the bus or not. */
+/* The first port of the port BAR @bar; 0: it is none. */
+u16 pci_port_bar(pci_bdf at, u32 bar);
+
+/* From now on it decodes its memory and ports, and masters the bus or not. */
 void pci_enable(pci_bdf at, bool master);
 
 /*

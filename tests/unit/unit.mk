@@ -73,6 +73,7 @@ test_pci_SRCS := $(FAKE) $(FRAMES) hv/drv/pci.c
 test_serial_SRCS := $(FAKE) $(FRAMES) arch/x86_64/pc/serial.c
 test_gpt_SRCS := $(FAKE) $(FRAMES) hv/block/gpt.c
 test_block_SRCS := $(FAKE) $(FRAMES) hv/block/gpt.c hv/block/block.c hv/block/scan.c
+test_ata_SRCS := $(test_block_SRCS) hv/drv/ata.c
 test_nvme_SRCS := $(test_block_SRCS) hv/drv/nvme.c hv/drv/nvme_life.c
 test_loader_SRCS := $(GUEST)
 test_pvclock_SRCS := $(GUEST)
@@ -115,7 +116,7 @@ UNIT_TESTS := base lock version date frame reserve quarantine epoch buddy p2m p2
 	errata leftovers tsc vulns loader linux linux_refused acpi pvclock pvcpu reboot gone virtio virtio_blk \
 	virtio_console virtio_balloon virtio_balloon_choice vm_log sched sched_events waiters shootdown \
 	driver driver_pages efi elf leave mtrr multiboot boot_acpi acpi_uart consoles pci serial fb screen \
-	scrollback status timed power aeroctl gpt block nvme blk_host
+	scrollback status timed power aeroctl gpt block nvme ata blk_host
 
 # What links all of hv/ links the guests' DSDT too.
 $(foreach t,$(UNIT_TESTS),$(if $(findstring hv/load/acpi.c,$(test_$(t)_SRCS)),$(eval test_$(t)_OBJS += $(DSDT))))

@@ -14,6 +14,7 @@ MIB = 1 << 20
 UNITS = {"K": 1 << 10, "M": MIB, "G": 1 << 30, "T": 1 << 40}
 LINUX = "0FC63DAF-8483-4772-8E79-3D69D8477DE4"  # what sgdisk calls 8300
 ENTRIES = 128
+CYLINDER = 16 * 63 * 512    # Bochs's disks have whole ones
 
 
 def size_of(text):
@@ -44,7 +45,7 @@ def layout(parts):
     for label, size, path in parts:
         laid.append((label, at, size, path))
         at += (size + MIB - 1) // MIB * MIB
-    return laid, at + MIB
+    return laid, (at + MIB + CYLINDER - 1) // CYLINDER * CYLINDER
 
 
 def gpt(laid, blocks, block):

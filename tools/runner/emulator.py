@@ -99,7 +99,7 @@ clock: sync=none, time0={self.EPOCH}
 cmosimage: file={self.path("cmos")}, rtc_init=time0
 ata0-master: type=disk, path={self.image}, mode=volatile, \
 cylinders={cylinders}, heads=16, spt=63
-ata1: enabled=0
+{self.disks()}ata1: enabled=0
 boot: disk
 com1: enabled=1, mode={"term" if self.is_terminal else "file"}, dev={self.serial}
 display_library: rfb, options="timeout=0"
@@ -110,6 +110,17 @@ info: action=report
 debug: action=ignore
 log: {self.log}
 """
+
+    def disks(self):
+        """What is written to it stays.  Bochs's disks are whole cylinders, as tools/mkdisk makes them."""
+        if not self.opts.disk:
+            return ""
+        path, _, block = self.opts.disk[0].partition(",block=")
+        if len(self.opts.disk) > 1 or block not in ("", "512"):
+            raise Unusable("--disk: Bochs has one, with blocks of 512 bytes")
+        cylinders = os.path.getsize(path) // (16 * 63 * 512)
+        return (f"ata0-slave: type=disk, path={os.path.abspath(path)}, mode=flat, "
+                f"cylinders={cylinders}, heads=16, spt=63\n")
 
     def cmos(self):
         """The BIOS's settings.

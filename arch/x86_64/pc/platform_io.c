@@ -26,6 +26,21 @@ void plat_pci_write(pci_bdf at, u8 reg, u32 v)
 	outl(DATA, v);
 }
 
+u32 plat_port_in(u16 port, u32 bytes)
+{
+	return bytes == 1 ? inb(port) : bytes == 2 ? inw(port) : inl(port);
+}
+
+void plat_port_out(u16 port, u32 bytes, u32 value)
+{
+	if (bytes == 1)
+		outb(port, (u8)value);
+	else if (bytes == 2)
+		outw(port, (u16)value);
+	else
+		outl(port, value);
+}
+
 volatile void *plat_map_device(hpa_t pa, size_t bytes)
 {
 	return paging_map_mmio(pa, bytes, PAGING_UC);
