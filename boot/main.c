@@ -53,7 +53,7 @@ extern u8 __image_start[];
 
 const struct cpu_backend *backend;
 
-static struct boot_info bi;
+static struct boot_info *bi; /* in the boot room at first */
 static struct acpi_info acpi;
 static struct config *config; /* too large for the image */
 
@@ -89,8 +89,8 @@ static void load_config(void)
 	static char error[CONFIG_ERROR_MAX];
 	const struct image *img;
 
-	for (u32 i = 0; i < bi.nr_modules; i++) {
-		struct boot_module *m = &bi.modules[i];
+	for (u32 i = 0; i < bi->nr_modules; i++) {
+		struct boot_module *m = &bi->modules[i];
 
 		image_add(m->name, plat_ptr(HPA(m->start)), m->end - m->start);
 	}
@@ -222,8 +222,8 @@ static bool idle_work(void)
 
 static bool is_ram(u64 start, u64 bytes)
 {
-	for (u32 i = 0; i < bi.nr_ram; i++)
-		if (start < bi.ram[i].end && start + bytes > bi.ram[i].start)
+	for (u32 i = 0; i < bi->nr_ram; i++)
+		if (start < bi->ram[i].end && start + bytes > bi->ram[i].start)
 			return true;
 	return false;
 }
@@ -231,7 +231,7 @@ static bool is_ram(u64 start, u64 bytes)
 /* A machine without a screen runs as well. */
 static void open_screen(void)
 {
-	const struct boot_framebuffer *b = &bi.fb;
+	const struct boot_framebuffer *b = &bi->fb;
 	const struct screen_face *face = NULL;
 
 	if (b->text)
@@ -282,8 +282,8 @@ static void choose_backend(void)
 /* The value of @key (with its "=") on the command line, up to a blank; NULL: it is not there. */
 static const char *option(const char *key)
 {
-	for (const char *s = bi.cmdline; *s; s++)
-		if ((s == bi.cmdline || s[-1] == ' ') && !strncmp(s, key, strlen(key)))
+	for (const char *s = bi->cmdline; *s; s++)
+		if ((s == bi->cmdline || s[-1] == ' ') && !strncmp(s, key, strlen(key)))
 			return s + strlen(key);
 	return NULL;
 }
@@ -401,7 +401,9 @@ static enum mitigate_mode mitigate_mode(void)
 /* On the boot CPU's own guarded stack. */
 static void __attribute__((noreturn)) boot_on_stack(void)
 {
-	memory_give_back_boot_room(); /* off its stack */
+	bi = memory_give_back_boot_room(); /* off its stack */
+	if (!bi)
+		refuse("too little memory");
 	print_cpu();
 	play_firmware();
 	boot_tsc -= (u64)tsc_sync_boot();
@@ -449,36 +451,31 @@ static void __attribute__((noreturn)) boot_on_stack(void)
 	sched_loop();
 }
 
-/* The PC's gate for NMIs from outside of the CPU: bit 7 of the RTC's index port. */
-static void cmos_hold_nmi(bool hold)
-{
-	outb(0x70, hold ? 0x8d : 0x0d);
-	inb(0x71); /* a write to 0x70 wants one */
-}
-
 void boot_main(u32 magic, u64 info);
 
 void boot_main(u32 magic, u64 info)
 {
+	struct boot_info found = { 0 };
 	struct pci_uart uart = { 0 };
 	const char *why;
 
+	bi = &found;
 	cmos_hold_nmi(true); /* there is no IDT yet */
 	log_line("Aerostat %s", version_text);
 	if (magic == MULTIBOOT2_MAGIC)
-		boot_parse_multiboot2(plat_ptr(HPA(info)), &bi);
+		boot_parse_multiboot2(plat_ptr(HPA(info)), bi);
 	else if (magic == MULTIBOOT1_MAGIC)
-		boot_parse_multiboot1(plat_ptr(HPA(info)), &bi);
+		boot_parse_multiboot1(plat_ptr(HPA(info)), bi);
 	else {
 		serial_open_com();
 		refuse("not started by a multiboot loader");
 	}
-	acpi_parse(&bi, &acpi);
-	consoles_early(bi.cmdline, &acpi.uart);
-	log_line("boot: %s, command line \"%s\"", bi.loader, bi.cmdline);
+	acpi_parse(bi, &acpi);
+	consoles_early(bi->cmdline, &acpi.uart);
+	log_line("boot: %s, command line \"%s\"", bi->loader, bi->cmdline);
 	power_init(&acpi.power);
 	epoch_init();
-	why = memory_init(&bi, &uart);
+	why = memory_init(bi, &uart);
 	if (why)
 		refuse(why);
 	consoles_late(&uart);

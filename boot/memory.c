@@ -188,11 +188,17 @@ static bool boot_room_is_ram(void)
 	return false;
 }
 
-void memory_give_back_boot_room(void)
+struct boot_info *memory_give_back_boot_room(void)
 {
 	u64 start = (u64)boot_room - VA_IMAGE, end = (u64)boot_room_end - VA_IMAGE;
+	struct boot_info *copy = frame_alloc_pages(frame_order(sizeof(*copy)));
 
+	if (!copy)
+		return NULL;
+	*copy = *mem.bi;
+	mem.bi = copy;
 	frames_add((u32)(start >> PAGE_SHIFT), (u32)((end - start) >> PAGE_SHIFT));
+	return copy;
 }
 
 hpa_t memory_low_page(void)

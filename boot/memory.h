@@ -26,8 +26,9 @@ bool memory_more(void);
 /*
  * The boot room (head.S) is memory like any other from now on: off its page
  * tables and its stack.  After memory_init(), before memory_limit(), once.
+ * What memory_init() was given lies on that stack: returns a copy; NULL: no memory.
  */
-void memory_give_back_boot_room(void);
+struct boot_info *memory_give_back_boot_room(void);
 
 /* A page of RAM below 640 KiB that nobody uses, for the other CPUs' start; 0: there is none. */
 hpa_t memory_low_page(void);

@@ -17,7 +17,7 @@
 	X(LOCK_LIMITS, "limits_lock")	/* manage.c */        \
 	X(LOCK_VIRTIO, "virtio.lock")	/* a virtio device */ \
 	X(LOCK_UART, "uart.lock")	/* a VM */            \
-	X(LOCK_BLOCK, "users.lock")	/* open disks */      \
+	X(LOCK_BLOCK, "names.lock")	/* open disks */      \
 	X(LOCK_DRIVER, "nvme.lock")	/* a controller */    \
 	X(LOCK_CONSOLE, "console.lock") /* a VM */            \
 	X(LOCK_IOAPIC, "ioapic.lock")	/* a VM */            \

@@ -9,29 +9,28 @@
 
 #define READ_MS 40000 /* a driver has given its device up before that */
 
-static struct block_part parts[BLOCK_PARTS_MAX];
-static u32 nr_parts;
-
 #define OPEN_MAX 64
 
-static struct {
-	SPINLOCK(LOCK_BLOCK) lock;
+/* Only where there are disks: memory is taken for it then. */
+static struct names {
+	u32 nr_parts;
+	struct block_part part[BLOCK_PARTS_MAX];
+	SPINLOCK(LOCK_BLOCK) lock; /* of what follows */
+	u32 nr_users;
 	struct {
 		struct block_part part;
 		bool write;
-	} of[OPEN_MAX];
-	u32 nr;
-} users;
+	} user[OPEN_MAX];
+} * names;
 
 const struct block_part *block_partition(u32 index)
 {
-	return index < nr_parts ? &parts[index] : NULL;
+	return names && index < names->nr_parts ? &names->part[index] : NULL;
 }
 
 void block_forget_parts(void)
 {
-	nr_parts = 0;
-	users.nr = 0;
+	names = NULL;
 }
 
 static struct block_part whole(struct block_device *d)
@@ -102,9 +101,9 @@ static int read_entries(struct block_device *d, const struct gpt_header *h, u8 *
 static void add_part(struct block_device *d, const struct gpt_entry *e)
 {
 	u32 sectors = d->block_size / BLOCK_SECTOR;
-	struct block_part *p = &parts[nr_parts];
+	struct block_part *p = &names->part[names->nr_parts];
 
-	if (nr_parts == BLOCK_PARTS_MAX) {
+	if (names->nr_parts == BLOCK_PARTS_MAX) {
 		log_line("block: %s: partition \"%s\" is left out: there are more than %u", d->name,
 			 e->label, BLOCK_PARTS_MAX);
 		return;
@@ -113,7 +112,7 @@ static void add_part(struct block_device *d, const struct gpt_entry *e)
 				  .first = e->first * sectors,
 				  .sectors = (e->last - e->first + 1) * sectors };
 	str_copy(p->label, e->label, sizeof(p->label));
-	nr_parts++;
+	names->nr_parts++;
 	log_line("block: %s: partition \"%s\", %lu MiB", d->name, p->label,
 		 p->sectors * BLOCK_SECTOR >> 20);
 }
@@ -172,11 +171,16 @@ static void scan(struct block_device *d, u8 *buf)
 
 void block_scan(void)
 {
-	u8 *buf = frame_alloc_pages(frame_order(GPT_ENTRIES_BYTES_MAX));
 	struct block_device *d;
+	u8 *buf;
 
-	if (!buf) {
+	if (!block_device(0))
+		return;
+	names = frame_alloc_pages(frame_order(sizeof(*names)));
+	buf = frame_alloc_pages(frame_order(GPT_ENTRIES_BYTES_MAX));
+	if (!names || !buf) {
 		log_line("block: no memory to read partition tables");
+		frame_free_pages(buf);
 		return;
 	}
 	for (u32 i = 0; (d = block_device(i)); i++)
@@ -191,12 +195,12 @@ static int find_part(const char *label, struct block_part *found)
 {
 	int err = HV_ENOENT;
 
-	for (u32 i = 0; i < nr_parts; i++) {
-		if (strcmp(parts[i].label, label))
+	for (u32 i = 0; names && i < names->nr_parts; i++) {
+		if (strcmp(names->part[i].label, label))
 			continue;
 		if (!err)
 			return HV_EINVAL;
-		*found = parts[i];
+		*found = names->part[i];
 		err = HV_OK;
 	}
 	return err;
@@ -242,13 +246,13 @@ static bool overlap(const struct block_part *a, const struct block_part *b)
 
 static int use(const struct block_part *p, bool write)
 {
-	for (u32 i = 0; i < users.nr; i++)
-		if ((write || users.of[i].write) && overlap(p, &users.of[i].part))
+	for (u32 i = 0; i < names->nr_users; i++)
+		if ((write || names->user[i].write) && overlap(p, &names->user[i].part))
 			return HV_EBUSY;
-	if (users.nr == OPEN_MAX)
+	if (names->nr_users == OPEN_MAX)
 		return HV_ENOMEM;
-	users.of[users.nr].part = *p;
-	users.of[users.nr++].write = write;
+	names->user[names->nr_users].part = *p;
+	names->user[names->nr_users++].write = write;
 	return HV_OK;
 }
 
@@ -256,22 +260,24 @@ int block_open(const char *name, bool write, struct block_part *p)
 {
 	int err = block_find(name, p);
 
+	if (!err && !names)
+		err = HV_ENOMEM;
 	if (err)
 		return err;
-	spin_lock(&users.lock);
+	spin_lock(&names->lock);
 	err = use(p, write);
-	spin_unlock(&users.lock);
+	spin_unlock(&names->lock);
 	return err;
 }
 
 void block_close(const struct block_part *p, bool write)
 {
-	spin_lock(&users.lock);
-	for (u32 i = 0; i < users.nr; i++)
-		if (users.of[i].write == write && users.of[i].part.device == p->device &&
-		    users.of[i].part.first == p->first) {
-			users.of[i] = users.of[--users.nr];
+	spin_lock(&names->lock);
+	for (u32 i = 0; i < names->nr_users; i++)
+		if (names->user[i].write == write && names->user[i].part.device == p->device &&
+		    names->user[i].part.first == p->first) {
+			names->user[i] = names->user[--names->nr_users];
 			break;
 		}
-	spin_unlock(&users.lock);
+	spin_unlock(&names->lock);
 }

@@ -92,3 +92,10 @@ u64 plat_wall_time_us(void)
 {
 	return wall_at_boot ? wall_at_boot + plat_time_us() : 0;
 }
+
+/* Bit 7 of the RTC's index port; a write to that wants a read of the data. */
+void cmos_hold_nmi(bool hold)
+{
+	outb(0x70, hold ? 0x8d : 0x0d);
+	inb(0x71);
+}

@@ -11,4 +11,7 @@
  */
 void cmos_init(u8 century);
 
+/* The PC's gate for NMIs from outside of the CPU. */
+void cmos_hold_nmi(bool hold);
+
 #endif

@@ -84,6 +84,7 @@ static void start(bool read_only)
 	nr_held = flushes = refusals = 0;
 	hold = false;
 	outcome = HV_OK;
+	block_scan();
 	cfg = guest_config("d");
 	cfg.nr_disks = 1;
 	cfg.disk[0] =
