@@ -105,8 +105,8 @@ test_aeroctl_SRCS := tests/fake/aeroctl.c $(filter-out %/main.c %/device.c,$(wil
 test_aeroctl_LIBS := -lncurses -ltinfo
 $(UNIT)/obj/tools/aeroctl/%.o: UNIT_CFLAGS += -D_DEFAULT_SOURCE -DRELEASE='"1.2.3"'
 $(foreach t,driver driver_pages,$(eval test_$(t)_SRCS := guest-driver/balloon_core.c $(FAKE) $(FRAMES)))
-EFI := boot/efi/info.c boot/efi/elf.c boot/efi/leave.c
-$(foreach t,efi elf leave,$(eval test_$(t)_SRCS := $(BOOT) $(EFI)))
+EFI_TESTED := boot/efi/info.c boot/efi/elf.c boot/efi/leave.c
+$(foreach t,efi elf leave,$(eval test_$(t)_SRCS := $(BOOT) $(EFI_TESTED)))
 $(UNIT)/obj/boot/efi/%.o $(patsubst %,$(UNIT)/obj/tests/unit/boot/test_%.o,efi elf leave): UNIT_CFLAGS += $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI
 
 UNIT_TESTS := base lock version date frame reserve quarantine epoch buddy p2m p2m_large audit nomem soak guestmem \
