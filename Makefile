@@ -370,5 +370,6 @@ $(ALONE): alone/%: %
 
 include tests/unit/unit.mk
 include tests/fuzz/fuzz.mk
+include tests/threads/threads.mk
 include tools/policysim/policysim.mk
 include tools/aeroctl/aeroctl.mk

@@ -6,7 +6,7 @@
 /* One leaf or kind against the frame table. */
 static int audit_entry(struct p2m *p, u64 gfn, const struct pos *at)
 {
-	u64 e = *at->slot;
+	u64 e = entry(at);
 	u32 frame = backing_frame(e);
 	const struct frame *f = frame_get(frame);
 	u64 base = ALIGN_DOWN(gfn, 1UL << level_order(at->level));
@@ -26,12 +26,12 @@ static int audit_entry(struct p2m *p, u64 gfn, const struct pos *at)
 /* The counts in a table's record against its entries. */
 static int audit_table(struct p2m *p, u32 table)
 {
-	const u64 *e = table_ptr(table);
+	struct pos at = { .slot = table_ptr(table) };
 	const struct frame *f = frame_get(table);
 	u16 seen[P2M_NR_KINDS] = { 0 };
 
-	for (int i = 0; i < PT_ENTRIES; i++)
-		seen[kind_of(p, e[i])]++;
+	for (int i = 0; i < PT_ENTRIES; i++, at.slot++)
+		seen[kind_of(p, entry(&at))]++;
 	for (int k = 0; k < 4; k++)
 		if (f->state != FRAME_TABLE || f->owner != p->acct.owner || f->kinds[k] != seen[k])
 			return log_error(HV_ECORRUPT,
@@ -83,17 +83,19 @@ static int audit_vm(struct audit *a, struct p2m *p)
 /* A GUEST record must be mapped where it says. */
 static int audit_guest(u32 frame, audit_p2m_fn p2m_of)
 {
-	struct frame f = *frame_get(frame);
+	struct frame f = frame_copy(frame);
 	struct p2m *p = p2m_of(f.owner);
 	struct p2m_entry e;
 	int err = HV_OK;
 
+	if (f.state != FRAME_GUEST)
+		return HV_OK; /* it has gone since */
 	if (!p)
 		return log_error(HV_ECORRUPT,
 				 "audit: frame %x belongs to VM %u, which is not there", frame,
 				 f.owner);
 	spin_lock(&p->lock);
-	f = *frame_get(frame);
+	f = frame_copy(frame);
 	if (p->root.v && f.state == FRAME_GUEST && f.owner == p->acct.owner) {
 		e = p2m_lookup(p, f.gfn);
 		if (e.kind != P2M_MAPPED || e.frame != frame || e.order != f.order)
@@ -112,13 +114,11 @@ int audit_step(struct audit *a, u32 nr_vms, audit_p2m_fn p2m_of)
 	if (a->vm < nr_vms)
 		return audit_vm(a, p2m_of((u16)a->vm));
 	for (int work = 0; work < P2M_WORK_MAX && a->frame < frames_nr() && !err; work++) {
-		const struct frame *f = frame_get(a->frame);
+		struct frame f = frame_copy(a->frame);
 
-		if (!f)
-			break;
 		err = frames_check(a->frame, 1);
-		if (!err && f->state == FRAME_GUEST) {
-			a->guest_frames += 1UL << f->order;
+		if (!err && f.state == FRAME_GUEST) {
+			a->guest_frames += 1UL << f.order;
 			work += 16;
 			err = audit_guest(a->frame, p2m_of);
 		}

@@ -28,7 +28,7 @@ static void push(struct buddy *b, u32 frame, unsigned int order, enum frame_stat
 	if (*head != FRAME_NONE)
 		b->table[*head].link.prev = frame;
 	*head = frame;
-	b->nonempty[is_clean(state)] |= 1u << order;
+	atomic_store(&b->nonempty[is_clean(state)], b->nonempty[is_clean(state)] | 1u << order);
 	b->count[is_clean(state)] += 1UL << order;
 }
 
@@ -44,7 +44,7 @@ void buddy_remove(struct buddy *b, u32 frame)
 	if (f->link.next != FRAME_NONE)
 		b->table[f->link.next].link.prev = f->link.prev;
 	if (b->heads[c][order] == FRAME_NONE)
-		b->nonempty[c] &= ~(1u << order);
+		atomic_store(&b->nonempty[c], b->nonempty[c] & ~(1u << order));
 	b->count[c] -= 1UL << order;
 	f->state = FRAME_TAIL;
 }
@@ -55,7 +55,8 @@ void buddy_free(struct buddy *b, u32 frame, unsigned int order, enum frame_state
 	for (; order < FRAME_MAX_ORDER; order++) {
 		u32 other = frame ^ (1u << order);
 
-		if (other >= b->nr || b->table[other].state != state ||
+		/* Its owner may be retiring it, without our lock. */
+		if (other >= b->nr || atomic_load(&b->table[other].state) != state ||
 		    b->table[other].order != order)
 			break;
 		buddy_remove(b, other);

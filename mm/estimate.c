@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <hv/base/atomic.h>
 #include <mm/estimate.h>
 
 void estimate_init(struct estimate *e)
@@ -33,8 +34,8 @@ static void interval(struct estimate *e, u64 k, u64 n)
 	u64 centre = 20000 * k + z2, below = 20000 * n + 2 * z2;
 	u64 half = square_root(z2 * (40000 * k * (n - k) / n + z2));
 
-	e->low = (u32)((centre - min(half, centre)) * 1000 / below);
-	e->high = (u32)min((centre + half) * 1000 / below + 1, 1000UL);
+	atomic_store(&e->low, (u32)((centre - min(half, centre)) * 1000 / below));
+	atomic_store(&e->high, (u32)min((centre + half) * 1000 / below + 1, 1000UL));
 }
 
 u32 estimate_active(const struct estimate *e)

@@ -75,17 +75,36 @@ struct frame_stats frames_stats(void)
 
 u32 frames_nr(void)
 {
-	return frames.buddy.nr;
+	return atomic_load(&frames.buddy.nr);
 }
 
 const struct frame *frame_get(u32 frame)
 {
-	return frame < frames.buddy.nr ? &frames.buddy.table[frame] : NULL;
+	return frame < frames_nr() ? &frames.buddy.table[frame] : NULL;
+}
+
+/* Whoever retires it at this moment holds another lock, hence field by field. */
+struct frame frame_copy(u32 frame)
+{
+	const struct frame *f = frame_get(frame);
+	struct frame copy = { .state = FRAME_ABSENT };
+
+	if (!f)
+		return copy;
+	spin_lock(&frames.lock);
+	copy.state = atomic_load(&f->state);
+	copy.order = f->order;
+	copy.owner = atomic_load(&f->owner);
+	copy.aux = atomic_load(&f->aux);
+	if (copy.state == FRAME_GUEST)
+		copy.gfn = atomic_load(&f->gfn);
+	spin_unlock(&frames.lock);
+	return copy;
 }
 
 u32 frame_head(u32 frame)
 {
-	if (frame >= frames.buddy.nr)
+	if (frame >= frames_nr())
 		return FRAME_NONE;
 	for (unsigned int order = 0; order <= FRAME_MAX_ORDER; order++) {
 		u32 head = frame >> order << order;
@@ -163,8 +182,8 @@ int frame_alloc_guest(struct frame_acct *acct, u64 gfn, unsigned int order, unsi
 			/* Fragmented: only order 0 never comes here. Nothing is charged. */
 			frames.stats.reserved +=
 				reserve - acct->reserve + min_promised - acct->min_promised;
-			acct->reserve = reserve;
-			acct->min_promised = min_promised;
+			atomic_store(&acct->reserve, reserve);
+			atomic_store(&acct->min_promised, min_promised);
 			err = HV_ENOMEM;
 		}
 	}
@@ -182,7 +201,7 @@ int frame_alloc_guest(struct frame_acct *acct, u64 gfn, unsigned int order, unsi
 		f->gfn = gfn;
 		frames.stats.hv -= n;
 		frames.stats.guest += n;
-		acct->resident += n;
+		tally_add(&acct->resident, n);
 		frames_less_is_missing(acct);
 	}
 	spin_unlock(&frames.lock);
@@ -206,7 +225,7 @@ int frame_alloc_table(struct frame_acct *acct, unsigned int flags, u32 *frame)
 		f->gfn = 0;
 		frames.stats.hv--;
 		frames.stats.table++;
-		acct->tables++;
+		tally_add(&acct->tables, 1);
 	}
 	spin_unlock(&frames.lock);
 	return err;
@@ -390,13 +409,12 @@ bool frame_scrub_one(void)
 
 int frames_check(u32 from, u32 count)
 {
-	for (u32 i = from; i < frames.buddy.nr && i - from < count; i++) {
-		const struct frame *f = &frames.buddy.table[i];
+	for (u32 i = from; i < frames_nr() && i - from < count; i++) {
+		struct frame f = frame_copy(i);
 
-		if (f->state >= FRAME_NR_STATES || f->order > FRAME_MAX_ORDER)
+		if (f.state >= FRAME_NR_STATES || f.order > FRAME_MAX_ORDER)
 			return HV_ECORRUPT;
-		if (f->state != FRAME_ABSENT && f->state != FRAME_TAIL &&
-		    i & ((1u << f->order) - 1))
+		if (f.state != FRAME_ABSENT && f.state != FRAME_TAIL && i & ((1u << f.order) - 1))
 			return HV_ECORRUPT;
 	}
 	return HV_OK;

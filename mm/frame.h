@@ -50,7 +50,7 @@ _Static_assert(sizeof(struct frame) == 16, "a frame record is 16 bytes");
  */
 struct frame_acct {
 	u16 owner;
-	u64 resident; /* GUEST frames */
+	u64 resident; /* GUEST frames; by the holder of p2m.lock, read without it like tables */
 	u64 tables;
 	u64 min;	     /* guaranteed resident frames */
 	u64 min_promised;    /* of those, not yet taken */
@@ -85,6 +85,9 @@ void frames_withhold(u64 count);
 struct frame_stats frames_stats(void);
 u32 frames_nr(void);
 const struct frame *frame_get(u32 frame);
+
+/* The record as it is now, from any CPU: gfn only of a GUEST; ABSENT where there is none. */
+struct frame frame_copy(u32 frame);
 
 /* First record of the block that @frame is in, or FRAME_NONE. */
 u32 frame_head(u32 frame);

@@ -38,11 +38,11 @@ int frames_charge_table(struct frame_acct *acct, unsigned int flags);
 /* @acct has taken frames: its min is promised no more than is missing. Holds frames.lock. */
 static inline void frames_less_is_missing(struct frame_acct *acct)
 {
-	u64 left = acct->min - min(acct->min, acct->resident);
+	u64 left = acct->min - min(acct->min, atomic_load(&acct->resident));
 
 	if (left < acct->min_promised) {
 		frames.stats.reserved -= acct->min_promised - left;
-		acct->min_promised = left;
+		atomic_store(&acct->min_promised, left);
 	}
 }
 

@@ -38,19 +38,22 @@ int p2m_init(struct p2m *p, const struct pt_format *fmt, u16 owner, u64 nr_gfns)
 	spin_lock(&p->lock);
 	p->fmt = fmt;
 	p->acct.owner = owner; /* promises of a VM that only reboots stay */
-	p->acct.resident = p->acct.tables = 0;
+	atomic_store(&p->acct.resident, 0UL);
+	atomic_store(&p->acct.tables, 0UL);
 	p->nr_gfns = nr_gfns;
-	p->ballooned = p->flushes = 0;
+	atomic_store(&p->ballooned, 0UL);
+	atomic_store(&p->flushes, 0UL);
 	p->pool_count = 0;
-	p->root = HPA(0);
+	atomic_store(&p->root.v, 0UL);
 	err = frame_alloc_table(&p->acct, 0, &p->root_frame);
 	if (!err) {
 		root = table_ptr(p->root_frame);
 		for (int i = 0; i < PT_ENTRIES; i++)
 			root[i] = 0;
 		kinds(p->root_frame)[P2M_HOLE] = PT_ENTRIES;
-		p->root = HPA((u64)p->root_frame << PAGE_SHIFT);
-		p->flush_gen = atomic_add(&next_flush_gen, 1);
+		atomic_store_seq(&p->flush_gen, atomic_add(&next_flush_gen, 1));
+		/* Whoever looks for a map without the lock finds all of it, or none. */
+		atomic_store_release(&p->root.v, (u64)p->root_frame << PAGE_SHIFT);
 	}
 	spin_unlock(&p->lock);
 	return err;
@@ -84,7 +87,7 @@ static u64 child_entry(const struct p2m *p, u64 e, int level, u64 i)
 /* Replaces a leaf or a kind by a full table of the next level. Needs the pool. */
 static int split_entry(struct p2m *p, struct pos *at)
 {
-	u64 e = *at->slot, *children;
+	u64 e = entry(at), *children;
 	u32 table;
 	int err;
 
@@ -160,7 +163,7 @@ int p2m_set_range(struct p2m *p, u64 gfn, u64 n, enum p2m_kind kind)
 		err = p2m_walk_split(p, gfn, level, &at);
 		if (err)
 			return err;
-		if (kind_of(p, *at.slot) != P2M_HOLE && kind_of(p, *at.slot) != P2M_EMPTY)
+		if (kind_of(p, entry(&at)) != P2M_HOLE && kind_of(p, entry(&at)) != P2M_EMPTY)
 			return HV_ESTATE;
 		set_entry(p, &at, sw_entry(kind, 0));
 		gfn += 1UL << level_order(level);
@@ -181,7 +184,7 @@ int p2m_set_bus(struct p2m *p, u64 gfn, u64 n, u32 frame)
 			err = p2m_walk_split(p, gfn, 1, &at);
 		if (err)
 			return err;
-		if (kind_of(p, *at.slot) != P2M_HOLE)
+		if (kind_of(p, entry(&at)) != P2M_HOLE)
 			return HV_ESTATE;
 		set_entry(p, &at, e);
 	}
@@ -206,8 +209,8 @@ struct p2m_entry p2m_lookup(const struct p2m *p, u64 gfn)
 	if (gfn >= p->nr_gfns)
 		return r;
 	at = walk_hot(p, gfn, 1);
-	e = atomic_load(at.slot);
-	if (is_table(p, e, at.level)) /* became one under us: the caller retries */
+	e = atomic_load_acquire(at.slot); /* the frame behind it was zeroed before */
+	if (is_table(p, e, at.level))	  /* became one under us: the caller retries */
 		return p2m_lookup(p, gfn);
 	r.kind = kind_of(p, e);
 	r.order = level_order(at.level);
@@ -232,7 +235,7 @@ int p2m_map(struct p2m *p, u64 gfn, u32 frame, unsigned int order, unsigned int 
 	if (frame & ((1u << order) - 1) || (order == ORDER_1G && !p->fmt->gib_pages))
 		return HV_EINVAL;
 	at = walk(p, gfn, level);
-	if (present(p, *at.slot) || kind_of(p, *at.slot) != P2M_EMPTY)
+	if (present(p, entry(&at)) || kind_of(p, entry(&at)) != P2M_EMPTY)
 		return HV_ESTATE;
 	err = p2m_walk_split(p, gfn, level, &at);
 	if (err)
@@ -275,9 +278,9 @@ int p2m_populate(struct p2m *p, u64 gfn, unsigned int max_order, unsigned int fl
 	if (gfn >= p->nr_gfns)
 		return HV_ESTATE;
 	at = walk_hot(p, gfn, 1);
-	*kind = kind_of(p, *at.slot);
-	if (watched(*at.slot)) { /* touched, then */
-		set_entry(p, &at, guest_leaf(p, backing_frame(*at.slot)));
+	*kind = kind_of(p, entry(&at));
+	if (watched(entry(&at))) { /* touched, then */
+		set_entry(p, &at, guest_leaf(p, backing_frame(entry(&at))));
 		return HV_OK;
 	}
 	if (*kind != P2M_EMPTY)
@@ -305,28 +308,30 @@ void p2m_destroy(struct p2m *p)
 	while (p->pool_count)
 		hv_assert(!frame_retire_table(&p->acct, p->pool[--p->pool_count], &b));
 	hv_assert(!frame_retire_table(&p->acct, p->root_frame, &b));
-	p->root = HPA(0);
+	atomic_store(&p->root.v, 0UL);
 	p2m_commit(p, &b);
 }
 
 int p2m_merge(struct p2m *p, u64 gfn, int level, struct frame_batch *b)
 {
 	unsigned int order = level_order(level);
-	struct pos at = walk(p, gfn, level);
-	u64 *e, first, want;
+	struct pos at = walk(p, gfn, level), child;
+	u64 marks = p->fmt->accessed | p->fmt->dirty;
+	u64 first, want;
 	u32 table;
 	int err;
 
-	if (at.level != level || !is_table(p, *at.slot, level) || level > 3 ||
+	if (at.level != level || !is_table(p, entry(&at), level) || level > 3 ||
 	    (level == 3 && !p->fmt->gib_pages))
 		return HV_ESTATE;
-	table = entry_frame(*at.slot);
-	e = table_ptr(table);
-	first = e[0] & ~(p->fmt->accessed | p->fmt->dirty);
-	for (u64 i = 0; i < PT_ENTRIES; i++) {
+	table = entry_frame(entry(&at));
+	child.slot = table_ptr(table);
+	first = entry(&child) & ~marks;
+	for (u64 i = 0; i < PT_ENTRIES; i++, child.slot++) {
+		u64 e = entry(&child);
+
 		want = first + (i << (order - 9 + PAGE_SHIFT));
-		if (!present(p, e[i]) || is_table(p, e[i], level - 1) ||
-		    (e[i] & ~(p->fmt->accessed | p->fmt->dirty)) != want)
+		if (!present(p, e) || is_table(p, e, level - 1) || (e & ~marks) != want)
 			return HV_ESTATE;
 	}
 	err = frame_merge_guest(entry_frame(first), order);
@@ -389,7 +394,7 @@ bool p2m_test_clear_accessed(struct p2m *p, u64 gfn)
 	struct pos at = walk(p, gfn, 1);
 	u64 bit = p->fmt->accessed;
 
-	if (!present(p, *at.slot) || !(*at.slot & bit))
+	if (!present(p, entry(&at)) || !(entry(&at) & bit))
 		return false;
 	atomic_and(at.slot, ~bit);
 	return true;
@@ -398,7 +403,7 @@ bool p2m_test_clear_accessed(struct p2m *p, u64 gfn)
 bool p2m_watch(struct p2m *p, u64 gfn)
 {
 	struct pos at = walk(p, gfn, 1);
-	u64 e = *at.slot;
+	u64 e = entry(&at);
 
 	if (p->fmt->accessed) {
 		p2m_test_clear_accessed(p, gfn);
@@ -414,8 +419,8 @@ void p2m_unwatch(struct p2m *p, u64 gfn)
 {
 	struct pos at = walk(p, gfn, 1);
 
-	if (watched(*at.slot))
-		set_entry(p, &at, guest_leaf(p, backing_frame(*at.slot)));
+	if (watched(entry(&at)))
+		set_entry(p, &at, guest_leaf(p, backing_frame(entry(&at))));
 }
 
 /* `make BREAK=shootdown` leaves out the kick and the wait: tests/run/shootdown must then fail. */
@@ -435,7 +440,7 @@ void p2m_commit(struct p2m *p, struct frame_batch *b)
 	if (b->first == FRAME_NONE)
 		return;
 	atomic_store_seq(&p->flush_gen, atomic_add(&next_flush_gen, 1));
-	p->flushes++;
+	tally_add(&p->flushes, 1);
 	epoch = epoch_advance();
 	quarantine_commit(&p->acct, b, epoch);
 	kick_others(atomic_load_seq(&p->active));

@@ -36,10 +36,10 @@ struct p2m {
 	SPINLOCK(LOCK_P2M) lock;
 	const struct pt_format *fmt;
 	struct frame_acct acct;
-	hpa_t root;
+	hpa_t root; /* 0: there is no map; read without the lock */
 	u32 root_frame;
 	u64 nr_gfns;   /* gfns at and above this are holes */
-	u64 ballooned; /* in 4 KiB */
+	u64 ballooned; /* in 4 KiB; read without the lock */
 	u64 flush_gen; /* raised when a translation goes away; read without the lock */
 	u64 active;    /* bit per CPU that has a vCPU of ours loaded; atomic */
 	u64 flushes;   /* commits that needed one; statistics */

@@ -9,34 +9,34 @@
 static int table_lockable(struct p2m *p, u32 table)
 {
 	u16 *k = kinds(table);
-	u64 *e = table_ptr(table);
+	struct pos at = { .slot = table_ptr(table) };
 
 	if (k[P2M_BALLOON])
 		return HV_ESTATE;
 	if (k[P2M_MAPPED] + k[P2M_EMPTY] != PT_ENTRIES)
 		return HV_ERANGE;
-	for (int i = 0; i < PT_ENTRIES; i++)
-		if (backed(p, e[i]) && frame_get(backing_frame(e[i]))->aux)
+	for (int i = 0; i < PT_ENTRIES; i++, at.slot++)
+		if (backed(p, entry(&at)) && frame_get(backing_frame(entry(&at)))->aux)
 			return HV_EBUSY;
 	return HV_OK;
 }
 
 static void drop_table(struct p2m *p, struct pos *at, enum p2m_kind to, struct frame_batch *b)
 {
-	u32 table = entry_frame(*at->slot);
-	u64 *e = table_ptr(table);
+	u32 table = entry_frame(entry(at));
+	struct pos child = { .slot = table_ptr(table) };
 
 	set_entry(p, at, sw_entry(to, 0));
-	for (int i = 0; i < PT_ENTRIES; i++)
-		if (backed(p, e[i]))
-			hv_assert(!frame_retire_guest(&p->acct, backing_frame(e[i]), b));
+	for (int i = 0; i < PT_ENTRIES; i++, child.slot++)
+		if (backed(p, entry(&child)))
+			hv_assert(!frame_retire_guest(&p->acct, backing_frame(entry(&child)), b));
 	hv_assert(!frame_retire_table(&p->acct, table, b));
 }
 
 /* An entry of exactly the wanted level that is a leaf or a kind. */
 static void drop_entry(struct p2m *p, struct pos *at, enum p2m_kind to, struct frame_batch *b)
 {
-	u64 e = *at->slot;
+	u64 e = entry(at);
 
 	set_entry(p, at, sw_entry(to, 0));
 	if (backed(p, e))
@@ -68,17 +68,17 @@ static int drop(struct p2m *p, u64 gfn, unsigned int order, enum p2m_kind to, st
 	if (err)
 		return err;
 	at = walk_hot(p, gfn, level);
-	if (is_table(p, *at.slot, at.level)) {
+	if (is_table(p, entry(&at), at.level)) {
 		if (level != 2) /* 1 GiB entries are not part of the protocol */
 			return HV_EINVAL;
 		*work += PT_ENTRIES;
-		err = table_lockable(p, entry_frame(*at.slot));
+		err = table_lockable(p, entry_frame(entry(&at)));
 		if (err)
 			return err;
 		drop_table(p, &at, to, b);
 	} else {
-		err = lockable(p, *at.slot);
-		if (err || kind_of(p, *at.slot) == to)
+		err = lockable(p, entry(&at));
+		if (err || kind_of(p, entry(&at)) == to)
 			return err;
 		if (at.level != level) {
 			*work += PT_ENTRIES;
@@ -91,7 +91,7 @@ static int drop(struct p2m *p, u64 gfn, unsigned int order, enum p2m_kind to, st
 		drop_entry(p, &at, to, b);
 	}
 	if (to == P2M_BALLOON)
-		p->ballooned += 1UL << order;
+		tally_add(&p->ballooned, 1UL << order);
 	p2m_collapse(p, gfn, &at, b);
 	return HV_OK;
 }
@@ -113,7 +113,7 @@ static u64 unlock_table(struct p2m *p, u32 table)
 	u64 n = 0;
 
 	for (int i = 0; i < PT_ENTRIES; i++, at.slot++)
-		if (kind_of(p, *at.slot) == P2M_BALLOON) {
+		if (kind_of(p, entry(&at)) == P2M_BALLOON) {
 			set_entry(p, &at, sw_entry(P2M_EMPTY, 0));
 			n++;
 		}
@@ -130,8 +130,8 @@ int p2m_unlock(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b
 	if (err)
 		return err;
 	at = walk_hot(p, gfn, level);
-	if (is_table(p, *at.slot, at.level)) {
-		u32 table = entry_frame(*at.slot);
+	if (is_table(p, entry(&at), at.level)) {
+		u32 table = entry_frame(entry(&at));
 
 		/* A 2 MiB entry of which the guest popped some: the rest goes out. */
 		if (level != 2)
@@ -142,8 +142,8 @@ int p2m_unlock(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b
 		n = unlock_table(p, table);
 		at = walk(p, gfn, 1);
 	} else {
-		if (kind_of(p, *at.slot) != P2M_BALLOON)
-			return kind_of(p, *at.slot) == P2M_HOLE ? HV_ERANGE : HV_ESTATE;
+		if (kind_of(p, entry(&at)) != P2M_BALLOON)
+			return kind_of(p, entry(&at)) == P2M_HOLE ? HV_ERANGE : HV_ESTATE;
 		if (at.level != level) {
 			*work += PT_ENTRIES;
 			err = p2m_prepare(p, FRAME_USE_RESERVE);
@@ -154,7 +154,7 @@ int p2m_unlock(struct p2m *p, u64 gfn, unsigned int order, struct frame_batch *b
 		}
 		set_entry(p, &at, sw_entry(P2M_EMPTY, 0));
 	}
-	p->ballooned -= n;
+	tally_sub(&p->ballooned, n);
 	p2m_collapse(p, gfn, &at, b);
 	return HV_OK;
 }
@@ -186,18 +186,18 @@ static int sweep(struct p2m *p, u64 *gfn, struct frame_batch *b,
 static void op_reset(struct p2m *p, struct pos *at, struct frame_batch *b)
 {
 	(void)b;
-	if (kind_of(p, *at->slot) == P2M_BALLOON) {
-		p->ballooned -= 1UL << level_order(at->level);
+	if (kind_of(p, entry(at)) == P2M_BALLOON) {
+		tally_sub(&p->ballooned, 1UL << level_order(at->level));
 		set_entry(p, at, sw_entry(P2M_EMPTY, 0));
 	}
 }
 
 static void op_teardown(struct p2m *p, struct pos *at, struct frame_batch *b)
 {
-	u64 e = *at->slot;
+	u64 e = entry(at);
 
 	if (kind_of(p, e) == P2M_BALLOON)
-		p->ballooned -= 1UL << level_order(at->level);
+		tally_sub(&p->ballooned, 1UL << level_order(at->level));
 	if (e)
 		set_entry(p, at, 0);
 	if (backed(p, e)) {

@@ -8,19 +8,20 @@
 
 /*
  * Retiring is private to the VM that owns the frame (its lock is held), so
- * only the shared counters wait for quarantine_commit().
+ * only the shared counters wait for quarantine_commit().  Others look at the record meanwhile:
+ * who frees the block beside it, and the audit.
  */
 static void retire(u32 frame, struct frame_batch *batch)
 {
 	struct frame *f = &frames.buddy.table[frame];
 
-	f->state = FRAME_QUARANTINE;
-	f->link.next = FRAME_NONE;
-	f->link.prev = 0;
+	atomic_store(&f->state, (u8)FRAME_QUARANTINE);
+	atomic_store(&f->link.next, FRAME_NONE);
+	atomic_store(&f->link.prev, 0u);
 	if (batch->first == FRAME_NONE)
 		batch->first = frame;
 	else
-		frames.buddy.table[batch->last].link.next = frame;
+		atomic_store(&frames.buddy.table[batch->last].link.next, frame);
 	batch->last = frame;
 	batch->frames += 1UL << f->order;
 }
@@ -34,8 +35,8 @@ int frame_retire_guest(struct frame_acct *acct, u32 frame, struct frame_batch *b
 		return HV_ESTATE;
 	if (unlikely(f->aux))
 		return HV_EBUSY;
-	f->owner = 0; /* quarantined guest frames are counted in commit */
-	acct->resident -= n;
+	atomic_store(&f->owner, (u16)0); /* quarantined guest frames are counted in commit */
+	tally_sub(&acct->resident, n);
 	retire(frame, batch);
 	return HV_OK;
 }
@@ -46,9 +47,9 @@ int frame_retire_table(struct frame_acct *acct, u32 frame, struct frame_batch *b
 
 	if (f->state != FRAME_TABLE || f->owner != acct->owner)
 		return HV_ESTATE;
-	acct->tables--;
+	tally_sub(&acct->tables, 1);
 	retire(frame, batch);
-	f->link.prev = 1; /* was a table */
+	atomic_store(&f->link.prev, 1u); /* was a table */
 	return HV_OK;
 }
 
@@ -59,12 +60,12 @@ void quarantine_commit(struct frame_acct *acct, struct frame_batch *batch, u64 e
 	if (batch->first == FRAME_NONE)
 		return;
 	for (u32 i = batch->first; i != FRAME_NONE; i = frames.buddy.table[i].link.next) {
-		frames.buddy.table[i].aux = (u32)epoch;
+		atomic_store(&frames.buddy.table[i].aux, (u32)epoch);
 		tables += frames.buddy.table[i].link.prev;
 	}
 	spin_lock(&frames.lock);
 	if (frames.q_first == FRAME_NONE)
-		frames.q_first = batch->first;
+		atomic_store(&frames.q_first, batch->first);
 	else
 		frames.buddy.table[frames.q_last].link.next = batch->first;
 	frames.q_last = batch->last;
@@ -92,7 +93,7 @@ u64 quarantine_drain(unsigned int max)
 
 		if ((s32)(safe - f->aux) < 0)
 			break;
-		frames.q_first = f->link.next;
+		atomic_store(&frames.q_first, f->link.next);
 		frames.stats.quarantine -= 1UL << f->order;
 		freed += 1UL << f->order;
 		frames_release_block(frame, f->order, FRAME_FREE_DIRTY);

@@ -26,7 +26,7 @@ static void promise(u64 *promise, u64 want)
 	if (want > *promise)
 		want = *promise + min(want - *promise, unpromised());
 	frames.stats.reserved += want - *promise;
-	*promise = want;
+	atomic_store(promise, want);
 }
 
 static u64 missing(u64 limit, u64 has)
@@ -36,8 +36,9 @@ static u64 missing(u64 limit, u64 has)
 
 void frames_promise_rest(struct frame_acct *acct)
 {
-	promise(&acct->min_promised, missing(acct->min, acct->resident));
-	promise(&acct->tables_promised, missing(acct->tables_max, acct->tables));
+	promise(&acct->min_promised,
+		missing(atomic_load(&acct->min), atomic_load(&acct->resident)));
+	promise(&acct->tables_promised, missing(acct->tables_max, atomic_load(&acct->tables)));
 }
 
 int frames_charge(struct frame_acct *acct, u64 n, unsigned int flags)
@@ -68,7 +69,7 @@ int frames_charge_table(struct frame_acct *acct, unsigned int flags)
 		return frames_charge(NULL, 1, flags & ~(unsigned int)FRAME_USE_RESERVE);
 	if (!free_count())
 		return frames.stats.quarantine || frames.scrubbing ? HV_EAGAIN : HV_ENOMEM;
-	acct->tables_promised--;
+	tally_sub(&acct->tables_promised, 1);
 	frames.stats.reserved--;
 	frames_glance();
 	return HV_OK;
@@ -92,14 +93,16 @@ void frame_reserve_fill(struct frame_acct *acct)
 
 int frame_promise(struct frame_acct *acct, u64 min_frames, u64 tables, u64 reserve)
 {
-	u64 more = missing(missing(min_frames, acct->resident), acct->min_promised) +
-		   missing(missing(tables, acct->tables), acct->tables_promised) +
-		   missing(reserve, acct->reserve);
 	int err = HV_ENOMEM;
+	u64 more;
 
 	spin_lock(&frames.lock);
+	/* With the lock: a fault on another CPU uses up what was promised before. */
+	more = missing(missing(min_frames, atomic_load(&acct->resident)), acct->min_promised) +
+	       missing(missing(tables, atomic_load(&acct->tables)), acct->tables_promised) +
+	       missing(reserve, acct->reserve);
 	if (more <= unpromised()) {
-		acct->min = min_frames;
+		atomic_store(&acct->min, min_frames);
 		acct->tables_max = tables;
 		acct->reserve_max = reserve;
 		frames_promise_rest(acct);
@@ -114,9 +117,12 @@ void frame_reserve_drop(struct frame_acct *acct)
 {
 	spin_lock(&frames.lock);
 	frames.stats.reserved -= acct->reserve + acct->min_promised + acct->tables_promised;
-	acct->reserve = acct->reserve_max = 0;
-	acct->min = acct->min_promised = 0;
-	acct->tables_max = acct->tables_promised = 0;
+	atomic_store(&acct->reserve, 0UL);
+	atomic_store(&acct->reserve_max, 0UL);
+	acct->min = 0;
+	atomic_store(&acct->min_promised, 0UL);
+	acct->tables_max = 0;
+	atomic_store(&acct->tables_promised, 0UL);
 	spin_unlock(&frames.lock);
 }
 
@@ -127,8 +133,8 @@ u64 frame_reserve_lend(struct frame_acct *from, struct frame_acct *to)
 	spin_lock(&frames.lock);
 	n = to->reserve_max > to->reserve ? to->reserve_max - to->reserve : 0;
 	n = min(n, (from->reserve + 1) / 2);
-	from->reserve -= n;
-	to->reserve += n;
+	tally_sub(&from->reserve, n);
+	tally_add(&to->reserve, n);
 	spin_unlock(&frames.lock);
 	return n;
 }

@@ -92,6 +92,12 @@ static inline u16 *kinds(u32 table)
 	return ((struct frame *)frame_get(table))->kinds;
 }
 
+/* The CPU marks entries while we look at them, also under the lock. */
+static inline u64 entry(const struct pos *at)
+{
+	return atomic_load(at->slot);
+}
+
 /* Walks toward @level; stops early at an entry that is not a table. walk() is the same, not inline. */
 static inline struct pos walk_hot(const struct p2m *p, u64 gfn, int level)
 {
@@ -103,7 +109,7 @@ static inline struct pos walk_hot(const struct p2m *p, u64 gfn, int level)
 		at.slot = &table_ptr(at.table)[pt_index(gfn, at.level)];
 		if (at.level == level)
 			return at;
-		e = atomic_load(at.slot);
+		e = atomic_load_acquire(at.slot); /* the table behind it was filled before */
 		if (!is_table(p, e, at.level))
 			return at;
 		at.table = (u32)((e & PT_ADDR) >> PAGE_SHIFT);
@@ -124,7 +130,7 @@ static inline void count(struct p2m *p, u32 table, u64 old, u64 new)
 
 static inline void set_entry(struct p2m *p, struct pos *at, u64 e)
 {
-	count(p, at->table, *at->slot, e);
+	count(p, at->table, entry(at), e);
 	atomic_store_release(at->slot, e);
 }
 

@@ -168,9 +168,10 @@ void lapic_timer_check(struct vcpu *v, u64 now)
 		return;
 	/* However many periods have passed: one interrupt, and the next one in phase. */
 	if (a->period)
-		a->deadline += (1 + (now - a->deadline) / a->period) * a->period;
+		atomic_store(&a->deadline,
+			     a->deadline + (1 + (now - a->deadline) / a->period) * a->period);
 	else
-		a->deadline = LAPIC_NO_DEADLINE;
+		atomic_store(&a->deadline, LAPIC_NO_DEADLINE);
 	a->tsc_deadline = 0;
 	if (!(lvt & LVT_MASKED))
 		lapic_raise_self(v, (u8)lvt);
@@ -190,11 +191,11 @@ static void deadline_write(struct vcpu *v, u64 value)
 		lapic_timer_check(v, now); /* the one before is due */
 	a->tsc_deadline = value;
 	if (!value) {
-		a->deadline = LAPIC_NO_DEADLINE;
+		atomic_store(&a->deadline, LAPIC_NO_DEADLINE);
 	} else if (likely(value > guest_now)) {
-		a->deadline = now + min(value - guest_now, FAR_FUTURE);
+		atomic_store(&a->deadline, now + min(value - guest_now, FAR_FUTURE));
 	} else {
-		a->deadline = now;
+		atomic_store(&a->deadline, now);
 		lapic_timer_check(v, now);
 	}
 }

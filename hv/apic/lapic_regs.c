@@ -27,7 +27,7 @@ void lapic_reset(struct vcpu *v, bool keep_base)
 	for (u32 i = 0; i < ARRAY_SIZE(a->irr); i++)
 		atomic_store(&a->irr[i], 0);
 	atomic_store(&a->errors, 0);
-	a->deadline = LAPIC_NO_DEADLINE;
+	atomic_store(&a->deadline, LAPIC_NO_DEADLINE);
 	a->period = a->tsc_deadline = 0;
 	a->pv_eoi = 0;
 	a->eoi_offered = false;
@@ -65,7 +65,7 @@ static u64 timer_period(const struct lapic *a)
 static void timer_arm(struct lapic *a, u64 now, u64 count)
 {
 	a->period = timer_period(a);
-	a->deadline = now + count * divisor(a);
+	atomic_store(&a->deadline, now + count * divisor(a));
 }
 
 /*
@@ -79,7 +79,7 @@ static void timer_set_mode(struct lapic *a, u32 lvt)
 	lapic_put(a, R_LVT_TIMER, lvt);
 	a->period = timer_period(a);
 	if (disarm) {
-		a->deadline = LAPIC_NO_DEADLINE;
+		atomic_store(&a->deadline, LAPIC_NO_DEADLINE);
 		a->tsc_deadline = a->period = 0;
 	}
 }
@@ -117,7 +117,7 @@ static void timer_write(struct vcpu *v, u32 offset, u32 value)
 		if (value)
 			timer_arm(a, now, value);
 		else
-			a->deadline = LAPIC_NO_DEADLINE;
+			atomic_store(&a->deadline, LAPIC_NO_DEADLINE);
 		break;
 	case R_TIMER_DIVIDE:
 		lapic_put(a, offset, value);

@@ -26,6 +26,20 @@
 					    __ATOMIC_RELAXED);                        \
 	})
 
+/*
+ * For a number that the holder of one lock changes and others look at without it: they see an
+ * old one or a new one.  Cheaper than atomic_add(), and wrong with two writers.
+ */
+#define tally_add(p, v) atomic_store((p), atomic_load(p) + (v))
+#define tally_sub(p, v) atomic_store((p), atomic_load(p) - (v))
+
+/* A structure of whole words that others look at meanwhile: of each word they see the old or the new one. */
+static inline void atomic_copy(void *to, const void *from, size_t bytes)
+{
+	for (size_t i = 0; i < bytes / sizeof(u64); i++)
+		atomic_store((u64 *)to + i, atomic_load((const u64 *)from + i));
+}
+
 static inline void barrier(void)
 {
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);

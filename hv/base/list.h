@@ -11,25 +11,27 @@ struct list {
 
 static inline void list_init(struct list *l)
 {
-	l->next = l->prev = l;
+	__atomic_store_n(&l->next, l, __ATOMIC_RELAXED);
+	l->prev = l;
 }
 
 static inline bool list_empty(const struct list *l)
 {
-	return l->next == l;
+	return __atomic_load_n(&l->next, __ATOMIC_RELAXED) ==
+	       l; /* also by who has no lock: a hint */
 }
 
 static inline void list_add_tail(struct list *head, struct list *n)
 {
 	n->prev = head->prev;
 	n->next = head;
-	head->prev->next = n;
+	__atomic_store_n(&head->prev->next, n, __ATOMIC_RELAXED);
 	head->prev = n;
 }
 
 static inline void list_del(struct list *n)
 {
-	n->prev->next = n->next;
+	__atomic_store_n(&n->prev->next, n->next, __ATOMIC_RELAXED);
 	n->next->prev = n->prev;
 	list_init(n);
 }

@@ -65,7 +65,7 @@ static u16 vm_flags(const struct vm *vm)
 
 	return (u16)((manual ? AERO_VM_FLAG_MANUAL : 0) |
 		     (vm->cfg->control ? AERO_VM_FLAG_CONTROL : 0) |
-		     (vm->balloon.started ? AERO_VM_FLAG_DRIVER : 0));
+		     (atomic_load(&vm->balloon.started) ? AERO_VM_FLAG_DRIVER : 0));
 }
 
 void manage_vm_info(struct vcpu *v)
@@ -80,37 +80,38 @@ void manage_vm_info(struct vcpu *v)
 	info = (struct aero_vm_info){
 		.id = vm->id,
 		.state = status_vm_state(vm),
-		.exit_status = (u32)vm->exit_status,
+		.exit_status = (u32)atomic_load(&vm->exit_status),
 		.vcpus = vm->nr_vcpus,
 		.memory = vm->pages,
-		.min = vm->cfg->min >> PAGE_SHIFT,
-		.max = vm->cfg->max >> PAGE_SHIFT,
-		.shares = vm->cfg->shares,
-		.resident = vm->p2m.acct.resident,
-		.balloon = vm->p2m.ballooned,
+		.min = atomic_load(&vm->cfg->min) >> PAGE_SHIFT,
+		.max = atomic_load(&vm->cfg->max) >> PAGE_SHIFT,
+		.shares = atomic_load(&vm->cfg->shares),
+		.resident = atomic_load(&vm->p2m.acct.resident),
+		.balloon = atomic_load(&vm->p2m.ballooned),
 		.target = atomic_load(&vm->balloon.target),
-		.active = vm->p2m.acct.resident * vm->active_permille / 1000,
-		.faults = vm->faults,
-		.popped = vm->balloon.popped,
-		.locked = vm->balloon.locked,
-		.unlocked = vm->balloon.unlocked,
-		.refused = vm->balloon.refused,
-		.reported = vm->balloon.reported,
-		.tables = vm->p2m.acct.tables,
-		.flushes = vm->p2m.flushes,
-		.starts = vm->starts,
+		.active = atomic_load(&vm->p2m.acct.resident) * atomic_load(&vm->active_permille) /
+			  1000,
+		.faults = atomic_load(&vm->faults),
+		.popped = atomic_load(&vm->balloon.popped),
+		.locked = atomic_load(&vm->balloon.locked),
+		.unlocked = atomic_load(&vm->balloon.unlocked),
+		.refused = atomic_load(&vm->balloon.refused),
+		.reported = atomic_load(&vm->balloon.reported),
+		.tables = atomic_load(&vm->p2m.acct.tables),
+		.flushes = atomic_load(&vm->p2m.flushes),
+		.starts = atomic_load(&vm->starts),
 		.entitlement = last.entitlement,
 		.rho = last.rho,
 		.disk = vm_disk_frames(vm),
-		.active_low = vm->sampler.estimate.low,
-		.active_high = vm->sampler.estimate.high,
+		.active_low = atomic_load(&vm->sampler.estimate.low),
+		.active_high = atomic_load(&vm->sampler.estimate.high),
 		.reason = (u8)last.reason, /* the ABI has the same numbers: hv/memory/explain.c */
 		.rule = (u8)last.rule,
 		.flags = vm_flags(vm),
 	};
-	for (u32 i = 0; i < vm->nr_vcpus; i++) {
-		info.exits += vm->vcpus[i]->exits;
-		info.run_us += vm->vcpus[i]->ran * 1000 / plat_tsc_khz();
+	for (u32 i = 0; i < atomic_load_acquire(&vm->nr_vcpus); i++) {
+		info.exits += atomic_load(&vm->vcpus[i]->exits);
+		info.run_us += atomic_load(&vm->vcpus[i]->ran) * 1000 / plat_tsc_khz();
 	}
 	str_copy(info.name, vm->cfg->name, sizeof(info.name));
 	give(v, v->gpr[GPR_RCX], &info, sizeof(info));
@@ -294,7 +295,7 @@ void manage_guest_stats(struct vcpu *v)
 
 	if (!vm)
 		return;
-	s = vm->balloon.stats; /* may be half old while the guest writes it */
+	atomic_copy(&s, &vm->balloon.stats, sizeof(s)); /* half old while the guest writes it */
 	give(v, v->gpr[GPR_RCX], &s, sizeof(s));
 }
 

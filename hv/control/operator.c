@@ -99,8 +99,9 @@ static void list_vms(void)
 	for_each_vm(vm)
 		terminal_say("  %c %-12s %-8s %lu MiB, resident %lu, balloon %lu",
 			     vm->id < 9 ? (char)('1' + vm->id) : ' ', vm->cfg->name,
-			     status_vm_word(vm), vm->pages >> 8, vm->p2m.acct.resident >> 8,
-			     vm->p2m.ballooned >> 8);
+			     status_vm_word(vm), vm->pages >> 8,
+			     atomic_load(&vm->p2m.acct.resident) >> 8,
+			     atomic_load(&vm->p2m.ballooned) >> 8);
 }
 
 static void help(void)

@@ -60,7 +60,8 @@ static void vm_row(struct screen_grid *g, u32 row, const struct vm *vm)
 
 	screen_print(g, row, vm_colour(vm, state), "%-12.12s %-8s %7s %8s %7s %7s %7u %s",
 		     vm->cfg->name, status_vm_word(vm), mib(vm->pages, memory),
-		     mib(vm->p2m.acct.resident, resident), mib(vm->p2m.ballooned, balloon),
+		     mib(atomic_load(&vm->p2m.acct.resident), resident),
+		     mib(atomic_load(&vm->p2m.ballooned), balloon),
 		     mib(atomic_load(&vm->balloon.target), target), atomic_load(&vm->cfg->shares),
 		     is_up(state)	    ? governor_why(vm) :
 		     state == AERO_VM_ENDED ? vm->exit_reason :

@@ -31,7 +31,7 @@ u32 status_vm_state(const struct vm *vm)
 	case VM_PAUSED:
 		return AERO_VM_PAUSED;
 	default:
-		return vm->again ? AERO_VM_STARTING : AERO_VM_ENDED;
+		return atomic_load(&vm->again) ? AERO_VM_STARTING : AERO_VM_ENDED;
 	}
 }
 
@@ -56,9 +56,10 @@ static void print_vm(const struct vm *vm)
 	struct vm_counts c = vm_counts(vm);
 
 	log_raw("@vm name=%s state=%s size=%lu resident=%lu balloon=%lu target=%lu active=%lu faults=%lu popped=%lu f=%u f_low=%u f_high=%u guest_free=%lu differs=%ld disk=%lu",
-		vm->cfg->name, status_vm_word(vm), vm->pages * 4, vm->p2m.acct.resident * 4,
-		vm->p2m.ballooned * 4, atomic_load(&vm->balloon.target) * 4, vm->active * 4,
-		c.faults, c.popped, vm->active_permille, vm->sampler.estimate.low,
+		vm->cfg->name, status_vm_word(vm), vm->pages * 4,
+		atomic_load(&vm->p2m.acct.resident) * 4, atomic_load(&vm->p2m.ballooned) * 4,
+		atomic_load(&vm->balloon.target) * 4, atomic_load(&vm->active) * 4, c.faults,
+		c.popped, atomic_load(&vm->active_permille), vm->sampler.estimate.low,
 		vm->sampler.estimate.high, vm->balloon.stats.available * 4,
 		balloon_disagreement(vm), vm_disk_frames(vm) * 4);
 }

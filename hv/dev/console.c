@@ -19,7 +19,8 @@ void console_reset(struct vm *vm)
 	c->input = c->polled = NULL;
 	c->escape = 0;
 	c->open = false;
-	c->length = c->logged = 0;
+	atomic_store(&c->length, 0u);
+	atomic_store(&c->logged, 0u);
 }
 
 void console_attach(struct vm *vm, console_input_fn input)
@@ -40,7 +41,7 @@ static void log_rest(struct vm *vm, bool over)
 
 	c->line[c->length] = '\0';
 	log_raw("%s|%c%s", vm->cfg->name, over ? ' ' : '+', c->line + c->logged);
-	c->logged = c->length;
+	atomic_store(&c->logged, c->length);
 	c->open = !over;
 }
 
@@ -71,7 +72,8 @@ static void end_line(struct vm *vm, bool seen)
 	if (!seen)
 		log_rest(vm, true);
 	vm->console.open = false;
-	vm->console.length = vm->console.logged = 0;
+	atomic_store(&vm->console.length, 0u);
+	atomic_store(&vm->console.logged, 0u);
 }
 
 /* TSC at which the unfinished line has been kept back for long enough. */
@@ -87,12 +89,14 @@ static void append(struct vm *vm, char byte, bool seen)
 	if (c->length == CONSOLE_LINE_MAX) {
 		if (c->length != c->logged)
 			log_rest(vm, false);
-		c->length = c->logged = 0;
+		atomic_store(&c->length, 0u);
+		atomic_store(&c->logged, 0u);
 	}
-	c->line[c->length++] = printable(byte);
+	c->line[c->length] = printable(byte);
+	atomic_store(&c->length, c->length + 1);
 	c->written = plat_tsc();
 	if (seen)
-		c->logged = c->length;
+		atomic_store(&c->logged, c->length);
 	else if (c->length == c->logged + 1)
 		sched_event_at(quiet_at(c));
 }
@@ -169,7 +173,7 @@ void console_lend(struct vm *vm)
 
 	spin_lock(&c->lock);
 	terminal_lend(vm, vm->cfg->name, c->logged);
-	c->logged = c->length;
+	atomic_store(&c->logged, c->length);
 	terminal_send(vm, c->line, c->length);
 	spin_unlock(&c->lock);
 }

@@ -125,11 +125,11 @@ static int report(struct virtio *d, const struct virtq_chain *c, u64 *progress, 
 static int deflate(struct virtio *d, const struct virtq_chain *c, u64 *progress, struct turn *t)
 {
 	struct vm *vm = d->vm;
-	u64 before = vm->balloon.unlocked;
+	u64 before = atomic_load(&vm->balloon.unlocked);
 	int err = move(d, c, BALLOON_UNLOCK, progress, t);
 
-	if (c->bytes_out / sizeof(u32) != 1 || !vm->p2m.ballooned)
-		t->given += vm->balloon.unlocked - before;
+	if (c->bytes_out / sizeof(u32) != 1 || !atomic_load(&vm->p2m.ballooned))
+		t->given += atomic_load(&vm->balloon.unlocked) - before;
 	return err;
 }
 
@@ -170,7 +170,7 @@ static void run_queue(struct virtio *d, u32 queue, struct turn *t)
 		any = true;
 	}
 	if (any) {
-		d->vm->balloon.calls++;
+		tally_add(&d->vm->balloon.calls, 1);
 		virtq_interrupt(d, queue);
 	}
 }
@@ -223,7 +223,7 @@ static void statistics(struct virtio *d, u64 now)
 	if (b->stats_read == d->q[QUEUE_STATS].next) { /* new */
 		for (u32 i = 0; i < 16 && !virtq_read(d, &c, i * sizeof(t), &t, sizeof(t)); i++)
 			take_stat(&s, &t);
-		d->vm->balloon.calls++;
+		tally_add(&d->vm->balloon.calls, 1);
 		balloon_note_stats(d->vm, &s);
 		b->stats_read++;
 		b->next_stats = now + STATS_MS * plat_tsc_khz();
@@ -241,7 +241,7 @@ static void tell_target(struct virtio *d)
 	struct virtio_balloon *b = d->device;
 	u32 target = (u32)min(atomic_load(&d->vm->balloon.target), (u64)UINT32_MAX);
 
-	b->config.actual = (u32)d->vm->p2m.ballooned;
+	b->config.actual = (u32)atomic_load(&d->vm->p2m.ballooned);
 	if (b->config.pages == target)
 		return;
 	b->config.pages = target;
@@ -254,7 +254,7 @@ static void work(struct virtio *d, u64 now)
 	struct vm *vm = d->vm;
 
 	/* What a former driver left in the balloon is the guest's again, first of all. */
-	if (!vm->balloon.started && balloon_reset(vm) == HV_EAGAIN) {
+	if (!atomic_load(&vm->balloon.started) && balloon_reset(vm) == HV_EAGAIN) {
 		virtio_again(d, now);
 		return;
 	}

@@ -15,7 +15,8 @@
  */
 static u64 scarce_hint(const struct vm *vm)
 {
-	return min((u64)atomic_load(&vm->balloon.hint), max(vm->p2m.acct.reserve / 2, 1UL));
+	return min((u64)atomic_load(&vm->balloon.hint),
+		   max(atomic_load(&vm->p2m.acct.reserve) / 2, 1UL));
 }
 
 static void reply(struct vcpu *v, s64 status, u64 result)
@@ -26,7 +27,7 @@ static void reply(struct vcpu *v, s64 status, u64 result)
 	v->gpr[GPR_RBX] = result;
 	v->gpr[GPR_RCX] = atomic_load(&b->target);
 	v->gpr[GPR_RDX] = unlikely(frames_scarce()) ? scarce_hint(v->vm) : atomic_load(&b->hint);
-	b->calls++;
+	tally_add(&b->calls, 1);
 }
 
 static const struct balloon_front aerostat_front = { "aerostat", BALLOON_AEROSTAT,
@@ -35,7 +36,8 @@ static const struct balloon_front aerostat_front = { "aerostat", BALLOON_AEROSTA
 /* Has the driver that calls the balloon? */
 static bool started(const struct vm *vm)
 {
-	return vm->balloon.started && atomic_load(&vm->balloon.front) == &aerostat_front;
+	return atomic_load(&vm->balloon.started) &&
+	       atomic_load(&vm->balloon.front) == &aerostat_front;
 }
 
 void call_start(struct vcpu *v)
@@ -78,7 +80,7 @@ void call_end(struct vcpu *v)
 
 void call_poll(struct vcpu *v)
 {
-	reply(v, started(v->vm) ? AERO_OK : AERO_ERR_STATE, v->vm->p2m.ballooned);
+	reply(v, started(v->vm) ? AERO_OK : AERO_ERR_STATE, atomic_load(&v->vm->p2m.ballooned));
 }
 
 /*
@@ -163,7 +165,7 @@ void call_doorbell(struct vcpu *v)
 		reply(v, AERO_ERR_INVALID, 0);
 		return;
 	}
-	v->vm->balloon.doorbell.apic = (u32)apic;
+	atomic_store(&v->vm->balloon.doorbell.apic, (u32)apic);
 	atomic_store(&v->vm->balloon.doorbell.vector, (u32)vector);
 	reply(v, AERO_OK, 0);
 }

@@ -17,9 +17,11 @@ static u64 overhead_of(const struct vm *vm)
 u64 admission_start_frames(const struct vm *vm)
 {
 	const struct frame_acct *a = &vm->p2m.acct;
-	u64 needs = ((vm->cfg->min + vm->cfg->reserve) >> PAGE_SHIFT) + admission_tables(vm);
+	u64 needs = ((atomic_load(&vm->cfg->min) + vm->cfg->reserve) >> PAGE_SHIFT) +
+		    admission_tables(vm);
 
-	return needs - min(needs, a->min_promised + a->tables_promised + a->reserve);
+	return needs - min(needs, atomic_load(&a->min_promised) + atomic_load(&a->tables_promised) +
+					  atomic_load(&a->reserve));
 }
 
 /* In frames: all of the machine's but the hypervisor's own; disks of VMs are not its own. */
@@ -39,7 +41,7 @@ static bool has_promises(const struct vm *vm)
 {
 	u32 state = atomic_load(&vm->state);
 
-	return vm_alive(vm) || vm->again || state == VM_STARTING || state == VM_BUILT;
+	return vm_alive(vm) || atomic_load(&vm->again) || state == VM_STARTING || state == VM_BUILT;
 }
 
 /* In frames: what VMs other than @vm may count on.  *@most: the one that may on most, or NULL. */
@@ -50,7 +52,7 @@ static u64 promised_to_others(const struct vm *vm, const struct vm **most)
 
 	*most = NULL;
 	for_each_vm(o) {
-		u64 p = (o->cfg->min >> PAGE_SHIFT) + overhead_of(o);
+		u64 p = (atomic_load(&o->cfg->min) >> PAGE_SHIFT) + overhead_of(o);
 
 		if (o == vm || !has_promises(o))
 			continue;
@@ -82,10 +84,11 @@ static void check_room(struct vm *vm)
 
 	for_each_vm(o) {
 		u64 balloon = o->pages * host_config->balloon_max / 100;
-		u64 least = max(o->pages - balloon, o->cfg->min >> PAGE_SHIFT);
+		u64 least = max(o->pages - balloon, atomic_load(&o->cfg->min) >> PAGE_SHIFT);
 
 		if (o == vm || has_promises(o))
-			left += min(least, o->cfg->max >> PAGE_SHIFT) + overhead_of(o);
+			left += min(least, atomic_load(&o->cfg->max) >> PAGE_SHIFT) +
+				overhead_of(o);
 	}
 	if (left > total)
 		vm_log(vm,
@@ -95,7 +98,7 @@ static void check_room(struct vm *vm)
 
 int admission_check(struct vm *vm)
 {
-	u64 least = vm->cfg->min >> PAGE_SHIFT, disks = bus_frames(vm);
+	u64 least = atomic_load(&vm->cfg->min) >> PAGE_SHIFT, disks = bus_frames(vm);
 	u64 needs = least + overhead_of(vm), total = frames_for_vms();
 	const struct vm *most;
 	u64 others = promised_to_others(vm, &most);

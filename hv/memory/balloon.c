@@ -13,12 +13,15 @@
 
 void balloon_init(struct vm *vm)
 {
-	vm->balloon = (struct balloon){ .manual = BALLOON_BY_POLICY, .hint = POLICY_HINT_MAX };
+	const struct balloon fresh = { .manual = BALLOON_BY_POLICY, .hint = POLICY_HINT_MAX };
+
+	_Static_assert(sizeof(fresh) % sizeof(u64) == 0, "whole words");
+	atomic_copy(&vm->balloon, &fresh, sizeof(fresh));
 }
 
 bool balloon_below_target(const struct vm *vm)
 {
-	return vm->p2m.ballooned < atomic_load(&vm->balloon.target);
+	return atomic_load(&vm->p2m.ballooned) < atomic_load(&vm->balloon.target);
 }
 
 static void target_moved(struct vm *vm, u64 old, u64 pages)
@@ -66,7 +69,7 @@ bool balloon_claim(struct vm *vm, const struct balloon_front *front)
 
 void balloon_release(struct vm *vm)
 {
-	vm->balloon.started = false;
+	atomic_store(&vm->balloon.started, false);
 	vm->balloon.reset_gfn = 0;
 	atomic_store(&vm->balloon.front, (const struct balloon_front *)NULL);
 }
@@ -77,12 +80,12 @@ int balloon_reset(struct vm *vm)
 	int err;
 
 	spin_lock(&vm->p2m.lock);
-	vm->balloon.started = false;
+	atomic_store(&vm->balloon.started, false);
 	err = p2m_reset_balloon(&vm->p2m, &vm->balloon.reset_gfn, &batch);
 	p2m_commit(&vm->p2m, &batch);
 	if (!err) {
 		vm->balloon.reset_gfn = 0;
-		vm->balloon.started = true;
+		atomic_store(&vm->balloon.started, true);
 		atomic_store(&vm->balloon.doorbell.vector, 0u);
 	}
 	spin_unlock(&vm->p2m.lock);
@@ -147,7 +150,7 @@ do_entries(struct vm *vm, struct batch_run *run, entry_fn op, u64 *entries, u32 
 			entries[i] = (entries[i] & ~AERO_ENTRY_STATUS_MASK) |
 				     status << AERO_ENTRY_STATUS_SHIFT;
 			run->any_status = true;
-			vm->balloon.refused++;
+			tally_add(&vm->balloon.refused, 1);
 		}
 	}
 	return i;
@@ -170,7 +173,8 @@ u64 *balloon_scratch(void)
 /* What of the VM @op changes. */
 static u64 measure(const struct vm *vm, enum balloon_op op)
 {
-	return op == BALLOON_REPORT ? vm->p2m.acct.resident : vm->p2m.ballooned;
+	return op == BALLOON_REPORT ? atomic_load(&vm->p2m.acct.resident) :
+				      atomic_load(&vm->p2m.ballooned);
 }
 
 u32 balloon_entries(struct vm *vm, enum balloon_op op, u64 *entries, u32 first, u32 count,
@@ -192,7 +196,7 @@ u32 balloon_entries(struct vm *vm, enum balloon_op op, u64 *entries, u32 first, 
 	after = measure(vm, op);
 	p2m_commit(&vm->p2m, &run.freed);
 	vm->balloon.batches++;
-	*counters[op] += after > before ? after - before : before - after;
+	tally_add(counters[op], after > before ? after - before : before - after);
 	spin_unlock(&vm->p2m.lock);
 	*work = run.work;
 	*refused = run.any_status;
@@ -202,19 +206,19 @@ u32 balloon_entries(struct vm *vm, enum balloon_op op, u64 *entries, u32 first, 
 /* Pages that were gone when they were needed, ever. */
 static u64 paged_in(const struct aero_stats *s)
 {
-	return s->swap_in + s->refaults;
+	return atomic_load(&s->swap_in) + atomic_load(&s->refaults);
 }
 
 /* Does it page in, by its own statistics?  PAGING_PART and PAGING_LEAST say from which rate on. */
 static void note_paging(struct vm *vm, const struct aero_stats *s, u64 now)
 {
 	struct balloon *b = &vm->balloon;
-	u64 more = paged_in(s) - paged_in(&b->stats),
-	    ms = tsc_since(b->stats_at, now) / plat_tsc_khz();
+	u64 last = atomic_load(&b->stats_at), ms = tsc_since(last, now) / plat_tsc_khz();
+	u64 more = paged_in(s) - paged_in(&b->stats);
 	u64 strays = max(vm->pages / PAGING_PART, PAGING_LEAST);
 
 	/* From one boot to the next, or over a pause, the difference is no rate. */
-	if (b->stats_at && (s64)more > 0 && ms < PAGING_MS && more * 1000 > strays * max(ms, 1UL) &&
+	if (last && (s64)more > 0 && ms < PAGING_MS && more * 1000 > strays * max(ms, 1UL) &&
 	    more >= PAGING_LEAST)
 		atomic_store(&b->paging_until, now + PAGING_MS * plat_tsc_khz());
 }
@@ -224,13 +228,13 @@ void balloon_note_stats(struct vm *vm, const struct aero_stats *s)
 	u64 now = plat_tsc();
 
 	note_paging(vm, s, now);
-	vm->balloon.stats = *s;
-	vm->balloon.stats_at = now;
+	atomic_copy(&vm->balloon.stats, s, sizeof(*s));
+	atomic_store(&vm->balloon.stats_at, now);
 }
 
 s64 balloon_disagreement(const struct vm *vm)
 {
-	u64 used = min(vm->p2m.ballooned + vm->active, vm->pages);
+	u64 used = min(atomic_load(&vm->p2m.ballooned) + atomic_load(&vm->active), vm->pages);
 	u64 says = min(vm->balloon.stats.available, vm->pages);
 
 	return vm->balloon.stats_at ?
@@ -251,7 +255,7 @@ static void hold_off(struct balloon *b)
 /* What max demands; a target that was set by hand may be lower, and is never raised by a wish. */
 static u64 floor_of(const struct vm *vm, u64 target)
 {
-	u64 floor = (vm->cfg->memory - vm->cfg->max) >> PAGE_SHIFT;
+	u64 floor = (vm->cfg->memory - atomic_load(&vm->cfg->max)) >> PAGE_SHIFT;
 
 	return target < floor ? 0 : floor;
 }
@@ -259,7 +263,7 @@ static u64 floor_of(const struct vm *vm, u64 target)
 void balloon_shrank(struct vm *vm, u64 pages)
 {
 	struct balloon *b = &vm->balloon;
-	u64 size = vm->p2m.ballooned, target = atomic_load(&b->target);
+	u64 size = atomic_load(&vm->p2m.ballooned), target = atomic_load(&b->target);
 	u64 floor = floor_of(vm, target);
 
 	if (size >= target || target <= floor)
@@ -273,7 +277,7 @@ void balloon_shrank(struct vm *vm, u64 pages)
 u64 balloon_grow(struct vm *vm, u64 want)
 {
 	struct balloon *b = &vm->balloon;
-	u64 size = vm->p2m.ballooned, target = atomic_load(&b->target);
+	u64 size = atomic_load(&vm->p2m.ballooned), target = atomic_load(&b->target);
 	u64 floor = floor_of(vm, target);
 
 	if (want) {

@@ -25,7 +25,8 @@ static int pop(struct vm *vm, u64 gfn)
 	p2m_commit(&vm->p2m, &b);
 	if (err)
 		return err;
-	if (!vm->balloon.popped++)
+	tally_add(&vm->balloon.popped, 1);
+	if (atomic_load(&vm->balloon.popped) == 1)
 		vm_log(vm,
 		       "touched a page that is in its balloon (gfn %lx): popped, and further ones are only counted",
 		       gfn);
@@ -46,7 +47,7 @@ static int serve(struct vm *vm, u64 gfn, enum p2m_kind *kind)
 		if (!err)
 			err = p2m_populate(&vm->p2m, gfn, ORDER_4K, flags, kind);
 	}
-	vm->faults += !err;
+	tally_add(&vm->faults, !err);
 	spin_unlock(&vm->p2m.lock);
 	return err;
 }

@@ -16,7 +16,11 @@ static struct governor {
 	u64 next_decision, next_sample, hurry_after;
 	u32 hurry; /* (a) */
 	struct policy_in in;
-	struct policy_out out;
+	struct policy_out out; /* by the CPU that decides, which changes it on the way */
+	/* What the others see of it. (a) */
+	enum policy_state state;
+	u64 active;
+
 	struct policy_vm vm[MAX_VMS];
 	struct policy_vm_out vm_out[MAX_VMS];
 	struct policy_scratch scratch[MAX_VMS];
@@ -46,7 +50,7 @@ int governor_init(void)
 	gov = frame_alloc_pages(frame_order(sizeof(*gov)));
 	if (!gov)
 		return HV_ENOMEM;
-	gov->out.state = POLICY_HIGH;
+	gov->out.state = gov->state = POLICY_HIGH;
 	gov->out.hint = POLICY_HINT_MAX;
 	gov->out.vm = gov->vm_out;
 	gov->out.scratch = gov->scratch;
@@ -56,24 +60,39 @@ int governor_init(void)
 	return HV_OK;
 }
 
+/* One CPU writes, others read: they see old and new fields mixed at worst. */
+static void copy_out(struct policy_vm_out *to, const struct policy_vm_out *from)
+{
+	atomic_store(&to->target, atomic_load(&from->target));
+	atomic_store(&to->entitlement, atomic_load(&from->entitlement));
+	atomic_store(&to->rho, atomic_load(&from->rho));
+	atomic_store(&to->reason, atomic_load(&from->reason));
+	atomic_store(&to->rule, atomic_load(&from->rule));
+	atomic_store(&to->mechanism, atomic_load(&from->mechanism));
+}
+
 enum policy_state governor_state(void)
 {
-	return gov ? gov->out.state : POLICY_HIGH;
+	return gov ? atomic_load(&gov->state) : POLICY_HIGH;
 }
 
 const char *governor_why(const struct vm *vm)
 {
-	return policy_reason_text(gov->last[vm->id].reason);
+	return policy_reason_text(atomic_load(&gov->last[vm->id].reason));
 }
 
 struct policy_vm_out governor_last(const struct vm *vm)
 {
-	return gov ? gov->last[vm->id] : (struct policy_vm_out){ 0 };
+	struct policy_vm_out last = { 0 };
+
+	if (gov)
+		copy_out(&last, &gov->last[vm->id]);
+	return last;
 }
 
 u64 governor_active(void)
 {
-	return gov ? gov->out.active : 0;
+	return gov ? atomic_load(&gov->active) : 0;
 }
 
 void governor_hurry(void)
@@ -81,13 +100,13 @@ void governor_hurry(void)
 	if (!gov)
 		return;
 	atomic_store_seq(&gov->hurry, 1u);
-	sched_event_at(gov->hurry_after);
+	sched_event_at(atomic_load(&gov->hurry_after));
 }
 
 /* It asked to grow a moment ago.  In state low that is no excuse any more. */
 static bool held_off(const struct vm *vm, u64 now)
 {
-	return now < atomic_load(&vm->balloon.hold_until) && gov->out.state != POLICY_LOW;
+	return now < atomic_load(&vm->balloon.hold_until) && governor_state() != POLICY_LOW;
 }
 
 static bool paused(const struct vm *vm)
@@ -103,7 +122,7 @@ static bool responsive(struct vm *vm, u64 now)
 	bool silent;
 
 	/* No driver yet, or none any more: no answer is due. */
-	if (!vm->balloon.started) {
+	if (!atomic_load(&vm->balloon.started)) {
 		d->silent = d->stuck = false;
 		d->at = now;
 		return false;
@@ -138,7 +157,7 @@ static u64 demand(const struct vm *vm)
 /* Must its balloon grow now?  Not if it is near the demand, or while its guest is held up. */
 static bool owes(const struct vm *vm, u64 now, bool answers)
 {
-	bool near = vm->p2m.ballooned + vm->pages / 64 >= demand(vm);
+	bool near = atomic_load(&vm->p2m.ballooned) + vm->pages / 64 >= demand(vm);
 
 	if (gov->driver[vm->id].stuck)
 		return !near;
@@ -151,7 +170,7 @@ static void say_stuck(struct vm *vm, bool late, bool grew)
 	       late ? "its balloon has stood at %lu of %lu MiB for %u s: stuck" :
 	       grew ? "its balloon moves again, %lu of %lu MiB" :
 		      "its balloon is asked for no more than it has, %lu of %lu MiB",
-	       vm->p2m.ballooned >> 8, demand(vm) >> 8, STUCK_SECONDS);
+	       atomic_load(&vm->p2m.ballooned) >> 8, demand(vm) >> 8, STUCK_SECONDS);
 }
 
 /*
@@ -160,12 +179,13 @@ static void say_stuck(struct vm *vm, bool late, bool grew)
  */
 static bool stuck(struct vm *vm, u64 now, bool answers)
 {
-	u64 ballooned = vm->p2m.ballooned;
+	u64 ballooned = atomic_load(&vm->p2m.ballooned);
 	__typeof__(gov->driver[0]) *d = &gov->driver[vm->id];
 	bool late, grew = ballooned > d->ballooned;
 
 	/* A hold-off asks for nothing, and excuses nothing. */
-	if (grew || !vm->balloon.started || (!held_off(vm, now) && !owes(vm, now, answers)))
+	if (grew || !atomic_load(&vm->balloon.started) ||
+	    (!held_off(vm, now) && !owes(vm, now, answers)))
 		d->grew = now;
 	d->ballooned = ballooned;
 	late = tsc_since(d->grew, now) >= ms_to_ticks(STUCK_SECONDS * 1000);
@@ -185,8 +205,9 @@ static void sample(struct vm *vm)
 	if (vm_alive(vm) && vm->p2m.root.v)
 		sampler_step(&vm->sampler, &vm->p2m);
 	spin_unlock(&vm->p2m.lock);
-	vm->active_permille = estimate_active(&vm->sampler.estimate);
-	vm->active = vm->p2m.acct.resident * vm->active_permille / 1000;
+	atomic_store(&vm->active_permille, estimate_active(&vm->sampler.estimate));
+	atomic_store(&vm->active, atomic_load(&vm->p2m.acct.resident) *
+					  atomic_load(&vm->active_permille) / 1000);
 }
 
 /* Between two steps, in milliseconds: whole samples take cfg.sample_ms. */
@@ -203,7 +224,7 @@ static u64 sample_step_ms(void)
 static bool exhausted(const struct vm *vm, u64 now)
 {
 	return memory_wanted_by(vm, now) && balloon_below_target(vm) &&
-	       vm->p2m.acct.reserve <= P2M_POOL;
+	       atomic_load(&vm->p2m.acct.reserve) <= P2M_POOL;
 }
 
 /* A target that was set by hand gives way to GROW, and comes back afterwards. */
@@ -218,18 +239,18 @@ static void restore_manual(struct vm *vm, u64 now)
 
 static void fill(struct vm *vm, struct policy_vm *p, u64 now)
 {
-	u64 resident = vm->p2m.acct.resident, last = gov->last_resident[vm->id];
+	u64 resident = atomic_load(&vm->p2m.acct.resident), last = gov->last_resident[vm->id];
 	bool answers = responsive(vm, now);
 
 	*p = (struct policy_vm){
 		.size = vm->pages,
-		.min = vm->cfg->min >> PAGE_SHIFT,
-		.max = vm->cfg->max >> PAGE_SHIFT,
-		.shares = vm->cfg->shares,
+		.min = atomic_load(&vm->cfg->min) >> PAGE_SHIFT,
+		.max = atomic_load(&vm->cfg->max) >> PAGE_SHIFT,
+		.shares = atomic_load(&vm->cfg->shares),
 		.resident = resident,
-		.balloon = vm->p2m.ballooned,
+		.balloon = atomic_load(&vm->p2m.ballooned),
 		.target = atomic_load(&vm->balloon.target),
-		.active_permille = vm->active_permille,
+		.active_permille = atomic_load(&vm->active_permille),
 		.faulted = resident > last ? resident - last : 0,
 		.grow = atomic_swap(&vm->balloon.grow_pages, 0UL),
 		/* At its max it waits for itself: others need not give anything. */
@@ -250,7 +271,7 @@ static void apply(struct vm *vm, const struct policy_vm *in, const struct policy
 
 	atomic_store(&vm->balloon.hint, gov->out.hint);
 	atomic_store(&vm->entitlement, out->entitlement);
-	gov->last[vm->id] = *out;
+	copy_out(&gov->last[vm->id], out);
 	explain_note(&vm->explain, plat_time_us(), gov->out.state, in, out);
 	if (out->target == in->target)
 		return;
@@ -280,8 +301,8 @@ static void lend_reserve(struct vm *vm, u64 now)
 		return;
 	for_each_vm(other)
 		if (vm_alive(other) && !balloon_below_target(other) &&
-		    other->p2m.acct.reserve > other->p2m.acct.reserve_max / 2 &&
-		    other->p2m.acct.reserve > lender->p2m.acct.reserve)
+		    atomic_load(&other->p2m.acct.reserve) > other->p2m.acct.reserve_max / 2 &&
+		    atomic_load(&other->p2m.acct.reserve) > lender->p2m.acct.reserve)
 			lender = other;
 	if (lender != vm && frame_reserve_lend(&lender->p2m.acct, &vm->p2m.acct))
 		memory_wake_waiters();
@@ -307,7 +328,7 @@ static void report_standstill(u64 now)
 	const struct vm *vm;
 
 	for_each_vm(vm) {
-		resident += vm->p2m.acct.resident;
+		resident += atomic_load(&vm->p2m.acct.resident);
 		if (atomic_load(&vm->state) == VM_RUNNING)
 			*(memory_stands_still(vm) ? &waiting : &going) = true;
 	}
@@ -341,7 +362,7 @@ static void decide(u64 now)
 	gov->in.cap_yields = gov->out.cap_yields;
 	gov->in.nr_vms = 0;
 	for_each_vm(vm) {
-		if (vm->again) /* frames that it needs to start */
+		if (atomic_load(&vm->again)) /* frames that it needs to start */
 			gov->in.free -= min(gov->in.free, admission_start_frames(vm));
 		if (!vm_alive(vm))
 			continue;
@@ -351,6 +372,8 @@ static void decide(u64 now)
 		fill(vm, &gov->vm[gov->in.nr_vms++], now);
 	}
 	policy_decide(&gov->in, &gov->out);
+	atomic_store(&gov->state, gov->out.state);
+	atomic_store(&gov->active, gov->out.active);
 	if (gov->out.state != before)
 		log_line("memory: %s, %lu of %lu KiB free", policy_state_name(gov->out.state),
 			 gov->in.free * 4, gov->in.total * 4);
@@ -379,7 +402,7 @@ void governor_tick(u64 now)
 		decide(now);
 		gov->next_decision = now + ms_to_ticks(host_config->policy_ms);
 		/* A guest can ask for hurry as often as it likes. */
-		gov->hurry_after = now + ms_to_ticks(host_config->policy_ms) / 4;
+		atomic_store(&gov->hurry_after, now + ms_to_ticks(host_config->policy_ms) / 4);
 	}
 	sched_event_at(min(gov->next_decision, gov->next_sample));
 }

@@ -27,7 +27,7 @@ bool memory_wanted_by(const struct vm *vm, u64 now)
 
 bool memory_stands_still(const struct vm *vm)
 {
-	for (u32 i = 0; i < vm->nr_vcpus; i++)
+	for (u32 i = 0; i < atomic_load_acquire(&vm->nr_vcpus); i++)
 		if (atomic_load(&vm->vcpus[i]->stood_since) > STOOD_BY_PAUSE)
 			return true;
 	return false;
@@ -72,7 +72,8 @@ unsigned int memory_grant(const struct vm *vm)
 	u64 most = atomic_load(&vm->cfg->max) >> PAGE_SHIFT;
 
 	/* Large pages only while there is plenty: they take memory that may never be used. */
-	if (likely(vm->p2m.acct.resident + (1UL << ORDER_2M) <= most && !frames_scarce()))
+	if (likely(atomic_load(&vm->p2m.acct.resident) + (1UL << ORDER_2M) <= most &&
+		   !frames_scarce()))
 		return flags | (governor_state() == POLICY_HIGH ? MEMORY_GRANT_LARGE : 0);
 	return flags | grant_while_scarce(vm);
 }
@@ -85,7 +86,8 @@ unsigned int memory_grant_p2m(const struct p2m *p)
 /* Frames that are promised to @vm are no reason to wait for others. */
 static bool has_promise(const struct vm *vm)
 {
-	return vm->p2m.acct.min_promised || (vm->p2m.acct.reserve && balloon_below_target(vm));
+	return atomic_load(&vm->p2m.acct.min_promised) ||
+	       (atomic_load(&vm->p2m.acct.reserve) && balloon_below_target(vm));
 }
 
 void memory_wake_waiters(void)
@@ -112,7 +114,7 @@ static void log_wait(struct vm *vm)
 	if (memory_at_max(vm))
 		vm_log(vm,
 		       "stands still at its max of %lu MiB until its guest gives memory back; raise max if it cannot",
-		       vm->cfg->max >> 20);
+		       atomic_load(&vm->cfg->max) >> 20);
 	else
 		vm_log(vm, "paused until memory comes back: the host has none left");
 }

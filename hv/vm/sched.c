@@ -90,16 +90,17 @@ void sched_charge(const struct vm *vm, u64 ticks)
 
 	spin_lock(&sched.lock);
 	here = sched.running[plat_cpu()];
-	for (u32 i = 0; i < vm->nr_vcpus && !(here && here->vm == vm); i++)
-		vm->vcpus[i]->vruntime = max(vm->vcpus[i]->vruntime, least_vruntime()) +
-					 ticks * 1000 / max(vm->cfg->shares, 1u);
+	for (u32 i = 0; i < atomic_load_acquire(&vm->nr_vcpus) && !(here && here->vm == vm); i++)
+		atomic_store(&vm->vcpus[i]->vruntime,
+			     max(vm->vcpus[i]->vruntime, least_vruntime()) +
+				     ticks * 1000 / max(atomic_load(&vm->cfg->shares), 1u));
 	spin_unlock(&sched.lock);
 }
 
 /* A VM's shares are divided among its vCPUs. */
 static u64 weight(const struct vcpu *v)
 {
-	return max(v->vm->cfg->shares / v->vm->nr_vcpus, 1u);
+	return max(atomic_load(&v->vm->cfg->shares) / v->vm->nr_vcpus, 1u);
 }
 
 static bool runnable(const struct vcpu *v)
@@ -110,16 +111,16 @@ static bool runnable(const struct vcpu *v)
 /* With sched.lock held. */
 static void make_ready(struct vcpu *v)
 {
-	v->state = VCPU_READY;
+	atomic_store(&v->state, VCPU_READY);
 	v->ready_since = plat_tsc();
-	v->vruntime = max(v->vruntime, least_vruntime());
+	atomic_store(&v->vruntime, max(v->vruntime, least_vruntime()));
 	list_add_tail(&sched.ready, &v->ready);
 }
 
 /* Virtual time of a running vCPU, up to now. */
 static u64 vruntime_now(const struct vcpu *v)
 {
-	return v->vruntime + tsc_since(v->started, plat_tsc()) * 1000 / weight(v);
+	return atomic_load(&v->vruntime) + tsc_since(v->started, plat_tsc()) * 1000 / weight(v);
 }
 
 /* No CPU is idle: the one whose vCPU is furthest ahead of @v makes room. */
@@ -230,7 +231,7 @@ static enum vcpu_state settle(struct vcpu *v)
 
 void sched_wake_no_memory(const struct vm *vm)
 {
-	for (u32 i = 0; i < vm->nr_vcpus; i++)
+	for (u32 i = 0; i < atomic_load_acquire(&vm->nr_vcpus); i++)
 		if (vm->vcpus[i]->state == VCPU_NO_MEMORY)
 			sched_wake(vm->vcpus[i]);
 }
@@ -269,7 +270,7 @@ bool sched_retire(struct vcpu *v)
 	if (gone) {
 		if (v->state == VCPU_NO_MEMORY)
 			atomic_sub(&v->vm->waiting, 1);
-		v->state = VCPU_DEAD;
+		atomic_store(&v->state, VCPU_DEAD);
 	}
 	spin_unlock(&sched.lock);
 	return gone;
@@ -311,7 +312,7 @@ static struct vcpu *pick(u32 cpu)
 		list_for_each(v, &sched.ready, ready)
 			v->yields = false;
 		list_del(&best->ready);
-		best->state = VCPU_RUNNING;
+		atomic_store(&best->state, VCPU_RUNNING);
 		best->cpu = cpu;
 		best->started = plat_tsc();
 		best->waited += tsc_since(best->ready_since, best->started);
@@ -343,10 +344,10 @@ static void note_standing(struct vcpu *v)
 void sched_put(struct vcpu *v)
 {
 	spin_lock(&sched.lock);
-	v->vruntime = vruntime_now(v);
-	v->ran += tsc_since(v->started, plat_tsc());
+	atomic_store(&v->vruntime, vruntime_now(v));
+	tally_add(&v->ran, tsc_since(v->started, plat_tsc()));
 	sched.running[v->cpu] = NULL;
-	v->state = settle(v);
+	atomic_store(&v->state, settle(v));
 	note_standing(v);
 	if (v->state == VCPU_READY)
 		make_ready(v);
@@ -360,11 +361,11 @@ bool sched_resume_vm(struct vm *vm)
 	spin_lock(&sched.lock);
 	/* Before any CPU may run them: the guest learns of the pause before it can take an interrupt. */
 	if (atomic_load(&vm->state) == VM_PAUSED) {
-		for (u32 i = 0; i < vm->nr_vcpus; i++)
+		for (u32 i = 0; i < atomic_load_acquire(&vm->nr_vcpus); i++)
 			atomic_store(&vm->vcpus[i]->stood_since, STOOD_BY_PAUSE);
 		resumed = atomic_cas(&vm->state, (u32)VM_PAUSED, (u32)VM_RUNNING);
 	}
-	for (u32 i = 0; resumed && i < vm->nr_vcpus; i++)
+	for (u32 i = 0; resumed && i < atomic_load_acquire(&vm->nr_vcpus); i++)
 		if (vm->vcpus[i]->state == VCPU_READY) {
 			vm->vcpus[i]->ready_since = plat_tsc(); /* a pause is no stolen time */
 			find_cpu_for(vm->vcpus[i]);
@@ -385,19 +386,20 @@ static void run(struct vcpu *v)
 /* Timers of halted vCPUs: wakes those that are due, and finds the next. */
 static u64 expire_timers(u64 now)
 {
-	u64 next = UINT64_MAX;
+	u64 next = UINT64_MAX, deadline;
 	struct vm *vm;
 
 	for_each_vm(vm)
-		for (u32 i = 0; i < vm->nr_vcpus; i++) {
+		for (u32 i = 0; i < atomic_load_acquire(&vm->nr_vcpus); i++) {
 			struct vcpu *v = vm->vcpus[i];
 
-			if (v->state != VCPU_HALTED)
+			if (atomic_load(&v->state) != VCPU_HALTED)
 				continue;
-			if (v->lapic.deadline <= now)
+			deadline = atomic_load(&v->lapic.deadline);
+			if (deadline <= now)
 				sched_wake(v);
 			else
-				next = min(next, v->lapic.deadline);
+				next = min(next, deadline);
 		}
 	return next;
 }

@@ -45,13 +45,16 @@ int vcpu_reset(struct vcpu *v)
 	v->deaf = 0;
 	v->tpr_exit = 0;
 	v->last_cpu = VCPU_NO_CPU;
-	v->flush_gen = v->vruntime = v->exits = v->ran = v->pv_time = v->pv_steal = v->waited = 0;
-	v->stood_since = 0;
+	v->flush_gen = v->pv_time = v->pv_steal = v->waited = 0;
+	atomic_store(&v->vruntime, 0UL);
+	atomic_store(&v->exits, 0UL);
+	atomic_store(&v->ran, 0UL);
+	atomic_store(&v->stood_since, 0UL);
 	lapic_reset(v, false);
 	atomic_store_seq(&v->pending, 0u);
 	atomic_store_seq(&v->wait_for_sipi, v->index ? 1u : 0u); /* the boot CPU runs */
 	v->next = VCPU_READY;
-	v->state = VCPU_OFF;
+	atomic_store(&v->state, VCPU_OFF);
 	return HV_OK;
 }
 
@@ -236,7 +239,7 @@ static void step(struct vcpu *v, u32 cpu)
 	flush_if_stale(v);
 	epoch_quiescent(cpu, epoch);
 	backend->run(v, min(deadline, sched_next_event()), &e);
-	v->exits++;
+	tally_add(&v->exits, 1);
 	exit_dispatch(v, &e);
 	if (e.kind <= EXIT_PREEMPT) {
 		u64 now = plat_tsc();

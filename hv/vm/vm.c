@@ -39,7 +39,7 @@ struct p2m *vm_p2m_of(u16 owner)
 {
 	struct vm *vm = owner < nr_vms ? vms[owner] : NULL;
 
-	return vm && vm->p2m.root.v ? &vm->p2m : NULL;
+	return vm && atomic_load(&vm->p2m.root.v) ? &vm->p2m : NULL;
 }
 
 u64 vm_top_gfn(const struct vm *vm)
@@ -95,8 +95,8 @@ static int map_memory(struct vm *vm)
 
 	if (err)
 		return err;
-	err = frame_promise(&vm->p2m.acct, vm->cfg->min >> PAGE_SHIFT, admission_tables(vm),
-			    vm->cfg->reserve >> PAGE_SHIFT);
+	err = frame_promise(&vm->p2m.acct, atomic_load(&vm->cfg->min) >> PAGE_SHIFT,
+			    admission_tables(vm), vm->cfg->reserve >> PAGE_SHIFT);
 	if (err)
 		return err;
 	spin_lock(&vm->p2m.lock);
@@ -115,7 +115,7 @@ static int create_vcpus(struct vm *vm)
 		vm->vcpus[vm->nr_vcpus] = v;
 		atomic_store_release(&vm->nr_vcpus, vm->nr_vcpus + 1);
 	}
-	for (u32 i = 0; i < vm->nr_vcpus; i++) {
+	for (u32 i = 0; i < atomic_load_acquire(&vm->nr_vcpus); i++) {
 		int err = vcpu_reset(vm->vcpus[i]);
 
 		if (err)
@@ -145,16 +145,16 @@ static int give_up(struct vm *vm, int err)
 {
 	u64 now = plat_tsc();
 
-	if ((err == HV_ENOMEM || err == HV_EAGAIN) && now < vm->give_up_at) {
-		if (!vm->again)
+	if ((err == HV_ENOMEM || err == HV_EAGAIN) && now < atomic_load(&vm->give_up_at)) {
+		if (!atomic_load(&vm->again))
 			vm_log(vm, "waits for memory to start");
-		vm->again = true;
+		atomic_store(&vm->again, true);
 		vm->next_try = now + START_RETRY_MS * plat_tsc_khz();
 		sched_event_at(vm->next_try);
 		atomic_store_seq(&vm->state, VM_ENDING);
 		return err;
 	}
-	vm->again = false;
+	atomic_store(&vm->again, false);
 	vm_end(vm, VM_STATUS_CRASHED, "not started: %s", hv_strerror(err));
 	return err;
 }
@@ -207,8 +207,8 @@ static void go_on_loading(struct vm *vm)
 	vm_log(vm, "started, %lu KiB, %u vCPU%s, costs %lu KiB besides, %s", vm->pages * 4,
 	       vm->nr_vcpus, vm->nr_vcpus > 1 ? "s" : "",
 	       (overhead_frames() - vm->overhead_before) * 4, vm->cfg->kernel);
-	vm->again = false;
-	vm->starts++;
+	atomic_store(&vm->again, false);
+	tally_add(&vm->starts, 1);
 	atomic_cas(&vm->state, (u32)VM_STARTING, (u32)VM_BUILT); /* or it was ended meanwhile */
 }
 
@@ -217,12 +217,13 @@ static int vm_start(struct vm *vm)
 	struct loaded image;
 	int err;
 
+	atomic_store_seq(&vm->preparing, 1u);
 	if (!atomic_cas(&vm->state, (u32)VM_QUEUED, (u32)VM_STARTING))
 		return HV_ESTATE;
 	err = admission_check(vm);
 	if (err) {
-		vm->again = false;
-		vm->exit_status = VM_STATUS_CRASHED;
+		atomic_store(&vm->again, false);
+		atomic_store(&vm->exit_status, VM_STATUS_CRASHED);
 		str_copy(vm->exit_reason, "not admitted", sizeof(vm->exit_reason));
 		atomic_store_seq(&vm->state, VM_ENDED);
 		say_ended(vm);
@@ -235,14 +236,15 @@ static int vm_start(struct vm *vm)
 	vm->tsc_offset = 0 - plat_tsc();
 	vm->tsc_khz = plat_tsc_khz();
 	vm->tsc_uneven = vm->panicked = 0;
-	vm->exec_splits = vm->refused_insns = vm->active = vm->teardown_gfn = vm->pv_wall = 0;
-	vm->active_permille = 1000;
-	vm->waiting = 0;
-	vm->woken_until = 0;
+	vm->exec_splits = vm->refused_insns = vm->teardown_gfn = vm->pv_wall = 0;
+	atomic_store(&vm->active, 0UL);
+	atomic_store(&vm->active_permille, 1000u);
+	atomic_store(&vm->waiting, 0u);
+	atomic_store(&vm->woken_until, 0UL);
 	vm->entitlement = 0;
 	vm->wait_logged = 0;
 	vm->dumped = 0;
-	vm->exit_status = 0;
+	atomic_store(&vm->exit_status, 0);
 	balloon_init(vm);
 	explain_reset(&vm->explain);
 	ioapic_reset(vm);
@@ -251,6 +253,7 @@ static int vm_start(struct vm *vm)
 	rtc_reset(vm);
 	sampler_init(&vm->sampler, plat_tsc() ^ vm->id, host_config->sample_pages);
 	err = prepare(vm, &image);
+	atomic_store_seq(&vm->preparing, 0u);
 	if (err)
 		return give_up(vm, err);
 	enter_image(vm, &image);
@@ -260,7 +263,7 @@ static int vm_start(struct vm *vm)
 
 int vm_queue_start(struct vm *vm)
 {
-	vm->give_up_at = plat_tsc() + VM_START_PATIENCE_MS * plat_tsc_khz();
+	atomic_store(&vm->give_up_at, plat_tsc() + VM_START_PATIENCE_MS * plat_tsc_khz());
 	if (!atomic_cas(&vm->state, VM_ENDED, VM_QUEUED) &&
 	    !atomic_cas(&vm->state, VM_NONE, VM_QUEUED))
 		return HV_ESTATE;
@@ -268,12 +271,14 @@ int vm_queue_start(struct vm *vm)
 	return HV_OK;
 }
 
-/* False: another CPU ended it first. */
+/* False: another CPU ended it first, or begins to start it: an end would be forgotten. */
 static bool begin_end(struct vm *vm)
 {
-	u32 old = atomic_load(&vm->state);
+	u32 old = atomic_load_acquire(&vm->state);
 
 	while (old == VM_RUNNING || old == VM_PAUSED || old == VM_STARTING || old == VM_BUILT) {
+		if (atomic_load_acquire(&vm->preparing))
+			return false;
 		if (atomic_cas(&vm->state, old, VM_ENDING))
 			return true;
 		old = atomic_load(&vm->state);
@@ -284,7 +289,7 @@ static bool begin_end(struct vm *vm)
 /* Its CPUs leave it, and one of them takes it apart. */
 static void hurry_end(struct vm *vm)
 {
-	for (u32 i = 0; i < vm->nr_vcpus; i++)
+	for (u32 i = 0; i < atomic_load_acquire(&vm->nr_vcpus); i++)
 		sched_kick(vm->vcpus[i]);
 	sched_event_at(plat_tsc());
 }
@@ -296,7 +301,7 @@ void vm_end(struct vm *vm, int status, const char *fmt, ...)
 	if (!begin_end(vm))
 		return;
 	console_flush(vm);
-	vm->exit_status = status;
+	atomic_store(&vm->exit_status, status);
 	va_start(ap, fmt);
 	str_vformat(vm->exit_reason, sizeof(vm->exit_reason), fmt, ap);
 	va_end(ap);
@@ -314,7 +319,7 @@ void vm_reboot(struct vm *vm)
 		vm->quick_reboots = 0;
 	pause = REBOOT_PERIOD_MS * plat_tsc_khz() << vm->quick_reboots;
 	vm->quick_reboots = min(vm->quick_reboots + 1, REBOOT_DOUBLINGS);
-	vm->again = true; /* so its promises stay */
+	atomic_store(&vm->again, true); /* so its promises stay */
 	vm->next_try = max(now, started + pause);
 	vm->give_up_at = vm->next_try + VM_START_PATIENCE_MS * plat_tsc_khz();
 	console_flush(vm);
@@ -330,7 +335,7 @@ void vm_panicked(struct vm *vm, const char *how)
 
 bool vm_halted(const struct vm *vm)
 {
-	for (u32 i = 0; i < vm->nr_vcpus; i++)
+	for (u32 i = 0; i < atomic_load_acquire(&vm->nr_vcpus); i++)
 		if (!atomic_load_seq(&vm->vcpus[i]->deaf) &&
 		    atomic_load(&vm->vcpus[i]->state) != VCPU_OFF)
 			return false;
@@ -346,7 +351,7 @@ static void pulse(struct vm *vm, u32 pin)
 void vm_ring_doorbell(struct vm *vm)
 {
 	u32 vector = atomic_load(&vm->balloon.doorbell.vector);
-	u32 apic = vm->balloon.doorbell.apic;
+	u32 apic = atomic_load(&vm->balloon.doorbell.apic);
 
 	if (vector == AERO_DOORBELL_ACPI)
 		pulse(vm, IOAPIC_PIN_BALLOON);
@@ -369,7 +374,7 @@ int vm_pause(struct vm *vm)
 {
 	if (!atomic_cas(&vm->state, VM_RUNNING, VM_PAUSED))
 		return HV_ESTATE;
-	for (u32 i = 0; i < vm->nr_vcpus; i++)
+	for (u32 i = 0; i < atomic_load_acquire(&vm->nr_vcpus); i++)
 		sched_kick(vm->vcpus[i]);
 	log_line("vm %s: paused", vm->cfg->name);
 	return HV_OK;
@@ -391,7 +396,7 @@ static bool reap_step(struct vm *vm)
 	struct frame_batch b = FRAME_BATCH_INIT;
 	int err;
 
-	for (u32 i = 0; i < vm->nr_vcpus; i++)
+	for (u32 i = 0; i < atomic_load_acquire(&vm->nr_vcpus); i++)
 		if (!sched_retire(vm->vcpus[i]))
 			return false;
 	if (!bus_quiesce(vm))
@@ -406,14 +411,14 @@ static bool reap_step(struct vm *vm)
 		if (err)
 			return false;
 	}
-	if (!vm->again) {
+	if (!atomic_load(&vm->again)) {
 		if (!bus_stop(vm))
 			return false;
 		frame_reserve_drop(&vm->p2m.acct);
 	}
-	for (u32 i = 0; i < vm->nr_vcpus; i++)
+	for (u32 i = 0; i < atomic_load_acquire(&vm->nr_vcpus); i++)
 		vcpu_fini(vm->vcpus[i]);
-	atomic_store_seq(&vm->state, vm->again ? VM_QUEUED : VM_ENDED);
+	atomic_store_seq(&vm->state, atomic_load(&vm->again) ? VM_QUEUED : VM_ENDED);
 	return true;
 }
 
@@ -425,7 +430,7 @@ static void release_built(void)
 	for_each_vm(vm)
 		if ((atomic_load(&vm->state) == VM_QUEUED ||
 		     atomic_load(&vm->state) == VM_STARTING) &&
-		    !vm->again)
+		    !atomic_load(&vm->again))
 			return;
 	for_each_vm(vm)
 		if (atomic_cas(&vm->state, (u32)VM_BUILT, (u32)VM_RUNNING))
@@ -440,7 +445,7 @@ static bool work_on(struct vm *vm)
 		reap_step(vm);
 		return true;
 	case VM_QUEUED:
-		if (vm->again && plat_tsc() < vm->next_try) {
+		if (atomic_load(&vm->again) && plat_tsc() < vm->next_try) {
 			sched_event_at(vm->next_try);
 			return false;
 		}

@@ -54,6 +54,7 @@ struct vm {
 	bool is_linux;	 /* its kernel, as of its last start */
 	struct explain explain;
 	struct vm_log log;
+	u32 preparing;	    /* (a) vm_start() is at work */
 	u32 dumped;	    /* (a) in this run: the vCPU that stopped it has been shown */
 	struct audit audit; /* of this VM's management calls, under audit_lock */
 	SPINLOCK(LOCK_AUDIT) audit_lock;

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef TESTS_THREADS_MACHINE_H
+#define TESTS_THREADS_MACHINE_H
+
+#include <tests/threads/threads.h>
+
+/* The guest on @v does something; true: that is an exit, which is in *@e. */
+bool guest_acts(struct vcpu *v, struct vmexit *e);
+
+/* VM @id gets a map: what its guest was about to do is forgotten. */
+void guest_begins(u32 id);
+
+#endif
