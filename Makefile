@@ -142,7 +142,7 @@ RUN_ARGS = $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) \
 NESTED_TESTS ?= nested balloon cpu
 NESTED_INTEL_TESTS ?= nested-intel
 
-.PHONY: run linux linux-amd64 foreign debian module module-sparse module-lockdep test-dkms test test-debian image bench machine-test firmware-test screen-test console-test test-nested test-nested-intel soak integrity broken deps clean help
+.PHONY: run linux linux-amd64 foreign debian module module-sparse module-lockdep test-dkms test test-debian image bench machine-test hostile-test firmware-test screen-test console-test test-nested test-nested-intel soak integrity broken deps clean help
 
 # What CONF's guests are made of, if they are Linux.
 linux_files = made=$$(tools/conf made-by "$(CONF)") && \
@@ -176,6 +176,9 @@ machine-test: all broken ## Whole-machine tests only; TESTS="cpu apic" chooses
 	$(Q)$(MAKE) --no-print-directory $(FOREIGN) || \
 		echo "foreign: Xen and GRUB could not be fetched; the test with them is skipped"
 	$(Q)tests/run/run $(if $(EMU),--emu $(EMU) --) $(TESTS)
+
+hostile-test: all ## Guests that want to hurt others, beside a victim that judges, in QEMU (1 minute)
+	$(Q)tests/run/run --emu qemu -- hostile
 
 firmware-test: ## The image, booted by BIOS and by UEFI in QEMU; TESTS="uefi bios" chooses
 	$(Q)tools/deps build run image

@@ -53,10 +53,9 @@ static void refuse(struct work *w, const char *why)
 
 	vcpu_inject_ud(w->v);
 	if (!vm->refused_insns++)
-		log_line(
-			"vm %s: %s of the %s at %lx by an instruction of a process %s: #UD, and further ones are only counted",
-			vm->cfg->name, w->write ? "write" : "read", w->port ? "port" : "device",
-			w->gpa.v, why);
+		vm_log(vm,
+		       "%s of the %s at %lx by an instruction of a process %s: #UD, and further ones are only counted",
+		       w->write ? "write" : "read", w->port ? "port" : "device", w->gpa.v, why);
 }
 
 static void stop(struct work *w, const char *why)

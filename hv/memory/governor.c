@@ -188,6 +188,7 @@ static bool stuck(struct vm *vm, u64 now, bool answers)
 	    (!held_off(vm, now) && !owes(vm, now, answers)))
 		d->grew = now;
 	d->ballooned = ballooned;
+	d->grew = max(d->grew, 0 - vm->tsc_offset); /* what it was before this run is over */
 	late = tsc_since(d->grew, now) >= ms_to_ticks(STUCK_SECONDS * 1000);
 	if (late != d->stuck)
 		say_stuck(vm, late, grew);

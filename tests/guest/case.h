@@ -92,6 +92,17 @@ static inline bool page_is_zero(u64 page)
 	return !any;
 }
 
+/* xorshift64: the same run each time. */
+static inline u64 random_bits(void)
+{
+	static u64 seed = 88172645463325252ul;
+
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed;
+}
+
 static inline struct aero_vm_info vm_info(u32 id)
 {
 	static struct aero_vm_info info;

@@ -7,6 +7,7 @@ The hypervisor takes them for comments.
   #! cpu=MODEL args=TEXT       another CPU than the default; the hypervisor's command line
   #! bios=FILE                 Bochs: another firmware
   #! emu=NAME                  only on this emulator
+  #! icount=1                  QEMU: the TSC counts instructions, as in Bochs; with smp=1
   #! machine=TYPE              another machine than QEMU's default
   #! kind=bench                not a test, or (kind=long) has a target of its own: only by name
   #! exit NAME=STATUS ...      VMs that end with another status than 0
@@ -25,7 +26,7 @@ import re
 from . import disks
 from .errors import Unusable
 
-NUMBERS = {"smp", "mem", "minutes", "status"}
+NUMBERS = {"smp", "mem", "minutes", "status", "icount"}
 WORDS = {"cpu", "args", "bios", "emu", "machine", "kind"}
 KINDS = {"test", "bench", "long"}
 
