@@ -172,15 +172,13 @@ void manage_resume(struct vcpu *v)
 void manage_stop(struct vcpu *v)
 {
 	struct vm *vm = target_vm(v);
+	char reason[sizeof(vm->exit_reason)];
+	int status = (int)(v->gpr[GPR_RCX] & 0xff);
 
 	if (!vm)
 		return;
-	if (!vm_alive(vm)) {
-		done(v, AERO_ERR_STATE, 0);
-		return;
-	}
-	done(v, AERO_OK, 0);
-	vm_end(vm, (int)(v->gpr[GPR_RCX] & 0xff), "stopped by VM %s", v->vm->cfg->name);
+	str_format(reason, sizeof(reason), "stopped by VM %s", v->vm->cfg->name);
+	done(v, vm_stop(vm, status, reason) ? AERO_ERR_STATE : AERO_OK, 0);
 }
 
 void manage_restart(struct vcpu *v)
@@ -322,7 +320,8 @@ void manage_tick(void)
 
 	if (manage_host_end() == HOST_STAYS)
 		return;
-	for_each_vm(vm) /* a VM that is being built is ended in a later tick */
-		vm_end(vm, 0, "the host %s",
-		       manage_host_end() == HOST_REBOOT ? "reboots" : "powers off");
+	for_each_vm(vm)
+		vm_stop(vm, 0,
+			manage_host_end() == HOST_REBOOT ? "the host reboots" :
+							   "the host powers off");
 }

@@ -235,8 +235,8 @@ static bool answer(char key)
 		return true;
 	if (key == 'x')
 		manage_end_host(false, "the console");
-	else if (vm && vm_alive(vm))
-		vm_end(vm, 0, "stopped by the console");
+	else if (vm)
+		vm_stop(vm, 0, "stopped by the console");
 	return true;
 }
 

@@ -67,10 +67,7 @@ static int settled(const struct vm *vm)
 
 static int stop(struct vm *vm, int status)
 {
-	if (!vm_alive(vm))
-		return HV_ESTATE;
-	vm_end(vm, status, "stopped by aerostat.conf");
-	return HV_OK;
+	return vm_stop(vm, status, "stopped by aerostat.conf");
 }
 
 static int perform(struct timed_action *a)

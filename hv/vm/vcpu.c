@@ -280,8 +280,10 @@ static void enter_and_exit(struct vcpu *v)
 	}
 	atomic_or(&v->vm->p2m.active, BIT(cpu));
 	lapic_timer_check(v, plat_tsc());
+	if (v->halted) /* woken for nothing: look before it is entered */
+		atomic_or(&v->pending, PENDING_IRQ);
 	while (v->slice_end && atomic_load(&v->vm->state) == VM_RUNNING) {
-		if ((atomic_load(&v->pending) || v->halted) && !deliver(v))
+		if (atomic_load(&v->pending) && !deliver(v))
 			break;
 		step(v, cpu);
 	}

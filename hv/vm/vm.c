@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* VMs come, pause, end, and give their memory back. */
-#include <stdarg.h>
-
+/* VMs come, are told things, and pause. */
 #include <hv/base/log.h>
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
 #include <hv/memory/admission.h>
 #include <hv/memory/waiters.h>
 #include <hv/load/load.h>
+#include <hv/vm/end.h>
 #include <hv/vm/sched.h>
 #include <hv/vm/vm.h>
 
@@ -27,13 +26,6 @@ static u64 runs; /* begun, by vm_background() */
 static u32 ones; /* a frame that reads as an empty bus does */
 
 #define START_RETRY_MS 50
-/*
- * A VM that reboots soon after its start waits from start to start for this long, twice as long
- * at each further time in a row, and not any more once it has stayed up.
- */
-#define REBOOT_PERIOD_MS 1000UL
-#define REBOOT_DOUBLINGS 6u
-#define REBOOT_SETTLED_MS 120000UL
 
 struct p2m *vm_p2m_of(u16 owner)
 {
@@ -131,15 +123,6 @@ u64 vm_disk_frames(const struct vm *vm)
 	return state >= VM_STARTING && state < VM_ENDED ? bus_frames(vm) : 0;
 }
 
-static void say_ended(struct vm *vm)
-{
-	vm_log_end(vm);
-	log_line("vm %s: ended with status %d (%s)", vm->cfg->name, vm->exit_status,
-		 vm->exit_reason);
-	log_raw("@exit name=%s status=%d reason=%s", vm->cfg->name, vm->exit_status,
-		vm->exit_reason);
-}
-
 /* Undoes a start that failed half-way; the reaper takes the memory. */
 static int give_up(struct vm *vm, int err)
 {
@@ -226,7 +209,7 @@ static int vm_start(struct vm *vm)
 		atomic_store(&vm->exit_status, VM_STATUS_CRASHED);
 		str_copy(vm->exit_reason, "not admitted", sizeof(vm->exit_reason));
 		atomic_store_seq(&vm->state, VM_ENDED);
-		say_ended(vm);
+		vm_say_ended(vm);
 		return err;
 	}
 	vm->overhead_before = overhead_frames();
@@ -269,62 +252,6 @@ int vm_queue_start(struct vm *vm)
 		return HV_ESTATE;
 	sched_event_at(plat_tsc());
 	return HV_OK;
-}
-
-/* False: another CPU ended it first, or begins to start it: an end would be forgotten. */
-static bool begin_end(struct vm *vm)
-{
-	u32 old = atomic_load_acquire(&vm->state);
-
-	while (old == VM_RUNNING || old == VM_PAUSED || old == VM_STARTING || old == VM_BUILT) {
-		if (atomic_load_acquire(&vm->preparing))
-			return false;
-		if (atomic_cas(&vm->state, old, VM_ENDING))
-			return true;
-		old = atomic_load(&vm->state);
-	}
-	return false;
-}
-
-/* Its CPUs leave it, and one of them takes it apart. */
-static void hurry_end(struct vm *vm)
-{
-	for (u32 i = 0; i < atomic_load_acquire(&vm->nr_vcpus); i++)
-		sched_kick(vm->vcpus[i]);
-	sched_event_at(plat_tsc());
-}
-
-void vm_end(struct vm *vm, int status, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (!begin_end(vm))
-		return;
-	console_flush(vm);
-	atomic_store(&vm->exit_status, status);
-	va_start(ap, fmt);
-	str_vformat(vm->exit_reason, sizeof(vm->exit_reason), fmt, ap);
-	va_end(ap);
-	say_ended(vm);
-	hurry_end(vm);
-}
-
-void vm_reboot(struct vm *vm)
-{
-	u64 now = plat_tsc(), started = 0 - vm->tsc_offset, pause;
-
-	if (!begin_end(vm))
-		return;
-	if (tsc_since(started, now) > REBOOT_SETTLED_MS * plat_tsc_khz())
-		vm->quick_reboots = 0;
-	pause = REBOOT_PERIOD_MS * plat_tsc_khz() << vm->quick_reboots;
-	vm->quick_reboots = min(vm->quick_reboots + 1, REBOOT_DOUBLINGS);
-	atomic_store(&vm->again, true); /* so its promises stay */
-	vm->next_try = max(now, started + pause);
-	vm->give_up_at = vm->next_try + VM_START_PATIENCE_MS * plat_tsc_khz();
-	console_flush(vm);
-	vm_log(vm, "reboots");
-	hurry_end(vm);
 }
 
 void vm_panicked(struct vm *vm, const char *how)
@@ -390,38 +317,6 @@ int vm_resume(struct vm *vm)
 	return HV_OK;
 }
 
-/* One bounded step of taking an ended VM apart; true when it is done. */
-static bool reap_step(struct vm *vm)
-{
-	struct frame_batch b = FRAME_BATCH_INIT;
-	int err;
-
-	for (u32 i = 0; i < atomic_load_acquire(&vm->nr_vcpus); i++)
-		if (!sched_retire(vm->vcpus[i]))
-			return false;
-	if (!bus_quiesce(vm))
-		return false;
-	if (vm->p2m.root.v) {
-		spin_lock(&vm->p2m.lock);
-		err = p2m_teardown(&vm->p2m, &vm->teardown_gfn, &b);
-		p2m_commit(&vm->p2m, &b);
-		if (!err)
-			p2m_destroy(&vm->p2m); /* from here on no min can be set */
-		spin_unlock(&vm->p2m.lock);
-		if (err)
-			return false;
-	}
-	if (!atomic_load(&vm->again)) {
-		if (!bus_stop(vm))
-			return false;
-		frame_reserve_drop(&vm->p2m.acct);
-	}
-	for (u32 i = 0; i < atomic_load_acquire(&vm->nr_vcpus); i++)
-		vcpu_fini(vm->vcpus[i]);
-	atomic_store_seq(&vm->state, atomic_load(&vm->again) ? VM_QUEUED : VM_ENDED);
-	return true;
-}
-
 /* VMs that were queued together run together, or the first would eat the memory that the last starts with. */
 static void release_built(void)
 {
@@ -440,9 +335,10 @@ static void release_built(void)
 /* One VM's piece of work; false if there is none (now). */
 static bool work_on(struct vm *vm)
 {
+	vm_carry_out_stop(vm);
 	switch (atomic_load(&vm->state)) {
 	case VM_ENDING:
-		reap_step(vm);
+		vm_reap_step(vm);
 		return true;
 	case VM_QUEUED:
 		if (atomic_load(&vm->again) && plat_tsc() < vm->next_try) {

@@ -33,6 +33,15 @@ enum vm_state {
 	VM_ENDED,
 };
 
+/* A stop that has to wait for vm_background(). */
+enum vm_stop_state { STOP_NOBODY, STOP_WRITTEN, STOP_ASKED };
+
+struct vm_stop {
+	u32 state;  /* (a) enum vm_stop_state; whoever makes it WRITTEN fills in the rest */
+	int status; /* with which the VM ends */
+	char reason[96];
+};
+
 #define VM_STATUS_CRASHED 255
 #define VM_START_PATIENCE_MS 10000
 #define VM_POWER_PIN 9 /* of the I/O APIC: GED in dsdt.asl */
@@ -86,6 +95,7 @@ struct vm {
 	struct vm_counts past;	   /* of the runs before the present one */
 	int exit_status;
 	char exit_reason[96];
+	struct vm_stop stop;
 };
 
 /* All VMs of the configuration, in its order; the id is the index. */
@@ -118,6 +128,12 @@ u64 vm_disk_frames(const struct vm *vm);
 
 /* Ends @vm with @status, from any CPU; its memory is reclaimed in the background. */
 void vm_end(struct vm *vm, int status, const char *fmt, ...) __printf(3, 4);
+
+/*
+ * The same for somebody outside of it, also while it is being started or is off to be started
+ * again: it is not, then.  HV_ESTATE: it is off.
+ */
+int vm_stop(struct vm *vm, int status, const char *reason);
 
 /*
  * Ends @vm and starts it again from its images, a second after its last start or

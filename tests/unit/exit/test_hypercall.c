@@ -148,6 +148,10 @@ static void pause_resume_stop(void **state)
 	assert_int_equal(guest_call(b, AERO_CALL_STOP, 0, 0x107, 0), AERO_OK);
 	assert_int_equal(web->exit_status, 7);
 	assert_true(strstr(web->exit_reason, "stopped by VM boss"));
+	while (vm_background())
+		fake_settle();
+	assert_int_equal(web->state, VM_ENDED);
+	assert_int_equal(web->exit_status, 7);
 	assert_int_equal(guest_call(b, AERO_CALL_STOP, 0, 0, 0), AERO_ERR_STATE);
 	assert_int_equal(guest_call(b, AERO_CALL_STOP, 9, 0, 0), AERO_ERR_NOENT);
 }

@@ -208,8 +208,7 @@ static void not_while_it_is_off(void **state)
 /* Management sees a VM that starts, and can neither start, pause nor stop it twice. */
 static void management_meanwhile(void **state)
 {
-	static const u64 calls[] = { AERO_CALL_PAUSE, AERO_CALL_RESUME, AERO_CALL_STOP,
-				     AERO_CALL_RESTART };
+	static const u64 calls[] = { AERO_CALL_PAUSE, AERO_CALL_RESUME, AERO_CALL_RESTART };
 
 	(void)state;
 	fake.tsc = 0 - vm->tsc_offset + SECOND / 10;
@@ -229,6 +228,51 @@ static void management_meanwhile(void **state)
 	work();
 	assert_int_equal(state_as_seen(), AERO_VM_ENDED);
 	assert_int_equal(vm->starts, 2);
+}
+
+/* Reboots the VM, and has VM two stop it after @steps pieces of the background's work. */
+static void stop_after(int steps)
+{
+	fake.tsc = 0 - vm->tsc_offset + SECOND / 10;
+	reset_by(vm->vcpus[0]);
+	for (int i = 0; i < steps; i++)
+		work();
+	assert_int_equal(state_as_seen(), AERO_VM_STARTING);
+	assert_int_equal(guest_call(other->vcpus[0], AERO_CALL_STOP, 0, 7, 0), AERO_OK);
+	work();
+	assert_int_equal(state_as_seen(), AERO_VM_ENDED);
+	assert_int_equal(vm->exit_status, 7);
+	assert_string_equal(vm->exit_reason, "stopped by VM two");
+	assert_false(vm->again);
+	assert_int_equal(vm->p2m.acct.min_promised + vm->p2m.acct.reserve, 0);
+	assert_int_equal(guest_call(other->vcpus[0], AERO_CALL_STOP, 0, 0, 0), AERO_ERR_STATE);
+	fake.tsc += 100 * SECOND;
+	work();
+	assert_int_equal(state_as_seen(), AERO_VM_ENDED);
+}
+
+static void stopped_while_it_is_off(void **state)
+{
+	(void)state;
+	stop_after(0); /* it is being taken apart */
+	assert_int_equal(guest_call(other->vcpus[0], AERO_CALL_RESTART, 0, 0, 0), AERO_OK);
+	work();
+	assert_int_equal(state_as_seen(), AERO_VM_RUNNING);
+	stop_after(1); /* it waits for its next start */
+}
+
+/* A stop that waited does not outlive the VM's own end. */
+static void stopped_as_it_ends(void **state)
+{
+	(void)state;
+	vm_end(vm, 3, "by itself");
+	assert_int_equal(vm_stop(vm, 7, "too late"), HV_OK);
+	work();
+	assert_int_equal(vm->state, VM_ENDED);
+	assert_int_equal(vm->exit_status, 3);
+	assert_int_equal(vm_queue_start(vm), HV_OK);
+	work();
+	assert_int_equal(vm->state, VM_RUNNING);
 }
 
 /* One start a second at most, whatever it does, and nothing is lost in any of them. */
@@ -367,7 +411,8 @@ int main(void)
 		T(comes_back_as_new),	   T(by_init),
 		T(by_the_reset_vector),	   T(waits_for_its_vcpus),
 		T(the_first_counts),	   T(not_while_it_is_off),
-		T(management_meanwhile),   T(reboots_in_a_loop),
+		T(management_meanwhile),   T(stopped_while_it_is_off),
+		T(stopped_as_it_ends),	   T(reboots_in_a_loop),
 		T(stays_admitted),	   T(not_admitted_again),
 		T(no_memory_to_come_back),
 	};
