@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""tools/runner: how each emulator is told what to run, and the command line of tools/run."""
+"""tools/runner: the arguments of each emulator, and the command line of tools/run."""
 
 import contextlib
 import io
