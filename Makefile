@@ -37,7 +37,7 @@ HV := $(BUILD)/aerostat.elf
 # Rooms that run seldom are built small: the image has a bar, and the caches are the guests'.
 # A room has one flag.
 HV_SMALL := boot/% $(addprefix hv/,emulate/% control/% config/% block/% dev/% drv/% load/% base/%) \
-	arch/x86_64/pc/% arch/x86_64/quirks/% arch/x86_64/time/%
+	arch/x86_64/cpu/% arch/x86_64/pc/% arch/x86_64/quirks/% arch/x86_64/time/%
 $(filter $(HV_SMALL:%=$(BUILD)/%),$(HV_OBJS)): HV_CFLAGS += -Os
 
 $(BUILD)/%.o: %.c Makefile
@@ -88,7 +88,7 @@ $(HV): $(HV_OBJS) boot/link.lds tools/symbols
 	$(Q)$(CC) $(HV_CFLAGS) -c $(BUILD)/symbols0.S -o $(BUILD)/symbols0.o
 	$(Q)$(LINK) $(HV_OBJS) $(BUILD)/symbols0.o -o $(BUILD)/stage1.elf
 	$(Q)tools/symbols $(BUILD)/stage1.elf > $(BUILD)/symbols.S
-	$(Q)$(CC) $(HV_CFLAGS) -c $(BUILD)/symbols.S -o $(BUILD)/symbols.o
+	$(Q)$(CC) $(HV_CFLAGS) -Wa,--fatal-warnings -c $(BUILD)/symbols.S -o $(BUILD)/symbols.o
 	$(Q)$(LINK) $(HV_OBJS) $(BUILD)/symbols.o -o $@
 
 -include $(HV_OBJS:.o=.d)

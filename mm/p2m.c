@@ -368,12 +368,12 @@ bool p2m_make_executable(struct p2m *p, u64 gfn, int *err)
 int p2m_pin(struct p2m *p, u64 gfn, struct p2m_entry *e)
 {
 	*e = p2m_lookup(p, gfn);
-	return e->kind == P2M_MAPPED ? frame_pin(e->frame & ~((1u << e->order) - 1)) : HV_ESTATE;
+	return e->kind == P2M_MAPPED ? frame_pin(p2m_leaf(e)) : HV_ESTATE;
 }
 
 int p2m_unpin(const struct p2m_entry *e)
 {
-	return frame_unpin(e->frame & ~((1u << e->order) - 1));
+	return frame_unpin(p2m_leaf(e));
 }
 
 bool p2m_test_clear_accessed(struct p2m *p, u64 gfn)

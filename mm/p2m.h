@@ -139,6 +139,12 @@ int p2m_pin(struct p2m *p, u64 gfn, struct p2m_entry *e);
 /* Any CPU, without the lock. HV_ESTATE: it is not pinned. */
 int p2m_unpin(const struct p2m_entry *e);
 
+/* The first frame of a mapped entry's leaf: frame_unpin() of it is p2m_unpin(). */
+static inline u32 p2m_leaf(const struct p2m_entry *e)
+{
+	return e->frame & ~((1u << e->order) - 1);
+}
+
 /* Reads and clears the accessed bit over @gfn; the caller commits a flush. */
 bool p2m_test_clear_accessed(struct p2m *p, u64 gfn) __seldom;
 
