@@ -37,7 +37,7 @@ HV := $(BUILD)/aerostat.elf
 # Rooms that run seldom are built small: the image has a bar, and the caches are the guests'.
 # A room has one flag.
 HV_SMALL := boot/% $(addprefix hv/,emulate/% control/% config/% block/% dev/% drv/% load/% base/%) \
-	arch/x86_64/pc/% arch/x86_64/quirks/% arch/x86_64/time/%
+	arch/x86_64/cpu/% arch/x86_64/pc/% arch/x86_64/quirks/% arch/x86_64/time/%
 $(filter $(HV_SMALL:%=$(BUILD)/%),$(HV_OBJS)): HV_CFLAGS += -Os
 
 $(BUILD)/%.o: %.c Makefile
@@ -88,7 +88,7 @@ $(HV): $(HV_OBJS) boot/link.lds tools/symbols
 	$(Q)$(CC) $(HV_CFLAGS) -c $(BUILD)/symbols0.S -o $(BUILD)/symbols0.o
 	$(Q)$(LINK) $(HV_OBJS) $(BUILD)/symbols0.o -o $(BUILD)/stage1.elf
 	$(Q)tools/symbols $(BUILD)/stage1.elf > $(BUILD)/symbols.S
-	$(Q)$(CC) $(HV_CFLAGS) -c $(BUILD)/symbols.S -o $(BUILD)/symbols.o
+	$(Q)$(CC) $(HV_CFLAGS) -Wa,--fatal-warnings -c $(BUILD)/symbols.S -o $(BUILD)/symbols.o
 	$(Q)$(LINK) $(HV_OBJS) $(BUILD)/symbols.o -o $@
 
 -include $(HV_OBJS:.o=.d)
@@ -211,7 +211,19 @@ $(LINUX): tools/linux tools/debian.py $(LINUX_PROGRAMS) $(wildcard tests/guest/l
 # Programs for it, which bring their libc along.
 $(BUILD)/linux/bin/%: tests/guest/linux/%.c Makefile
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu17 -O2 -static -pthread $(WARNINGS) -o $@ $<
+	$(Q)$(CC) -std=gnu17 -O2 -static -pthread $(WARNINGS) -o $@ $< $(LINUX_LIBS)
+
+# Power cuts: the guest has SQLite, and the disk forgets what was not flushed to it.
+KILLS ?= 100
+durability: ## KILLS power cuts under ext4 and SQLite: nothing that was safe is lost; then FLUSH is left out
+	$(Q)tools/deps build run durability
+	$(Q)$(MAKE) --no-print-directory all $(LINUX) $(BUILD)/linux/durable.cpio
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/break-flush BREAK=flush hypervisor
+	$(Q)tests/durability/run --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+	$(Q)tests/durability/run --kills 20 --hv $(BUILD)/break-flush/aerostat.elf --expect-loss
+$(BUILD)/linux/durable.cpio: $(LINUX) $(BUILD)/linux/bin/durable tests/durability/initrd
+	$(Q)tests/durability/initrd $(LINUX) $(BUILD)/linux/bin/durable $@
+$(BUILD)/linux/bin/durable: LINUX_LIBS := -lsqlite3 -lm -Wl,--no-warnings
 
 # The balloon driver for Linux, for the kernel that `make linux` fetched, and a guest with it.
 MODULE := $(BUILD)/linux/module.cpio

@@ -36,19 +36,44 @@ static int read_page(struct p2m *p, gpa_t gpa, u8 *buf, size_t len)
 	return HV_OK;
 }
 
+/* Backs an empty page; with p->lock. */
+static int back(struct p2m *p, gpa_t gpa)
+{
+	enum p2m_kind kind;
+	int err = p2m_populate(p, gpa.v >> PAGE_SHIFT, ORDER_4K, p->grant ? p->grant(p) : 0, &kind);
+
+	return err == HV_ESTATE ? HV_OK : err;
+}
+
+int guest_pin(struct p2m *p, gpa_t gpa, bool write, struct p2m_entry *e)
+{
+	int err = HV_OK;
+
+	spin_lock(&p->lock);
+	*e = p2m_lookup(p, gpa.v >> PAGE_SHIFT);
+	if (e->kind == P2M_EMPTY)
+		err = back(p, gpa);
+	if (!err && (p2m_pin(p, gpa.v >> PAGE_SHIFT, e)))
+		err = HV_EFAULT;
+	if (!err && write && !e->writable) {
+		p2m_unpin(e);
+		err = HV_EFAULT;
+	}
+	spin_unlock(&p->lock);
+	return err;
+}
+
 static int write_page(struct p2m *p, gpa_t gpa, const u8 *buf, size_t len)
 {
 	struct p2m_entry e = p2m_lookup(p, gpa.v >> PAGE_SHIFT);
 
 	if (e.kind == P2M_EMPTY) {
-		enum p2m_kind kind;
 		int err;
 
 		spin_lock(&p->lock);
-		err = p2m_populate(p, gpa.v >> PAGE_SHIFT, ORDER_4K, p->grant ? p->grant(p) : 0,
-				   &kind);
+		err = back(p, gpa);
 		spin_unlock(&p->lock);
-		if (err && err != HV_ESTATE)
+		if (err)
 			return err;
 		e = p2m_lookup(p, gpa.v >> PAGE_SHIFT);
 	}

@@ -10,6 +10,12 @@
 
 #include <mm/p2m.h>
 
+/*
+ * Pins the page at @gpa (p2m_pin()) for a device that is going to read it, or to write it if
+ * @write; empty memory is backed first.  HV_EFAULT, HV_ENOMEM, HV_EAGAIN.
+ */
+int guest_pin(struct p2m *p, gpa_t gpa, bool write, struct p2m_entry *e);
+
 /* HV_EFAULT where there is no memory, or where it is ballooned. */
 int guest_read(struct p2m *p, gpa_t gpa, void *buf, size_t len);
 

@@ -365,28 +365,15 @@ bool p2m_make_executable(struct p2m *p, u64 gfn, int *err)
 	return !*err;
 }
 
-int p2m_pin(struct p2m *p, u64 gfn, u32 *frame)
+int p2m_pin(struct p2m *p, u64 gfn, struct p2m_entry *e)
 {
-	struct p2m_entry e = p2m_lookup(p, gfn);
-	int err;
-
-	if (e.kind != P2M_MAPPED)
-		return HV_ESTATE;
-	if (e.order) {
-		err = p2m_split(p, gfn, ORDER_4K);
-		if (err)
-			return err;
-		e = p2m_lookup(p, gfn);
-	}
-	*frame = e.frame;
-	return frame_pin(e.frame);
+	*e = p2m_lookup(p, gfn);
+	return e->kind == P2M_MAPPED ? frame_pin(p2m_leaf(e)) : HV_ESTATE;
 }
 
-int p2m_unpin(struct p2m *p, u64 gfn)
+int p2m_unpin(const struct p2m_entry *e)
 {
-	struct p2m_entry e = p2m_lookup(p, gfn);
-
-	return e.kind == P2M_MAPPED ? frame_unpin(e.frame) : HV_ESTATE;
+	return frame_unpin(p2m_leaf(e));
 }
 
 bool p2m_test_clear_accessed(struct p2m *p, u64 gfn)

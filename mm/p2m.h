@@ -129,9 +129,21 @@ bool p2m_make_executable(struct p2m *p, u64 gfn, int *err) __seldom;
 /* Cuts the leaf over @gfn down to @order. */
 int p2m_split(struct p2m *p, u64 gfn, unsigned int order) __seldom;
 
-/* Pins the 4 KiB page at @gfn, which must be mapped; its frame in *@frame. */
-int p2m_pin(struct p2m *p, u64 gfn, u32 *frame) __seldom;
-int p2m_unpin(struct p2m *p, u64 gfn) __seldom;
+/*
+ * For a device that reads or writes guest memory itself: until p2m_unpin() the leaf over @gfn,
+ * whatever its size, goes neither out nor is it split or merged (HV_EBUSY).  *@e is what
+ * p2m_lookup() says, and the way to unpin.  HV_ESTATE: it is not mapped.
+ */
+int p2m_pin(struct p2m *p, u64 gfn, struct p2m_entry *e);
+
+/* Any CPU, without the lock. HV_ESTATE: it is not pinned. */
+int p2m_unpin(const struct p2m_entry *e);
+
+/* The first frame of a mapped entry's leaf: frame_unpin() of it is p2m_unpin(). */
+static inline u32 p2m_leaf(const struct p2m_entry *e)
+{
+	return e->frame & ~((1u << e->order) - 1);
+}
 
 /* Reads and clears the accessed bit over @gfn; the caller commits a flush. */
 bool p2m_test_clear_accessed(struct p2m *p, u64 gfn) __seldom;

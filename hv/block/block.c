@@ -42,13 +42,25 @@ static bool in_blocks(const struct block_part *p, const struct block_request *r)
 {
 	u32 blocks = p->device->block_size / BLOCK_SECTOR;
 	u64 sectors = r->bytes / BLOCK_SECTOR;
+	u32 most;
 
 	if (r->op == BLOCK_FLUSH)
 		return !r->bytes;
-	if (!r->bytes || r->bytes % p->device->block_size || r->bytes > p->device->max_bytes)
+	most = r->op == BLOCK_DISCARD ? p->device->max_discard :
+	       r->op == BLOCK_ZERO    ? p->device->max_zero :
+					p->device->max_bytes;
+	if (!r->bytes || r->bytes % p->device->block_size || r->bytes > most)
 		return false;
 	return r->sector <= p->sectors && sectors <= p->sectors - r->sector &&
 	       !((p->first + r->sector) % blocks);
+}
+
+const char *block_op_name(enum block_op op)
+{
+	static const char *const names[BLOCK_OPS] = { "read", "write", "flush", "discard",
+						      "write of zeroes" };
+
+	return names[op];
 }
 
 static u64 poll_ticks(const struct block_device *d)
@@ -92,6 +104,10 @@ static void count(struct block_device *d, const struct block_request *r)
 		break;
 	case BLOCK_FLUSH:
 		atomic_add(&d->flushes, 1ul);
+		break;
+	case BLOCK_DISCARD:
+	case BLOCK_ZERO:
+		atomic_add(&d->discards, 1ul);
 		break;
 	}
 }

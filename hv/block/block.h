@@ -13,12 +13,14 @@
 #include <hv/base/types.h>
 
 #define BLOCK_SECTOR 512 /* the unit of addresses here, whatever the device's own block is */
-#define BLOCK_PIECES 16
+#define BLOCK_PIECES 32
 #define BLOCK_DEVICES_MAX 16
 #define BLOCK_PARTS_MAX 64 /* of all devices */
 #define BLOCK_NAME_MAX 37  /* a GPT's label has 36 characters */
 
-enum block_op { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH };
+/* DISCARD: its blocks are of no use any more, and read as anything.  ZERO: they read as zeroes. */
+enum block_op { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH, BLOCK_DISCARD, BLOCK_ZERO };
+#define BLOCK_OPS 5
 
 /* Whole 4 KiB frames, but the last may be used in part. */
 struct block_piece {
@@ -29,7 +31,7 @@ struct block_piece {
 struct block_request {
 	enum block_op op;
 	u64 sector; /* from the beginning of what it is submitted to */
-	u32 bytes;  /* the sum of the pieces; FLUSH: 0 */
+	u32 bytes;  /* the sum of the pieces; FLUSH: 0; DISCARD, ZERO: of the range, no pieces */
 	u32 nr_pieces;
 	struct block_piece piece[BLOCK_PIECES];
 	/*
@@ -57,14 +59,16 @@ struct block_device {
 	char model[41], serial[21];
 	u64 sectors;
 	u32 block_size;	  /* bytes: addresses and lengths are multiples */
-	u32 max_bytes;	  /* of one request */
+	u32 max_bytes;	  /* of one request with data */
+	u32 max_discard;  /* bytes of one DISCARD; 0: it can none */
+	u32 max_zero;	  /* bytes of one ZERO; 0: it can none */
 	u32 poll_us;	  /* between two polls while requests are on their way */
 	bool write_cache; /* FLUSH has something to do */
 	bool partitioned; /* somebody has divided it: not for use as a whole */
 	u32 in_flight;	  /* (a) */
 	u32 dead;	  /* (a) */
 	/* statistics, (a) */
-	u64 reads, writes, flushes, bytes_read, bytes_written, errors, resets;
+	u64 reads, writes, flushes, discards, bytes_read, bytes_written, errors, resets;
 	u64 busy_ticks; /* TSC, sum over requests from submit to done */
 };
 
@@ -108,6 +112,9 @@ int block_submit(const struct block_part *p, struct block_request *r);
 
 /* Polls devices that have requests on their way and are due; returns when to come again (TSC). */
 u64 block_poll(u64 now);
+
+/* "read", "write"... */
+const char *block_op_name(enum block_op op);
 
 /* A driver's request has ended. */
 void block_done(struct block_device *d, struct block_request *r, int err);

@@ -7,35 +7,47 @@
 #include <hv/dev/virtio_blk.h>
 #include <hv/vm/vm.h>
 #include <mm/frame.h>
+#include <mm/guestmem.h>
 
 #define RETRY_US 200 /* when the device has no room */
+/* That the driver may add without a notice while so many are on their way: they end, and we look. */
+#define AHEAD(flying) min((flying) / 2, 8u)
 
 static unsigned int host_order(void)
 {
 	return frame_order(sizeof(struct blk_host));
 }
 
+/* The one of the zeroes included. */
 u64 blk_host_frames(void)
 {
-	return (1UL << host_order()) + (BLK_SLOTS << BLK_SLOT_ORDER);
+	return (1UL << host_order()) + (BLK_BOUNCES << BLK_BOUNCE_ORDER) + 1;
+}
+
+static bool alloc_data(struct blk_host *h)
+{
+	bool whole = true;
+
+	for (u32 i = 0; i < BLK_BOUNCES; i++) {
+		h->bounce[i].data = frame_alloc_pages(BLK_BOUNCE_ORDER);
+		whole &= h->bounce[i].data != NULL;
+	}
+	h->zeroes = frame_alloc_pages(0);
+	return whole && h->zeroes;
 }
 
 struct blk_host *blk_host_open(const char *name, bool writable, int *err)
 {
 	struct blk_host *h = frame_alloc_pages(host_order());
-	bool whole = h;
 
-	for (u32 i = 0; h && i < BLK_SLOTS; i++) {
-		h->slot[i].host = h;
-		h->slot[i].data = frame_alloc_pages(BLK_SLOT_ORDER);
-		whole &= h->slot[i].data != NULL;
-	}
-	*err = whole ? block_open(name, writable, &h->part) : HV_ENOMEM;
+	*err = h && alloc_data(h) ? block_open(name, writable, &h->part) : HV_ENOMEM;
 	if (h && *err) {
 		h->part.device = NULL;
 		blk_host_close(h);
 		return NULL;
 	}
+	for (u32 i = 0; h && i < BLK_SLOTS; i++)
+		h->slot[i].host = h;
 	if (h)
 		h->writable = writable;
 	return h;
@@ -43,19 +55,23 @@ struct blk_host *blk_host_open(const char *name, bool writable, int *err)
 
 bool blk_host_idle(const struct blk_host *h)
 {
-	for (u32 i = 0; i < BLK_SLOTS; i++)
-		if (atomic_load_acquire(&h->slot[i].state) == SLOT_FLIES)
-			return false;
-	return true;
+	return !atomic_load_seq(&h->flying);
 }
 
 void blk_host_close(struct blk_host *h)
 {
 	if (h->part.device)
 		block_close(&h->part, h->writable);
-	for (u32 i = 0; i < BLK_SLOTS; i++)
-		frame_free_pages(h->slot[i].data);
+	for (u32 i = 0; i < BLK_BOUNCES; i++)
+		frame_free_pages(h->bounce[i].data);
+	frame_free_pages(h->zeroes);
 	frame_free_pages(h);
+}
+
+static void free_up(struct blk_host *h, struct blk_slot *s)
+{
+	blk_data_end(h, s);
+	atomic_store(&s->state, (u32)SLOT_FREE);
 }
 
 void blk_host_reset(struct blk_host *h)
@@ -67,8 +83,8 @@ void blk_host_reset(struct blk_host *h)
 		if (atomic_load(&s->state) == SLOT_FREE)
 			continue;
 		s->orphan = true;
-		if (atomic_load(&s->state) != SLOT_FLIES)
-			atomic_store(&s->state, (u32)SLOT_FREE);
+		if (atomic_load_acquire(&s->state) != SLOT_FLIES)
+			free_up(h, s);
 	}
 }
 
@@ -77,10 +93,14 @@ void blk_host_reset(struct blk_host *h)
 static void landed(struct block_request *r, int err)
 {
 	struct blk_slot *s = container_of(r, struct blk_slot, r);
+	struct blk_host *h = s->host;
+	struct virtio *d = h->d;
 
+	blk_data_unpin(s);
 	s->err = err;
 	atomic_store_release(&s->state, (u32)SLOT_LANDED);
-	virtio_again(s->host->d, plat_tsc());
+	virtio_again(d, plat_tsc());
+	atomic_sub(&h->flying, 1u); /* the last: then @h may go */
 }
 
 static void end(struct blk_slot *s, u8 status)
@@ -89,64 +109,59 @@ static void end(struct blk_slot *s, u8 status)
 	atomic_store(&s->state, (u32)SLOT_ENDS);
 }
 
-static void submit(struct virtio *d, struct blk_slot *s)
+static int submit(struct blk_host *h, struct blk_slot *s)
 {
 	int err;
 
 	/* Before, for it may land at once. */
+	atomic_add(&h->flying, 1u);
 	atomic_store(&s->state, (u32)SLOT_FLIES);
-	err = block_submit(&s->host->part, &s->r);
+	err = block_submit(&h->part, &s->r);
 	if (!err)
-		return;
-	if (err == HV_EAGAIN) {
-		atomic_store(&s->state, (u32)SLOT_WAITS);
-		virtio_again(d, plat_tsc() + plat_tsc_khz() * RETRY_US / 1000);
-		return;
-	}
-	end(s, S_IOERR);
+		return HV_OK;
+	atomic_sub(&h->flying, 1u);
+	atomic_store(&s->state, (u32)SLOT_READY);
+	blk_data_unpin(s);
+	blk_data_end(h, s);
+	if (err == HV_EAGAIN)
+		virtio_again(h->d, plat_tsc() + plat_tsc_khz() * RETRY_US / 1000);
+	return err == HV_EAGAIN ? HV_EBUSY : err;
 }
 
-/* Begins the next piece.  Data to be written is copied now, whatever the guest does to it later. */
-static int fly(struct virtio *d, struct blk_slot *s)
+/* HV_EBUSY: it was not for lack of the guest's memory that nothing happened. */
+static int not_now(int err)
 {
-	u32 bytes = (u32)min(s->bytes - s->done, (u64)BLK_SLOT_BYTES);
-	u64 at = sizeof(struct blk_header) + s->done;
-	u32 n = 0;
-	int err;
+	return err == HV_EBUSY || err == HV_ENOMEM || err == HV_EAGAIN;
+}
 
-	err = s->r.op == BLOCK_WRITE ? virtq_read(d, &s->c, at, s->data, bytes) : HV_OK;
-	if (err)
+/* Begins the next piece of a request whose chain is in h->chain. */
+static int fly(struct blk_host *h, struct blk_slot *s)
+{
+	int err = blk_data_begin(h, s);
+
+	if (!err)
+		err = submit(h, s);
+	if (!err || not_now(err))
 		return err;
-	s->r.sector = s->sector + s->done / BLOCK_SECTOR;
-	s->r.bytes = bytes;
-	for (u32 left = bytes; left; n++) {
-		u32 piece = min(left, (u32)PAGE_SIZE);
-
-		s->r.piece[n] =
-			(struct block_piece){ plat_pa((u8 *)s->data + n * PAGE_SIZE), piece };
-		left -= piece;
-	}
-	s->r.nr_pieces = n;
-	submit(d, s);
+	end(s, S_IOERR);
 	return HV_OK;
 }
 
-/* A piece has arrived.  HV_ENOMEM, HV_EAGAIN: no memory for what was read, now. */
-static int take_landed(struct virtio *d, struct blk_slot *s)
+/* A piece has arrived: what was read goes to the guest, and the next one begins. */
+static int take_landed(struct blk_host *h, struct blk_slot *s)
 {
-	int err = s->err;
+	int err = s->err ? HV_OK : blk_data_take(h, s);
 
-	if (!err && s->r.op == BLOCK_READ)
-		err = virtq_write(d, &s->c, s->done, s->data, s->r.bytes);
-	if (err == HV_ENOMEM || err == HV_EAGAIN)
+	if (not_now(err))
 		return err;
+	blk_data_end(h, s);
 	s->done += s->r.bytes;
-	if (!err && s->done < s->bytes)
-		err = fly(d, s);
-	else if (!err)
-		end(s, S_OK);
-	if (err)
+	if (err || s->err)
 		end(s, S_IOERR);
+	else if (s->done >= s->bytes)
+		end(s, S_OK);
+	else
+		atomic_store(&s->state, (u32)SLOT_READY);
 	return HV_OK;
 }
 
@@ -154,98 +169,168 @@ static int take_landed(struct virtio *d, struct blk_slot *s)
 static int tell(struct virtio *d, struct blk_slot *s)
 {
 	struct virtio_blk *blk = d->device;
-	u32 written = s->status == S_OK && s->r.op == BLOCK_READ ? (u32)s->c.bytes_in : 1;
-	int err = virtq_write(d, &s->c, s->c.bytes_in - 1, &s->status, 1);
+	u32 written = s->status == S_OK && s->type == T_IN ? (u32)s->bytes + 1 : 1;
+	int err = guest_write(&d->vm->p2m, GPA(s->status_at), &s->status, 1);
 
 	if (!err)
-		err = virtq_complete(d, 0, s->c.head, written);
+		err = virtq_complete(d, s->queue, s->head, written);
 	if (err)
 		return err;
-	if (s->status == S_OK)
-		*(s->r.op == BLOCK_WRITE ? &blk->writes : &blk->reads) += s->bytes / BLOCK_SECTOR;
-	atomic_store(&s->state, (u32)SLOT_FREE);
+	if (s->status == S_OK && s->type == T_OUT)
+		blk->writes += s->bytes / BLOCK_SECTOR;
+	if (s->status == S_OK && s->type == T_IN)
+		blk->reads += s->bytes / BLOCK_SECTOR;
+	free_up(s->host, s);
 	return HV_OK;
 }
 
-/* What can be done about @s now; true: the guest has been told of its end. */
-static bool go_on(struct virtio *d, struct blk_slot *s)
+/* @s needs its chain for what comes next; a request that goes on is read again. */
+static int with_chain(struct virtio *d, struct blk_host *h, struct blk_slot *s)
 {
+	int err = virtq_walk(d, s->queue, s->head, &h->chain);
+
+	if (err == HV_EBUSY)
+		virtio_again(d, plat_tsc());
+	return err;
+}
+
+/* Has something of @s to be done now? */
+static int step(struct virtio *d, struct blk_host *h, struct blk_slot *s, bool have_chain)
+{
+	u32 state = atomic_load_acquire(&s->state);
 	int err = HV_OK;
 
-	switch (atomic_load_acquire(&s->state)) {
-	case SLOT_LANDED:
-		if (s->orphan)
-			atomic_store(&s->state, (u32)SLOT_FREE);
-		else
-			err = take_landed(d, s);
-		break;
-	case SLOT_WAITS:
-		submit(d, s);
-		break;
-	}
-	if (!err && atomic_load(&s->state) == SLOT_ENDS) {
-		err = tell(d, s);
+	if (state == SLOT_LANDED) {
+		if (s->bounce && s->type == T_IN && !s->err)
+			err = with_chain(d, h, s);
+		have_chain = s->bounce && s->type == T_IN;
 		if (!err)
-			return true;
+			err = take_landed(h, s);
+		state = atomic_load(&s->state);
 	}
-	if (err && !virtio_wait_for_memory(d, err)) {
+	if (!err && state == SLOT_READY) {
+		err = have_chain || s->type == T_FLUSH ? HV_OK : with_chain(d, h, s);
+		if (!err)
+			err = fly(h, s);
+	}
+	if (!err && atomic_load(&s->state) == SLOT_ENDS)
+		err = tell(d, s);
+	return err;
+}
+
+/* What can be done about @s now; true: the guest has been told of its end. */
+static bool go_on(struct virtio *d, struct blk_host *h, struct blk_slot *s, bool have_chain)
+{
+	int err;
+
+	if (s->orphan) {
+		if (atomic_load_acquire(&s->state) == SLOT_LANDED)
+			free_up(h, s);
+		return false;
+	}
+	err = step(d, h, s, have_chain);
+	if (!err)
+		return atomic_load_acquire(&s->state) == SLOT_FREE;
+	if (err != HV_EBUSY && !virtio_wait_for_memory(d, err)) {
 		virtio_broken(d, "a block request's status has no place in memory");
-		atomic_store(&s->state, (u32)SLOT_FREE);
+		free_up(h, s);
 	}
 	return false;
 }
 
 /* --- requests ----------------------------------------------------------------------------------- */
 
-static bool fits(const struct blk_host *h, u64 sector, u64 bytes)
+static bool fits(const struct blk_host *h, u64 sector, u64 bytes, u64 most)
 {
-	return bytes && !(bytes % BLOCK_SECTOR) && bytes <= BLK_REQUEST_MAX &&
-	       sector <= h->part.sectors && bytes / BLOCK_SECTOR <= h->part.sectors - sector;
+	return bytes && !(bytes % BLOCK_SECTOR) && bytes <= most && sector <= h->part.sectors &&
+	       bytes / BLOCK_SECTOR <= h->part.sectors - sector;
 }
 
-static int get_id(struct virtio *d, struct blk_slot *s)
+static int get_id(struct blk_host *h)
 {
-	const struct virtio_blk *blk = d->device;
+	const struct virtio_blk *blk = h->d->device;
 
-	return virtq_write(d, &s->c, 0, blk->id, min(s->c.bytes_in - 1, sizeof(blk->id)));
+	return virtq_write(h->d, &h->chain, 0, blk->id,
+			   min(h->chain.bytes_in - 1, sizeof(blk->id)));
 }
 
-static void begin(struct virtio *d, struct blk_host *h, struct blk_slot *s,
-		  const struct blk_header *r)
+/* The range of a DISCARD or WRITE_ZEROES. */
+static u8 read_range(struct blk_host *h, struct blk_slot *s)
 {
-	int err = HV_ERANGE;
+	u32 known = s->type == T_WRITE_ZEROES ? RANGE_UNMAP : 0;
+	struct blk_range range;
+
+	if (s->type == T_DISCARD && !h->part.device->max_discard)
+		return S_UNSUPP;
+	if (h->chain.bytes_out != sizeof(struct blk_header) + sizeof(range))
+		return S_UNSUPP; /* we say that a request has one */
+	if (virtq_read(h->d, &h->chain, sizeof(struct blk_header), &range, sizeof(range)))
+		return S_IOERR;
+	if (range.flags & ~known)
+		return S_UNSUPP;
+	s->sector = range.sector;
+	s->bytes = (u64)range.sectors * BLOCK_SECTOR;
+	return h->writable && fits(h, s->sector, s->bytes, BLK_RANGE_MAX) ? S_OK : S_IOERR;
+}
+
+/* What is asked for; S_OK: it can be begun. */
+static u8 understand(struct blk_host *h, struct blk_slot *s, const struct blk_header *r)
+{
+	s->type = r->type;
+	s->sector = r->sector;
+	s->bytes = 0;
+	switch (r->type) {
+	case T_OUT:
+		s->r.op = BLOCK_WRITE;
+		s->bytes = h->chain.bytes_out - sizeof(*r);
+		return h->writable && fits(h, s->sector, s->bytes, BLK_REQUEST_MAX) ? S_OK :
+										      S_IOERR;
+	case T_IN:
+		s->r.op = BLOCK_READ;
+		s->bytes = h->chain.bytes_in - 1;
+		return fits(h, s->sector, s->bytes, BLK_REQUEST_MAX) ? S_OK : S_IOERR;
+	case T_FLUSH:
+		s->r.op = BLOCK_FLUSH;
+		return S_OK;
+	case T_DISCARD:
+	case T_WRITE_ZEROES:
+		s->r.op = r->type == T_DISCARD ? BLOCK_DISCARD : BLOCK_ZERO;
+		return read_range(h, s);
+	default:
+		return S_UNSUPP;
+	}
+}
+
+/* The last byte that the device writes; there is one. */
+static u64 status_at(const struct virtq_chain *c)
+{
+	u32 i = (u32)c->nr_out + c->nr_in - 1;
+
+	while (!c->segment[i].length)
+		i--;
+	return c->segment[i].gpa + c->segment[i].length - 1;
+}
+
+static void begin(struct blk_host *h, struct blk_slot *s, u32 queue, const struct blk_header *r)
+{
+	u8 status;
 
 	s->orphan = false;
 	s->done = 0;
-	s->sector = r->sector;
-	s->bytes = r->type == T_IN  ? s->c.bytes_in - 1 :
-		   r->type == T_OUT ? s->c.bytes_out - sizeof(*r) :
-				      0;
-	s->r.op = r->type == T_OUT ? BLOCK_WRITE : r->type == T_FLUSH ? BLOCK_FLUSH : BLOCK_READ;
+	s->queue = (u16)queue;
+	s->head = h->chain.head;
+	s->status_at = status_at(&h->chain);
 	s->r.done = landed;
-	switch (r->type) {
-	case T_OUT:
-		if (h->writable && fits(h, s->sector, s->bytes))
-			err = fly(d, s);
-		break;
-	case T_IN:
-		if (fits(h, s->sector, s->bytes))
-			err = fly(d, s);
-		break;
-	case T_FLUSH:
-		err = fly(d, s);
-		break;
-	case T_GET_ID:
-		err = get_id(d, s);
-		if (!err)
-			end(s, S_OK);
-		break;
-	default:
-		end(s, S_UNSUPP);
-		return;
-	}
-	if (err)
-		end(s, S_IOERR);
+	atomic_store(&s->state, (u32)SLOT_READY);
+	status = understand(h, s, r);
+	if (r->type == T_GET_ID)
+		end(s, get_id(h) ? S_IOERR : S_OK);
+	else if (status != S_OK)
+		end(s, status);
+#ifdef BREAK_flush /* the guest is told that its data is safe, and it is not: make durability */
+	else if (r->type == T_FLUSH)
+		end(s, S_OK);
+#endif
 }
 
 static struct blk_slot *free_slot(struct blk_host *h)
@@ -257,42 +342,63 @@ static struct blk_slot *free_slot(struct blk_host *h)
 }
 
 /* Takes the next chain into a slot.  False: none, or not now. */
-static bool take(struct virtio *d, struct blk_host *h, bool *any)
+static bool take(struct virtio *d, struct blk_host *h, u32 queue, bool *any)
 {
 	struct blk_slot *s = free_slot(h);
 	struct blk_header r;
 
-	if (!s || virtq_peek(d, 0, &s->c))
+	if (!s || virtq_peek(d, queue, &h->chain))
 		return false;
-	if (!s->c.bytes_in || virtq_read(d, &s->c, 0, &r, sizeof(r))) {
+	if (!h->chain.bytes_in || virtq_read(d, &h->chain, 0, &r, sizeof(r))) {
 		virtio_broken(d, "a block request has no header, or no place for its status");
 		return false;
 	}
-	virtq_take(d, 0);
-	begin(d, h, s, &r);
-	*any |= go_on(d, s);
+	virtq_take(d, queue);
+	begin(h, s, queue, &r);
+	*any |= go_on(d, h, s, true);
 	return true;
+}
+
+static bool take_all(struct virtio *d, struct blk_host *h, u32 queue)
+{
+	bool any = false;
+
+	while (free_slot(h) && virtq_waiting(d, queue)) {
+		if (!virtio_may_go_on(d)) {
+			virtio_again(d, plat_tsc());
+			break;
+		}
+		if (!take(d, h, queue, &any))
+			break;
+	}
+	return any;
 }
 
 void blk_host_work(struct virtio *d, struct blk_host *h)
 {
-	bool any = false;
+	u32 told = 0; /* a bit for each queue */
 
+	h->starved = false;
 	for (u32 i = 0; i < BLK_SLOTS; i++) {
+		struct blk_slot *s = &h->slot[i];
+
+		if (atomic_load(&s->state) == SLOT_FREE)
+			continue;
 		if (!virtio_may_go_on(d)) {
 			virtio_again(d, plat_tsc());
 			break;
 		}
-		any |= go_on(d, &h->slot[i]);
+		if (go_on(d, h, s, false))
+			told |= 1u << s->queue;
 	}
-	while (free_slot(h) && virtq_waiting(d, 0)) {
-		if (!virtio_may_go_on(d)) {
-			virtio_again(d, plat_tsc());
-			break;
-		}
-		if (!take(d, h, &any))
-			break;
+	for (u32 q = 0; q < virtio_blk.nr_queues; q++) {
+		if (take_all(d, h, q))
+			told |= 1u << q;
+		d->q[q].ahead = (u16)AHEAD(atomic_load(&h->flying));
 	}
-	if (any)
-		virtq_interrupt(d, 0);
+	for (u32 q = 0; q < virtio_blk.nr_queues; q++)
+		if (told & 1u << q)
+			virtq_interrupt(d, q);
+	if (h->starved && blk_data_room(h))
+		virtio_again(d, plat_tsc());
 }

@@ -145,6 +145,8 @@ void virtio_work(struct virtio *d, u64 now, u32 us)
 	d->budget = WORK_DESCRIPTORS;
 	d->until = plat_tsc() + plat_tsc_khz() * us / 1000;
 	d->kind->work(d, now);
+	for (u32 i = 0; d->features & VIRTIO_F_EVENT_IDX && i < d->kind->nr_queues; i++)
+		virtq_ask(d, i);
 	if (!d->budget)
 		virtio_again(d, now);
 }

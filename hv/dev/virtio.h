@@ -30,6 +30,9 @@ struct vm;
 #define VIRTIO_EXIT_US 500
 #define VIRTIO_BACKGROUND_US 250
 
+/* "Reserved Feature Bits" */
+#define VIRTIO_F_INDIRECT_DESC BIT(28)
+#define VIRTIO_F_EVENT_IDX BIT(29)
 #define VIRTIO_F_VERSION_1 BIT(32)
 
 struct virtio;
@@ -57,6 +60,12 @@ struct virtq {
 	u16 num;
 	u16 next; /* in the available ring: the chain to take next */
 	u16 used; /* what we have put into the used ring */
+	/* with EVENT_IDX */
+	u16 told;  /* used, when an interrupt was last considered */
+	u16 seen;  /* the available index, when it was last looked at */
+	u16 asked; /* the index whose passing the driver notifies of */
+	u16 ahead; /* the device's: chains that may wait unnoticed, because it comes by anyway */
+	bool has_asked;
 	u64 desc, avail, ring;
 };
 
@@ -117,6 +126,13 @@ u32 virtq_waiting(struct virtio *d, u32 queue);
 int virtq_peek(struct virtio *d, u32 queue, struct virtq_chain *c);
 
 /*
+ * Reads a chain again that was taken before: whoever keeps its head need not keep all of it.  As
+ * the guest may have changed it, all that is said of it holds for this copy.  HV_EFAULT: broken;
+ * HV_EBUSY: later.
+ */
+int virtq_walk(struct virtio *d, u32 queue, u16 head, struct virtq_chain *c);
+
+/*
  * The chain @c is done, @written bytes of it; the next one follows.  HV_ENOMEM,
  * HV_EAGAIN: no memory for the used ring now, nothing has changed.
  */
@@ -161,7 +177,10 @@ void virtio_broken(struct virtio *d, const char *what);
 /* The guest has said where @q is: ready, if that can be. */
 bool virtq_start(struct virtq *q);
 
-/* Has the driver not said that it polls? */
+/* Is an interrupt wanted for what has been done since the last time that this was asked? */
 bool virtq_wants_interrupt(struct virtio *d, u32 queue);
+
+/* With EVENT_IDX, after work(): says which further chain the driver has to notify of. */
+void virtq_ask(struct virtio *d, u32 queue);
 
 #endif

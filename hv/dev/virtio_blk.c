@@ -9,6 +9,9 @@
 #define F_RO BIT(5)
 #define F_BLK_SIZE BIT(6)
 #define F_FLUSH BIT(9)
+#define F_MQ BIT(12)
+#define F_DISCARD BIT(13)
+#define F_WRITE_ZEROES BIT(14)
 
 static void log_full(struct virtio *d)
 {
@@ -179,23 +182,54 @@ static void reset(struct virtio *d)
 
 const struct virtio_kind virtio_blk = {
 	.id = 2,
-	.nr_queues = 1,
-	.features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH,
+	.nr_queues = VIRTIO_QUEUES,
+	.features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_MQ | F_DISCARD | F_WRITE_ZEROES |
+		    VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX,
 	.reset = reset,
 	.work = work,
 };
 
+/* What is true of a disk in memory. */
+static void describe_memory(struct virtio *d, struct virtio_blk *blk)
+{
+	blk->config.capacity = blk->disk.bytes / DISK_SECTOR;
+	blk->config.block_size = DISK_SECTOR;
+	d->offered &= ~(F_MQ | F_DISCARD | F_WRITE_ZEROES);
+	if (!blk->disk.writable)
+		d->offered |= F_RO;
+}
+
+/* And of one of the host's. */
+static void describe_host(struct virtio *d, struct virtio_blk *blk)
+{
+	const struct block_device *device = blk->host->part.device;
+	u32 sectors = BLK_RANGE_MAX / BLOCK_SECTOR;
+
+	blk->config.capacity = blk->host->part.sectors;
+	blk->config.block_size = device->block_size;
+	blk->config.nr_queues = (u16)min(d->vm->cfg->vcpus, (u32)VIRTIO_QUEUES);
+	blk->config.max_discard_sectors = blk->config.max_zero_sectors = sectors;
+	blk->config.max_discard_ranges = blk->config.max_zero_ranges = 1;
+	blk->config.discard_alignment = device->block_size / BLOCK_SECTOR;
+	if (!device->write_cache)
+		d->offered &= ~F_FLUSH;
+	if (!device->max_discard || !blk->host->writable)
+		d->offered &= ~F_DISCARD;
+	if (!blk->host->writable)
+		d->offered = (d->offered & ~F_WRITE_ZEROES) | F_RO;
+	blk->host->d = d;
+}
+
 void virtio_blk_plug(struct virtio *d, struct vm *vm, u32 slot, struct virtio_blk *blk, u64 latency)
 {
 	blk->latency = latency;
-	blk->config.capacity = blk->host ? blk->host->part.sectors : blk->disk.bytes / DISK_SECTOR;
+	memset(&blk->config, 0, sizeof(blk->config));
 	blk->config.segments = BLK_SEGMENTS;
-	blk->config.block_size = blk->host ? blk->host->part.device->block_size : DISK_SECTOR;
 	virtio_plug(d, &virtio_blk, vm, slot, blk);
 	d->config = &blk->config;
 	d->config_size = sizeof(blk->config);
 	if (blk->host)
-		blk->host->d = d;
-	if (blk->host ? !blk->host->writable : !blk->disk.writable)
-		d->offered |= F_RO;
+		describe_host(d, blk);
+	else
+		describe_memory(d, blk);
 }

@@ -23,12 +23,20 @@ struct virtio_blk {
 	u64 due[VIRTQ_SIZE]; /* by available index */
 	char id[20];
 	u64 reads, writes; /* sectors; statistics */
-	struct {	   /* as far as the features go that are offered */
+	struct {	   /* "Device configuration layout" */
 		u64 capacity;
 		u32 size_max, segments;
 		u16 cylinders;
 		u8 heads, sectors;
 		u32 block_size;
+		u8 physical_block_exp, alignment_offset;
+		u16 min_io_size;
+		u32 opt_io_size;
+		u8 writeback, unused0;
+		u16 nr_queues;
+		u32 max_discard_sectors, max_discard_ranges, discard_alignment;
+		u32 max_zero_sectors, max_zero_ranges;
+		u8 zero_may_unmap, unused1[3];
 	} config;
 };
 

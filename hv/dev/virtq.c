@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* "Split Virtqueues": the guest's rings, of which nothing is believed. */
+#include <hv/base/platform.h>
 #include <hv/base/string.h>
 #include <hv/dev/virtio.h>
 #include <hv/vm/vm.h>
@@ -12,6 +13,7 @@ struct descriptor {
 };
 #define DESC_NEXT BIT(0)
 #define DESC_WRITE BIT(1) /* by the device */
+#define DESC_INDIRECT BIT(2)
 
 struct used {
 	u32 id, length;
@@ -54,6 +56,7 @@ u32 virtq_waiting(struct virtio *d, u32 queue)
 		virtio_broken(d, "a queue's available ring is not in memory");
 		return 0;
 	}
+	q->seen = index;
 	waiting = (u16)(index - q->next);
 	if (waiting > q->num) {
 		virtio_broken(d, "an available ring has more entries than its queue");
@@ -68,52 +71,91 @@ static int broken_chain(struct virtio *d, const char *what)
 	return HV_EFAULT;
 }
 
-/* What the device reads comes first; no chain is longer than the queue, so a loop ends. */
-static int walk(struct virtio *d, struct virtq *q, struct virtq_chain *c)
+/* Where a chain's descriptors are: the queue's, or a table of the chain's own. */
+struct table {
+	u64 gpa;
+	u32 nr;
+	bool indirect;
+};
+
+/* "Indirect Descriptors": one alone, and no table in a table. */
+static bool enter_table(const struct virtio *d, struct table *t, struct descriptor *desc, u32 n)
+{
+	u32 nr = desc->length / (u32)sizeof(*desc);
+
+	if (!(d->features & VIRTIO_F_INDIRECT_DESC) || t->indirect || n ||
+	    desc->flags != DESC_INDIRECT || desc->length % sizeof(*desc) || !nr ||
+	    nr > VIRTQ_SIZE || desc->gpa >= ADDRESS_LIMIT)
+		return false;
+	*t = (struct table){ desc->gpa, nr, true };
+	*desc = (struct descriptor){ .next = 0, .flags = DESC_NEXT };
+	return true;
+}
+
+static bool add_segment(struct virtq_chain *c, const struct descriptor *desc)
+{
+	if (desc->flags & ~(DESC_NEXT | DESC_WRITE) || desc->gpa >= ADDRESS_LIMIT ||
+	    (c->nr_in && !(desc->flags & DESC_WRITE)))
+		return false;
+	c->segment[c->nr_in + c->nr_out] = (struct virtq_segment){ desc->gpa, desc->length };
+	if (desc->flags & DESC_WRITE) {
+		c->nr_in++;
+		c->bytes_in += desc->length;
+	} else {
+		c->nr_out++;
+		c->bytes_out += desc->length;
+	}
+	return true;
+}
+
+/* What the device reads comes first; no chain is longer than its table, so a loop ends. */
+static int walk(struct virtio *d, const struct virtq *q, struct virtq_chain *c)
 {
 	struct descriptor desc = { .next = c->head, .flags = DESC_NEXT };
+	struct table t = { q->desc, q->num, false };
 
 	c->nr_in = c->nr_out = 0;
 	c->bytes_in = c->bytes_out = 0;
 	while (desc.flags & DESC_NEXT) {
 		u32 n = c->nr_in + c->nr_out;
 
-		if (desc.next >= q->num || n == q->num)
+		if (desc.next >= t.nr || n == t.nr)
 			return broken_chain(
 				d, "a chain of descriptors leaves its table, or is a loop");
-		if (read(d, q->desc + desc.next * sizeof(desc), &desc, sizeof(desc)))
+		if (read(d, t.gpa + desc.next * sizeof(desc), &desc, sizeof(desc)))
 			return broken_chain(d, "a queue's descriptors are not in memory");
-		if (desc.flags & ~(DESC_NEXT | DESC_WRITE) || desc.gpa >= ADDRESS_LIMIT ||
-		    (c->nr_in && !(desc.flags & DESC_WRITE)))
+		if (desc.flags & DESC_INDIRECT ? !enter_table(d, &t, &desc, n) :
+						 !add_segment(c, &desc))
 			return broken_chain(d, "a descriptor is malformed");
-		c->segment[n] = (struct virtq_segment){ desc.gpa, desc.length };
-		if (desc.flags & DESC_WRITE) {
-			c->nr_in++;
-			c->bytes_in += desc.length;
-		} else {
-			c->nr_out++;
-			c->bytes_out += desc.length;
-		}
 	}
 	return HV_OK;
+}
+
+int virtq_walk(struct virtio *d, u32 queue, u16 head, struct virtq_chain *c)
+{
+	int err;
+
+	if (!d->budget)
+		return HV_EBUSY;
+	c->head = head;
+	err = walk(d, &d->q[queue], c);
+	if (!err)
+		d->budget -= min(d->budget, (u32)c->nr_in + c->nr_out);
+	return err;
 }
 
 int virtq_peek(struct virtio *d, u32 queue, struct virtq_chain *c)
 {
 	struct virtq *q = &d->q[queue];
-	int err;
+	u16 head;
 
 	if (!d->budget)
 		return HV_EBUSY;
 	if (!virtq_waiting(d, queue))
 		return HV_ENOENT;
-	if (read(d, q->avail + RING_ENTRIES + q->next % q->num * sizeof(u16), &c->head,
-		 sizeof(c->head)))
+	if (read(d, q->avail + RING_ENTRIES + q->next % q->num * sizeof(u16), &head, sizeof(head)))
 		return broken_chain(d, "a queue's available ring is not in memory");
-	err = walk(d, q, c);
-	if (!err)
-		d->budget -= min(d->budget, (u32)c->nr_in + c->nr_out);
-	return err;
+	return virtq_walk(d, queue, head, c);
 }
 
 void virtq_take(struct virtio *d, u32 queue)
@@ -126,9 +168,13 @@ int virtq_complete(struct virtio *d, u32 queue, u16 head, u32 written)
 	struct virtq *q = &d->q[queue];
 	struct used entry = { head, written };
 	u16 index = (u16)(q->used + 1);
-	int err = guest_write(&d->vm->p2m,
-			      GPA(q->ring + RING_ENTRIES + q->used % q->num * sizeof(entry)),
-			      &entry, sizeof(entry));
+	int err;
+
+	if (!q->ready) /* the guest has taken it away meanwhile */
+		return broken_chain(d, "a queue was taken away with requests on their way");
+	err = guest_write(&d->vm->p2m,
+			  GPA(q->ring + RING_ENTRIES + q->used % q->num * sizeof(entry)), &entry,
+			  sizeof(entry));
 
 	/* The entry is there before the index says so; x86 keeps the order of stores. */
 	barrier();
@@ -150,13 +196,49 @@ int virtq_done(struct virtio *d, u32 queue, const struct virtq_chain *c, u32 wri
 	return err;
 }
 
+/* "Used Buffer Notification Suppression": has @event come between @old and @now? */
+static bool passed(u16 event, u16 now, u16 old)
+{
+	return (u16)(now - event - 1) < (u16)(now - old);
+}
+
 bool virtq_wants_interrupt(struct virtio *d, u32 queue)
 {
-	u16 flags;
+	struct virtq *q = &d->q[queue];
+	bool by_index = d->features & VIRTIO_F_EVENT_IDX;
+	u16 word, told = q->told;
 
-	/* The guest clears the flag, then looks at the used index; we go the other way round. */
+	if (!q->ready)
+		return false;
+	q->told = q->used;
+	/* The guest says what it wants, then looks at the used index; we go the other way round. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return !read(d, d->q[queue].avail, &flags, sizeof(flags)) && !(flags & AVAIL_NO_INTERRUPT);
+	if (read(d, q->avail + (by_index ? RING_ENTRIES + q->num * sizeof(u16) : 0), &word,
+		 sizeof(word)))
+		return false;
+	return by_index ? passed(word, q->used, told) : !(word & AVAIL_NO_INTERRUPT);
+}
+
+void virtq_ask(struct virtio *d, u32 queue)
+{
+	struct virtq *q = &d->q[queue];
+	u16 event = (u16)(q->next + q->ahead), index;
+	int err;
+
+	if (!q->ready || (q->has_asked && event == q->asked))
+		return;
+	err = guest_write(&d->vm->p2m, GPA(q->ring + RING_ENTRIES + q->num * sizeof(struct used)),
+			  &event, sizeof(event));
+	if (err && !virtio_wait_for_memory(d, err))
+		virtio_broken(d, "a queue's used ring is not in memory");
+	if (err)
+		return;
+	q->asked = event;
+	q->has_asked = true;
+	/* The guest makes a chain available, then looks at that; we go the other way round. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!read(d, q->avail + RING_INDEX, &index, sizeof(index)) && index != q->seen)
+		virtio_again(d, plat_tsc());
 }
 
 typedef int (*piece_fn)(struct virtio *d, u64 gpa, void *buf, size_t length);

@@ -89,25 +89,49 @@ static void set_prps(struct nvme *n, u32 slot, const struct block_request *r,
 	c->prp2 = plat_pa(list).v;
 }
 
+static u64 first_block(const struct slot *s)
+{
+	return s->r->sector / (s->device->block_size / BLOCK_SECTOR);
+}
+
+static void set_blocks(struct nvme *n, u32 slot, struct nvme_command *c)
+{
+	const struct slot *s = &n->slot[slot];
+	u64 first = first_block(s);
+
+	set_prps(n, slot, s->r, c);
+	c->word[0] = (u32)first;
+	c->word[1] = (u32)(first >> 32);
+	c->word[2] = s->r->bytes / s->device->block_size - 1;
+}
+
+static void set_range(struct nvme *n, u32 slot, struct nvme_command *c)
+{
+	const struct slot *s = &n->slot[slot];
+	struct nvme_range *range = (struct nvme_range *)(n->prp + slot * BLOCK_PIECES);
+
+	*range = (struct nvme_range){ 0, s->r->bytes / s->device->block_size, first_block(s) };
+	c->prp1 = plat_pa(range).v;
+	c->word[1] = DSM_DEALLOCATE;
+}
+
 void nvme_send(struct nvme *n, u32 slot)
 {
-	static const u8 opcodes[] = {
-		[BLOCK_READ] = NVM_READ, [BLOCK_WRITE] = NVM_WRITE, [BLOCK_FLUSH] = NVM_FLUSH
-	};
+	static const u8 opcodes[BLOCK_OPS] = { [BLOCK_READ] = NVM_READ,
+					       [BLOCK_WRITE] = NVM_WRITE,
+					       [BLOCK_FLUSH] = NVM_FLUSH,
+					       [BLOCK_DISCARD] = NVM_DATASET_MANAGEMENT,
+					       [BLOCK_ZERO] = NVM_WRITE_ZEROES };
 	struct slot *s = &n->slot[slot];
 	const struct block_request *r = s->r;
 	struct nvme_command c = { .opcode = opcodes[r->op],
 				  .id = (u16)slot,
 				  .namespace = namespace_of(n, s->device) };
 
-	if (r->op != BLOCK_FLUSH) {
-		u64 block = r->sector / (s->device->block_size / BLOCK_SECTOR);
-
-		set_prps(n, slot, r, &c);
-		c.word[0] = (u32)block;
-		c.word[1] = (u32)(block >> 32);
-		c.word[2] = r->bytes / s->device->block_size - 1;
-	}
+	if (r->op == BLOCK_DISCARD)
+		set_range(n, slot, &c);
+	else if (r->op != BLOCK_FLUSH)
+		set_blocks(n, slot, &c);
 	s->sent = plat_tsc();
 	s->late = false;
 	s->tries++;
@@ -176,10 +200,7 @@ static void complete(struct nvme *n, const struct nvme_completion *c, struct end
 	}
 	if (status)
 		log_line("nvme%u: a %s at sector %lu ends with status %x", n->number,
-			 s->r->op == BLOCK_READ	 ? "read" :
-			 s->r->op == BLOCK_WRITE ? "write" :
-						   "flush",
-			 s->r->sector, status >> 1);
+			 block_op_name(s->r->op), s->r->sector, status >> 1);
 	end_slot(s, status ? HV_EIO : HV_OK, e);
 }
 

@@ -47,12 +47,13 @@ struct nvme {
 	bool interrupts;
 	u32 max_bytes;
 	bool write_cache;
+	u32 commands; /* ONCS_... that it has */
 	char model[41], serial[21];
 	u64 reset_at[RESETS_MAX];
 	u32 nr_resets;
 	struct queue admin, io;
 	u8 *buf;  /* for what IDENTIFY answers */
-	u64 *prp; /* BLOCK_PIECES a slot */
+	u64 *prp; /* BLOCK_PIECES a slot; or a struct nvme_range */
 	u32 nr_namespaces;
 	u32 namespace[NAMESPACES_MAX];
 	struct block_device device[NAMESPACES_MAX];

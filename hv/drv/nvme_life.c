@@ -142,6 +142,7 @@ static void take_controller(struct nvme *n)
 		most = min(most, (u32)PAGE_SIZE << (mdts + CAP_MPSMIN(n->cap)));
 	n->max_bytes = most;
 	n->write_cache = n->buf[525] & 1;
+	n->commands = n->buf[520];
 }
 
 /* "Active Namespace ID list": in order, ended by 0. */
@@ -179,6 +180,9 @@ static const char *take_namespace(struct nvme *n, u32 i)
 	d->block_size = 1u << shift;
 	d->max_bytes = n->max_bytes;
 	d->write_cache = n->write_cache;
+	d->max_discard = n->commands & ONCS_DSM ? (u32)GIB(1) : 0;
+	/* A controller may take as long for zeroes as for data: not more of them at a time. */
+	d->max_zero = n->commands & ONCS_WRITE_ZEROES ? n->max_bytes : 0;
 	return NULL;
 }
 

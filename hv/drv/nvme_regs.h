@@ -30,7 +30,23 @@ enum {
 
 enum { ADMIN_CREATE_SQ = 1, ADMIN_CREATE_CQ = 5, ADMIN_IDENTIFY = 6, ADMIN_SET_FEATURES = 9 };
 enum { CNS_NAMESPACE = 0, CNS_CONTROLLER = 1, CNS_ACTIVE = 2 };
-enum { NVM_FLUSH = 0, NVM_WRITE = 1, NVM_READ = 2 };
+enum {
+	NVM_FLUSH = 0,
+	NVM_WRITE = 1,
+	NVM_READ = 2,
+	NVM_WRITE_ZEROES = 8,
+	NVM_DATASET_MANAGEMENT = 9
+};
+#define DSM_DEALLOCATE BIT(2) /* of word 11; word 10: ranges, less one */
+#define ONCS_DSM BIT(2)	      /* of IDENTIFY's optional commands */
+#define ONCS_WRITE_ZEROES BIT(3)
+
+/* "Dataset Management - Range Definition" */
+struct nvme_range {
+	u32 attributes, blocks;
+	u64 first;
+};
+
 #define FEATURE_QUEUES 7
 #define QUEUE_CONTIGUOUS BIT(0)
 #define QUEUE_INTERRUPTS BIT(1)

@@ -74,6 +74,8 @@ static void mapped_fault(struct vcpu *v, const struct vmexit *e)
 {
 	int err = e->fault.exec ? make_executable(v->vm, e->fault.gpa.v >> PAGE_SHIFT) : HV_OK;
 
+	if (err == HV_EBUSY)
+		return; /* a device reads or writes it at the moment; the vCPU tries again, in its own time */
 	if (err) {
 		memory_wait(v, err);
 		return;

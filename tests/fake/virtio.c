@@ -123,7 +123,33 @@ bool vio_used(struct vio *d, u32 queue, u32 *head, u32 *written)
 		sizeof(entry));
 	*head = entry[0];
 	*written = entry[1];
+	/* With EVENT_IDX: tell me of the next. */
+	put16(d, vio_avail_at(d, queue) + 4 + VIO_QUEUE * 2, d->used[queue]);
 	return true;
+}
+
+void vio_add_indirect(struct vio *d, u32 queue, u16 first, u64 table, const struct vio_piece *p,
+		      u32 n)
+{
+	struct descriptor whole = { table, n * (u32)sizeof(whole), 4, 0 };
+
+	for (u32 i = 0; i < n; i++) {
+		struct descriptor desc = { p[i].gpa, p[i].length,
+					   (u16)((i < n - 1) | p[i].write << 1), (u16)(i + 1) };
+
+		vio_put(d, table + i * sizeof(desc), &desc, sizeof(desc));
+	}
+	vio_put(d, vio_desc_at(d, queue) + first * sizeof(whole), &whole, sizeof(whole));
+	put16(d, vio_avail_at(d, queue) + 4 + d->avail[queue] % VIO_QUEUE * 2, first);
+	put16(d, vio_avail_at(d, queue) + 2, ++d->avail[queue]);
+}
+
+bool vio_must_notify(const struct vio *d, u32 queue, u16 before)
+{
+	u16 event;
+
+	vio_get(d, vio_used_at(d, queue) + 4 + VIO_QUEUE * 8, &event, sizeof(event));
+	return (u16)(d->avail[queue] - event - 1) < (u16)(d->avail[queue] - before);
 }
 
 /* --- another vCPU --- */

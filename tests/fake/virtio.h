@@ -55,7 +55,12 @@ void vio_start_queues(struct vio *d, u32 queues);
 
 /* Makes a chain of @n pieces, from descriptor @first on, available; does not notify the device. */
 void vio_add(struct vio *d, u32 queue, u16 first, const struct vio_piece *p, u32 n);
+/* The same with a table of its own at @table, in descriptor @first. */
+void vio_add_indirect(struct vio *d, u32 queue, u16 first, u64 table, const struct vio_piece *p,
+		      u32 n);
 void vio_notify(const struct vio *d, u32 queue);
+/* With EVENT_IDX: does the device want a notice of what came since @before? */
+bool vio_must_notify(const struct vio *d, u32 queue, u16 before);
 
 /* The next entry of the used ring; false: there is none. */
 bool vio_used(struct vio *d, u32 queue, u32 *head, u32 *written);

@@ -22,7 +22,7 @@ static struct vm_slot {
 
 /* The generation that this CPU flushed last, per VM and life. */
 static _Thread_local u64 flushed[VMS];
-static _Thread_local u32 pinned[VMS];
+static _Thread_local struct p2m_entry pinned[VMS]; /* HOLE: none */
 
 static struct p2m *p2m_of(u16 id)
 {
@@ -138,14 +138,14 @@ static void access_for(u32 vm)
 static void pin(u32 vm)
 {
 	struct p2m *p = &slot[vm].p2m;
-	u32 gfn = some_gfn(true), frame;
+	struct p2m_entry e;
 
 	spin_lock(&p->lock);
-	if (pinned[vm]) {
-		threads_assert(!p2m_unpin(p, pinned[vm]), "VM %u gfn %x", vm, pinned[vm]);
-		pinned[vm] = 0;
-	} else if (!p2m_pin(p, gfn, &frame)) {
-		pinned[vm] = gfn;
+	if (pinned[vm].kind == P2M_MAPPED) {
+		threads_assert(!p2m_unpin(&pinned[vm]), "VM %u frame %x", vm, pinned[vm].frame);
+		pinned[vm].kind = P2M_HOLE;
+	} else if (!p2m_pin(p, some_gfn(true), &e)) {
+		pinned[vm] = e;
 	}
 	spin_unlock(&p->lock);
 }
@@ -192,7 +192,7 @@ static void run(u32 vm)
 	flushed[vm] = 0; /* as enter_and_exit() does for a vCPU that comes from another CPU */
 	atomic_or(&slot[vm].p2m.active, BIT(plat_cpu()));
 	stay_in(vm);
-	if (pinned[vm])
+	if (pinned[vm].kind == P2M_MAPPED)
 		pin(vm);
 	atomic_and(&slot[vm].p2m.active, ~BIT(plat_cpu()));
 }

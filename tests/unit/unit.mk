@@ -87,9 +87,9 @@ $(foreach t,sched sched_events,$(eval test_$(t)_SRCS := $(GUEST)))
 test_waiters_SRCS := $(GUEST)
 test_virtio_SRCS := $(GUEST) tests/fake/virtio.c
 VIO_WRAP := -Wl,--wrap=guest_write
-$(foreach t,virtio blk_host virtio_blk virtio_console virtio_balloon virtio_balloon_choice,$(eval test_$(t)_LDFLAGS := $(VIO_WRAP)))
+$(foreach t,virtio blk_host blk_data virtio_blk virtio_console virtio_balloon virtio_balloon_choice,$(eval test_$(t)_LDFLAGS := $(VIO_WRAP)))
 test_virtio_blk_SRCS := $(test_virtio_SRCS)
-test_blk_host_SRCS := $(test_virtio_SRCS)
+$(foreach t,blk_host blk_data,$(eval test_$(t)_SRCS := $(test_virtio_SRCS)))
 test_virtio_console_SRCS := $(test_virtio_SRCS)
 test_virtio_balloon_SRCS := $(test_virtio_SRCS)
 test_virtio_balloon_choice_SRCS := $(test_virtio_SRCS)
@@ -116,7 +116,7 @@ UNIT_TESTS := base lock version date frame reserve quarantine epoch buddy p2m p2
 	errata leftovers tsc vulns loader linux linux_refused acpi pvclock pvcpu reboot gone virtio virtio_blk \
 	virtio_console virtio_balloon virtio_balloon_choice vm_log sched sched_events waiters shootdown \
 	driver driver_pages efi elf leave mtrr multiboot boot_acpi acpi_uart consoles pci serial fb screen \
-	scrollback status timed power aeroctl gpt block nvme ata blk_host
+	scrollback status timed power aeroctl gpt block nvme ata blk_host blk_data
 
 # Programs that link all of hv/ link the guests' DSDT, too.
 $(foreach t,$(UNIT_TESTS),$(if $(findstring hv/load/acpi.c,$(test_$(t)_SRCS)),$(eval test_$(t)_OBJS += $(DSDT))))

@@ -33,13 +33,10 @@ const char *exception_name(u32 vector)
 	return vector < 32 ? names[vector] : "interrupt";
 }
 
-/* Made by the build: sorted offsets from the image's start, and their names. */
-struct symbol {
-	u32 offset;
-	u32 name;
-};
-extern const struct symbol symbol_table[];
+/* Made by the build (tools/symbols): functions by address, each by its distance from the one before. */
+extern const u32 symbol_first; /* from the image's start */
 extern const u32 symbol_count;
+extern const u16 symbol_steps[];
 extern const char symbol_names[];
 extern u8 __image_start[], __text_end[];
 
@@ -50,23 +47,18 @@ static bool in_text(u64 addr)
 
 const char *symbol_lookup(u64 addr, u64 *offset)
 {
-	u32 lo = 0, hi = symbol_count;
-	u32 at;
+	u64 at = (u64)__image_start + symbol_first;
+	const char *name = symbol_names;
 
 	*offset = 0;
-	if (!in_text(addr) || !symbol_count)
+	if (!in_text(addr) || !symbol_count || addr < at)
 		return "?";
-	at = (u32)(addr - (u64)__image_start);
-	while (hi - lo > 1) {
-		u32 mid = lo + (hi - lo) / 2;
-
-		if (symbol_table[mid].offset <= at)
-			lo = mid;
-		else
-			hi = mid;
+	for (u32 i = 0; i + 1 < symbol_count && at + symbol_steps[i] <= addr; i++) {
+		at += symbol_steps[i];
+		name += strlen(name) + 1;
 	}
-	*offset = at - symbol_table[lo].offset;
-	return &symbol_names[symbol_table[lo].name];
+	*offset = addr - at;
+	return name;
 }
 
 static bool on_stack(u64 p)

@@ -28,7 +28,8 @@ static struct {
 	u16 status;	      /* of each request from now on */
 	u32 fail_next;	      /* this many requests get it */
 	u16 admin_status[16]; /* by opcode */
-	u32 resets, requests, flushes;
+	u32 resets, requests, flushes, discards;
+	u32 commands; /* optional ones that it has */
 	u32 admin_tail, io_tail, admin_head, io_head;
 	u16 admin_phase, io_phase;
 	u64 io_sq, io_cq;
@@ -89,6 +90,7 @@ static void answer_identify(const struct nvme_command *cmd)
 		memcpy(to + 24, "A model                                 ", 40);
 		to[77] = 1; /* two pages */
 		to[525] = 1;
+		to[520] = (u8)c.commands;
 	} else if (cmd->word[0] == CNS_ACTIVE) {
 		((u32 *)to)[0] = 1;
 	} else {
@@ -142,6 +144,16 @@ static void transfer(const struct nvme_command *cmd)
 	}
 }
 
+static void deallocate(const struct nvme_command *cmd)
+{
+	const struct nvme_range *r = memory(cmd->prp1);
+
+	assert_int_equal(cmd->word[0], 0); /* one range */
+	assert_int_equal(cmd->word[1], 4); /* deallocate */
+	c.discards++;
+	memset(c.disk + (r->first << c.shift), 0xdd, (size_t)r->blocks << c.shift);
+}
+
 static void request(const struct nvme_command *cmd)
 {
 	u16 status = c.fail_next ? c.status : 0;
@@ -155,6 +167,10 @@ static void request(const struct nvme_command *cmd)
 	}
 	if (cmd->opcode == NVM_FLUSH)
 		c.flushes++;
+	else if (cmd->opcode == NVM_DATASET_MANAGEMENT)
+		deallocate(cmd);
+	else if (cmd->opcode == NVM_WRITE_ZEROES)
+		memset(c.disk + (cmd->word[0] << c.shift), 0, (cmd->word[2] + 1) << c.shift);
 	else if (!status)
 		transfer(cmd);
 	complete(c.io_cq, &c.io_tail, &c.io_phase, c.io_depth, cmd->id, status);

@@ -91,6 +91,35 @@ static void large_requests_have_lists(void **state)
 	assert_memory_equal(fake_frame(fake.first + 604), c.disk + 40 * 512, 4 * 4096);
 }
 
+static void zeroes_and_discards(void **state)
+{
+	(void)state;
+	assert_int_equal(start(), HV_OK);
+	assert_int_equal(disk.device->max_discard, 0);
+	assert_int_equal(disk.device->max_zero, 0);
+	assert_int_equal(submit(0, BLOCK_DISCARD, 8, 4096), HV_ERANGE);
+	assert_int_equal(submit(0, BLOCK_ZERO, 8, 4096), HV_ERANGE);
+	fake_machine_off();
+	setup(NULL);
+	c.commands = ONCS_DSM | ONCS_WRITE_ZEROES;
+	assert_int_equal(start(), HV_OK);
+	assert_int_equal(submit(0, BLOCK_DISCARD, 8, 65536), HV_OK);
+	assert_int_equal(submit(1, BLOCK_ZERO, 200, 8192), HV_OK);
+	assert_int_equal(submit(2, BLOCK_ZERO, 200, 12288), HV_ERANGE); /* as with data */
+	go_on(1);
+	assert_int_equal(end[0], HV_OK);
+	assert_int_equal(end[1], HV_OK);
+	assert_int_equal(c.discards, 1);
+	for (u32 i = 0; i < sizeof(c.disk); i++) {
+		u32 sector = i / 512;
+
+		assert_int_equal(c.disk[i], sector >= 8 && sector < 136	  ? 0xdd :
+					    sector >= 200 && sector < 216 ? 0 :
+									    (u8)(i * 31 + sector));
+	}
+	assert_int_equal(disk.device->discards, 2);
+}
+
 static void interrupts_end_requests(void **state)
 {
 	(void)state;
@@ -329,6 +358,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(starts_and_transfers),
 		T(large_requests_have_lists),
+		T(zeroes_and_discards),
 		T(interrupts_end_requests),
 		T(without_interrupts_it_is_polled),
 		T(full_queues),

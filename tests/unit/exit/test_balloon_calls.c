@@ -101,13 +101,13 @@ static void malformed_entries_change_nothing(void **state)
 
 static void good_and_bad_in_one_batch(void **state)
 {
+	struct p2m_entry e;
 	u64 flushes;
-	u32 f;
 
 	(void)state;
 	guest_touch(v, 1000);
 	guest_touch(v, 1007);
-	assert_int_equal(p2m_pin(&vm->p2m, 1007, &f), HV_OK);
+	assert_int_equal(p2m_pin(&vm->p2m, 1007, &e), HV_OK);
 	flushes = vm->p2m.flushes;
 	batch.entry[0] = page(1000);
 	batch.entry[1] = page(1000); /* twice */

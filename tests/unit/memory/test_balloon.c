@@ -12,7 +12,7 @@ static s64 report1(u64 entry)
 static void report(void **state)
 {
 	u64 resident, word = 7;
-	u32 f;
+	struct p2m_entry e;
 
 	(void)state;
 	assert_int_equal(guest_write(&vm->p2m, GPA(page(BATCH)), "", 1), HV_OK);
@@ -38,10 +38,10 @@ static void report(void **state)
 	assert_int_equal(word, 0);
 	assert_int_equal(vm->balloon.popped, 0);
 	/* And refused reports. */
-	assert_int_equal(p2m_pin(&vm->p2m, 2050, &f), HV_OK);
+	assert_int_equal(p2m_pin(&vm->p2m, 2050, &e), HV_OK);
 	refused(AERO_CALL_REPORT, page(2050), AERO_ENTRY_BUSY);
 	refused(AERO_CALL_REPORT, page_2m(2048), AERO_ENTRY_BUSY);
-	assert_int_equal(p2m_unpin(&vm->p2m, 2050), HV_OK);
+	assert_int_equal(p2m_unpin(&e), HV_OK);
 	assert_int_equal(lock1(page(1024)), AERO_OK);
 	refused(AERO_CALL_REPORT, page(1024), AERO_ENTRY_STATE);
 	refused(AERO_CALL_REPORT, page_2m(1024), AERO_ENTRY_STATE);

@@ -100,9 +100,12 @@ static int op_split(void)
 
 static int op_pin(void)
 {
-	u32 f;
+	struct p2m_entry e;
+	int err = guest_pin(&p, GPA(300000UL << PAGE_SHIFT), true, &e);
 
-	return p2m_pin(&p, 777, &f);
+	if (!err)
+		p2m_unpin(&e);
+	return err;
 }
 
 static int op_write(void)

@@ -49,7 +49,7 @@ static void bus(void **state)
 	assert_int_equal(p2m_unlock(&p, 0xd0, ORDER_4K, &b, &work), HV_ERANGE);
 	assert_int_equal(back(0xd0, ORDER_2M), HV_ESTATE);
 	assert_false(p2m_test_clear_accessed(&p, 0xd0));
-	assert_int_equal(p2m_pin(&p, 0xd0, &(u32){ 0 }), HV_ESTATE);
+	assert_int_equal(p2m_pin(&p, 0xd0, &(struct p2m_entry){ 0 }), HV_ESTATE);
 	tables_check(&p);
 	while (p2m_teardown(&p, &gfn, &b))
 		;
@@ -264,29 +264,42 @@ static void malformed_places_change_nothing(void **state)
 
 static void pinned_pages_stay(void **state)
 {
-	struct snapshot s;
-	u32 f;
+	static const unsigned int orders[] = { ORDER_2M, ORDER_4K };
 
 	(void)state;
 	scrub_all();
-	populate(1024, ORDER_2M);
-	assert_int_equal(p2m_pin(&p, 600, &f), HV_ESTATE); /* not there */
-	assert_int_equal(p2m_pin(&p, 1024 + 3, &f), HV_OK);
-	assert_int_equal(p2m_pin(&p, 1024 + 3, &f), HV_OK);
-	assert_int_equal(f, p2m_lookup(&p, 1024 + 3).frame);
-	s = snapshot_take(&p);
-	assert_int_equal(p2m_lock(&p, 1024 + 3, 0, &b, &work), HV_EBUSY);
-	assert_int_equal(p2m_lock(&p, 1024, ORDER_2M, &b, &work), HV_EBUSY);
-	assert_int_equal(p2m_merge(&p, 1024, 2, &b), HV_EBUSY);
-	snapshot_same(&p, &s);
-	assert_int_equal(p2m_unpin(&p, 1024 + 3), HV_OK);
-	assert_int_equal(p2m_lock(&p, 1024, ORDER_2M, &b, &work), HV_EBUSY);
-	assert_int_equal(p2m_unpin(&p, 1024 + 3), HV_OK);
-	assert_int_equal(p2m_unpin(&p, 1024 + 3), HV_ESTATE);
-	assert_int_equal(p2m_lock(&p, 1024, ORDER_2M, &b, &work), HV_OK);
-	assert_int_equal(p2m_unpin(&p, 1024 + 3), HV_ESTATE);
-	commit();
-	tables_check(&p);
+	for (int i = 0; i < 2; i++) {
+		struct p2m_entry e, again;
+		struct snapshot s;
+
+		populate(1024, ORDER_2M);
+		if (orders[i] == ORDER_4K)
+			assert_int_equal(p2m_split(&p, 1024, ORDER_4K), HV_OK);
+		assert_int_equal(p2m_pin(&p, 600, &e), HV_ESTATE); /* not there */
+		assert_int_equal(p2m_pin(&p, 1024 + 3, &e), HV_OK);
+		assert_int_equal(p2m_pin(&p, 1024 + 3, &again), HV_OK);
+		assert_int_equal(e.frame, p2m_lookup(&p, 1024 + 3).frame);
+		assert_int_equal(e.order, orders[i]);
+		s = snapshot_take(&p);
+		assert_int_equal(p2m_lock(&p, 1024 + 3, 0, &b, &work), HV_EBUSY);
+		assert_int_equal(p2m_report(&p, 1024 + 3, 0, &b, &work), HV_EBUSY);
+		assert_int_equal(p2m_lock(&p, 1024, ORDER_2M, &b, &work), HV_EBUSY);
+		if (orders[i] == ORDER_4K)
+			assert_int_equal(p2m_merge(&p, 1024, 2, &b), HV_EBUSY);
+		else
+			assert_int_equal(p2m_split(&p, 1024 + 3, ORDER_4K), HV_EBUSY);
+		snapshot_same(&p, &s);
+		assert_int_equal(p2m_unpin(&e), HV_OK);
+		assert_int_equal(p2m_lock(&p, 1024, ORDER_2M, &b, &work), HV_EBUSY);
+		assert_int_equal(p2m_unpin(&again), HV_OK);
+		assert_int_equal(p2m_unpin(&e), HV_ESTATE);
+		assert_int_equal(p2m_lock(&p, 1024, ORDER_2M, &b, &work), HV_OK);
+		assert_int_equal(p2m_unpin(&e), HV_ESTATE);
+		commit();
+		assert_int_equal(p2m_unlock(&p, 1024, ORDER_2M, &b, &work), HV_OK);
+		fake_settle();
+		tables_check(&p);
+	}
 }
 
 /* The guest touched some pages of a 2 MiB entry: unlock takes out the rest. */

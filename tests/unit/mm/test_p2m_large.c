@@ -138,7 +138,7 @@ static void reset_is_bounded_and_resumes(void **state)
 static void teardown_leaves_nothing(void **state)
 {
 	u64 free_before, gfn = 0, steps = 0;
-	u32 f;
+	struct p2m_entry e;
 	int err;
 
 	(void)state;
@@ -156,7 +156,7 @@ static void teardown_leaves_nothing(void **state)
 	assert_int_equal(p2m_lock(&p, TOP - 1, 0, &b, &work), HV_OK);
 	assert_int_equal(p2m_lock(&p, 20480, ORDER_2M, &b, &work), HV_OK);
 	commit();
-	assert_int_equal(p2m_pin(&p, 17, &f), HV_OK);
+	assert_int_equal(p2m_pin(&p, 17, &e), HV_OK);
 	do {
 		u64 resident = p.acct.resident;
 

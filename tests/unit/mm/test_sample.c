@@ -312,18 +312,18 @@ static void watched_is_mapped_to_all_else(void **state)
 {
 	struct frame_batch b = FRAME_BATCH_INIT;
 	u64 work = 0, gfn = 0;
-	u32 frame;
+	struct p2m_entry e;
 
 	(void)state;
 	populate(0, 1024, ORDER_4K);
 	for (u64 i = 0; i < 1024; i++)
 		assert_true(p2m_watch(&p, i));
 	assert_int_equal(tables_sum(&p).watched, 1024);
-	assert_int_equal(p2m_pin(&p, 7, &frame), HV_OK);
-	assert_int_equal(frame, p2m_lookup(&p, 7).frame);
+	assert_int_equal(p2m_pin(&p, 7, &e), HV_OK);
+	assert_int_equal(e.frame, p2m_lookup(&p, 7).frame);
 	assert_int_equal(p2m_lock(&p, 7, ORDER_4K, &b, &work), HV_EBUSY);
 	assert_int_equal(p2m_lock(&p, 0, ORDER_2M, &b, &work), HV_EBUSY);
-	assert_int_equal(p2m_unpin(&p, 7), HV_OK);
+	assert_int_equal(p2m_unpin(&e), HV_OK);
 	assert_int_equal(p2m_lock(&p, 7, ORDER_4K, &b, &work), HV_OK);
 	assert_int_equal(p2m_report(&p, 8, ORDER_4K, &b, &work), HV_OK);
 	p2m_commit(&p, &b);

@@ -27,8 +27,15 @@ static u64 kind_count(u64 gfn, u64 n, u8 kind)
 	return c;
 }
 
+/* In [gfn, gfn + n), or in the leaf that is over all of it. */
 static bool any_pin(u64 gfn, u64 n)
 {
+	struct p2m_entry e = p2m_lookup(&p, gfn);
+
+	if (e.kind == P2M_MAPPED && 1UL << e.order > n) {
+		n = 1UL << e.order;
+		gfn = ALIGN_DOWN(gfn, n);
+	}
 	for (u64 i = gfn; i < gfn + n; i++)
 		if (pins[i])
 			return true;
@@ -113,17 +120,15 @@ static void do_read(u64 gfn)
 
 static void do_pin(u64 gfn)
 {
-	u32 f;
+	struct p2m_entry e = p2m_lookup(&p, gfn);
 	int err;
 
 	if (pins[gfn]) {
-		assert_int_equal(p2m_unpin(&p, gfn), HV_OK);
+		assert_int_equal(p2m_unpin(&e), HV_OK);
 		pins[gfn]--;
 		return;
 	}
-	err = p2m_pin(&p, gfn, &f);
-	if (err == HV_ENOMEM || err == HV_EAGAIN)
-		return;
+	err = p2m_pin(&p, gfn, &e);
 	assert_int_equal(err, model[gfn] == P2M_MAPPED ? HV_OK : HV_ESTATE);
 	pins[gfn] += !err;
 }
