@@ -345,7 +345,7 @@ help: ## This list
 	@echo "                and test-nested-intel [$(NESTED_INTEL_TESTS)]"
 	@echo "  FUZZ=N        for unit: the tests of the instruction decoder try N million instructions"
 	@echo "  MITIGATIONS=M for bench: off, auto or force [off]"
-	@echo "  ONLY=WHAT     for bench: bare (the bench guest), linux, or balloon (beside KVM) [all]"
+	@echo "  ONLY=WHAT     for bench: bare (the bench guest), linux, balloon or disk (beside KVM) [all]"
 	@echo "  SIDES=NAMES   for bench ONLY=balloon: measure only these of kvm, virtio, module anew"
 	@echo "  WRITE=1       for bench: write the figures that were measured into docs/benchmarks.md"
 	@echo "  SEED=N        for soak: repeats a run's decisions [from the clock]"
