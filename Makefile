@@ -36,7 +36,7 @@ HV := $(BUILD)/aerostat.elf
 
 # Rooms that run seldom are built small: the image has a bar, and the caches are the guests'.
 # A room has one flag.
-HV_SMALL := boot/% $(addprefix hv/,emulate/% control/% config/% block/% dev/% drv/% load/% base/%) \
+HV_SMALL := boot/% $(addprefix hv/,control/% config/% block/% dev/% drv/% load/% base/%) \
 	arch/x86_64/cpu/% arch/x86_64/pc/% arch/x86_64/quirks/% arch/x86_64/time/%
 $(filter $(HV_SMALL:%=$(BUILD)/%),$(HV_OBJS)): HV_CFLAGS += -Os
 

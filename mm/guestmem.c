@@ -48,12 +48,15 @@ static int back(struct p2m *p, gpa_t gpa)
 int guest_pin(struct p2m *p, gpa_t gpa, bool write, struct p2m_entry *e)
 {
 	int err = HV_OK;
+	bool pinned;
 
 	spin_lock(&p->lock);
-	*e = p2m_lookup(p, gpa.v >> PAGE_SHIFT);
-	if (e->kind == P2M_EMPTY)
+	pinned = !p2m_pin(p, gpa.v >> PAGE_SHIFT, e);
+	if (!pinned && e->kind == P2M_EMPTY) {
 		err = back(p, gpa);
-	if (!err && (p2m_pin(p, gpa.v >> PAGE_SHIFT, e)))
+		pinned = !err && !p2m_pin(p, gpa.v >> PAGE_SHIFT, e);
+	}
+	if (!err && !pinned)
 		err = HV_EFAULT;
 	if (!err && write && !e->writable) {
 		p2m_unpin(e);
@@ -81,6 +84,13 @@ static int write_page(struct p2m *p, gpa_t gpa, const u8 *buf, size_t len)
 		return HV_EFAULT;
 	copy(page_ptr(&e, gpa), buf, len);
 	return HV_OK;
+}
+
+const void *guest_peek(struct p2m *p, gpa_t gpa)
+{
+	struct p2m_entry e = p2m_lookup(p, gpa.v >> PAGE_SHIFT);
+
+	return e.kind == P2M_MAPPED ? page_ptr(&e, gpa) : NULL;
 }
 
 int guest_read(struct p2m *p, gpa_t gpa, void *buf, size_t len)

@@ -16,6 +16,13 @@
  */
 int guest_pin(struct p2m *p, gpa_t gpa, bool write, struct p2m_entry *e);
 
+/*
+ * Where the page of @gpa is, from @gpa to its end, for somebody who reads a table in it entry by
+ * entry; NULL where guest_read() has to see.  Valid until this CPU's next quiescent point, and the
+ * guest may write there at any moment: each word is read once.
+ */
+const void *guest_peek(struct p2m *p, gpa_t gpa);
+
 /* HV_EFAULT where there is no memory, or where it is ballooned. */
 int guest_read(struct p2m *p, gpa_t gpa, void *buf, size_t len);
 

@@ -76,7 +76,27 @@ struct table {
 	u64 gpa;
 	u32 nr;
 	bool indirect;
+	u64 page; /* of it, that was looked up last; and where it is, or NULL */
+	const u8 *at;
 };
+
+/* Most tables are in one page, which is looked up once. */
+static int read_descriptor(struct virtio *d, struct table *t, u32 index, struct descriptor *desc)
+{
+	u64 gpa = t->gpa + index * sizeof(*desc), offset = gpa & PAGE_MASK;
+	const u64 *from;
+
+	if (!t->at || gpa - offset != t->page) {
+		t->page = gpa - offset;
+		t->at = guest_peek(&d->vm->p2m, GPA(t->page));
+	}
+	if (!t->at || gpa % sizeof(u64) || offset > PAGE_SIZE - sizeof(*desc))
+		return read(d, gpa, desc, sizeof(*desc));
+	from = (const u64 *)(t->at + offset);
+	desc->gpa = atomic_load(from);
+	*(u64 *)&desc->length = atomic_load(from + 1);
+	return HV_OK;
+}
 
 /* "Indirect Descriptors": one alone, and no table in a table. */
 static bool enter_table(const struct virtio *d, struct table *t, struct descriptor *desc, u32 n)
@@ -87,7 +107,7 @@ static bool enter_table(const struct virtio *d, struct table *t, struct descript
 	    desc->flags != DESC_INDIRECT || desc->length % sizeof(*desc) || !nr ||
 	    nr > VIRTQ_SIZE || desc->gpa >= ADDRESS_LIMIT)
 		return false;
-	*t = (struct table){ desc->gpa, nr, true };
+	*t = (struct table){ .gpa = desc->gpa, .nr = nr, .indirect = true };
 	*desc = (struct descriptor){ .next = 0, .flags = DESC_NEXT };
 	return true;
 }
@@ -112,7 +132,7 @@ static bool add_segment(struct virtq_chain *c, const struct descriptor *desc)
 static int walk(struct virtio *d, const struct virtq *q, struct virtq_chain *c)
 {
 	struct descriptor desc = { .next = c->head, .flags = DESC_NEXT };
-	struct table t = { q->desc, q->num, false };
+	struct table t = { .gpa = q->desc, .nr = q->num };
 
 	c->nr_in = c->nr_out = 0;
 	c->bytes_in = c->bytes_out = 0;
@@ -122,7 +142,7 @@ static int walk(struct virtio *d, const struct virtq *q, struct virtq_chain *c)
 		if (desc.next >= t.nr || n == t.nr)
 			return broken_chain(
 				d, "a chain of descriptors leaves its table, or is a loop");
-		if (read(d, t.gpa + desc.next * sizeof(desc), &desc, sizeof(desc)))
+		if (read_descriptor(d, &t, desc.next, &desc))
 			return broken_chain(d, "a queue's descriptors are not in memory");
 		if (desc.flags & DESC_INDIRECT ? !enter_table(d, &t, &desc, n) :
 						 !add_segment(c, &desc))
