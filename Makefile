@@ -142,7 +142,7 @@ RUN_ARGS = $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) \
 NESTED_TESTS ?= nested balloon cpu
 NESTED_INTEL_TESTS ?= nested-intel
 
-.PHONY: run linux linux-amd64 foreign debian module module-sparse module-lockdep test-dkms test test-debian image bench machine-test hostile-test firmware-test screen-test console-test test-nested test-nested-intel soak integrity broken deps clean help
+.PHONY: run linux linux-amd64 loader foreign debian module module-sparse module-lockdep test-dkms test test-debian image bench machine-test hostile-test firmware-test screen-test console-test test-nested test-nested-intel soak integrity broken deps clean help
 
 # What CONF's guests are made of, if they are Linux.
 linux_files = made=$$(tools/conf made-by "$(CONF)") && \
@@ -173,6 +173,8 @@ machine-test: all broken ## Whole-machine tests only; TESTS="cpu apic" chooses
 	$(Q)$(MAKE) --no-print-directory $(LINUX) $(LINUX_AMD64) || \
 		echo "linux: Debian's kernels could not be fetched; the tests with them are skipped"
 	$(Q)[ ! -e $(LINUX) ] || $(MAKE) --no-print-directory $(MODULE)
+	$(Q)$(MAKE) --no-print-directory $(LOADER) $(LOADER_DISK) || \
+		echo "loader: kexec-tools could not be fetched; the test with the loader is skipped"
 	$(Q)$(MAKE) --no-print-directory $(FOREIGN) || \
 		echo "foreign: Xen and GRUB could not be fetched; the test with them is skipped"
 	$(Q)tests/run/run $(if $(EMU),--emu $(EMU) --) $(TESTS)
@@ -251,6 +253,18 @@ linux-amd64: ## The same with Debian's other kernel, linux-image-amd64: build/li
 	$(Q)$(MAKE) --no-print-directory $(LINUX_AMD64)
 $(LINUX_AMD64): tools/linux tools/debian.py $(LINUX_PROGRAMS) $(wildcard tests/guest/linux/*.sh)
 	$(Q)tools/linux --kernel amd64 --cache $(BUILD)/nested $(LINUX_PROGRAMS:%=--add %) -o $(@D)
+
+# Starts what is installed on a VM's disk (kernel = loader); and a disk for its test.
+LOADER := $(BUILD)/loader/loader.cpio
+LOADER_DISK := $(BUILD)/loader/disk.ext4
+loader: ## What starts a VM's own system from its disk (kernel = loader): build/loader/
+	$(Q)tools/deps run
+	$(Q)$(MAKE) --no-print-directory $(LOADER)
+$(LOADER): tools/loader tools/debian.py $(wildcard loader/*)
+	$(Q)tools/loader --cache $(BUILD)/nested -o $(@D)
+$(LOADER_DISK): $(LINUX) $(LINUX_AMD64) tests/linux/loader-disk tests/linux/loader.grub.cfg
+	@mkdir -p $(@D)
+	$(Q)tests/linux/loader-disk $(<D) $(BUILD)/linux-amd64 $@
 
 # Multiboot-1 kernels of Debian that know nothing of us.
 FOREIGN := $(BUILD)/foreign/grub.elf

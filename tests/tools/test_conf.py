@@ -200,5 +200,51 @@ class MadeBy(unittest.TestCase):
                          ["linux", "module"])
 
 
+class Loader(unittest.TestCase):
+    TEXT = "[vm a]\nkernel = loader # ours\ndisk = part:a\n[vm b]\nkernel = k\n[vm c]\r\nkernel = loader\r\n"
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.addCleanup(setattr, conf, "LOADER", conf.LOADER)
+        self.folder, conf.LOADER = folder.name, os.path.join(folder.name, "build", "loader")
+
+    def build(self):
+        os.makedirs(conf.LOADER)
+        for name in ("loader.vmlinuz", "loader.cpio"):
+            with open(os.path.join(conf.LOADER, name), "wb"):
+                pass
+
+    def test_it_is_a_kernel_and_an_initrd(self):
+        read = conf.Conf("[vm a]\nkernel = loader\n[vm b]\nkernel = loader\n", "my.conf")
+        self.build()
+        self.assertEqual(read.files(), {name: os.path.join(conf.LOADER, name)
+                                        for name in ("loader.vmlinuz", "loader.cpio")})
+
+    def test_the_hypervisor_reads_an_ordinary_pair(self):
+        self.assertEqual(conf.Conf(self.TEXT).for_machine(),
+                         "[vm a]\nkernel = loader.vmlinuz # ours\ninitrd = loader.cpio\ndisk = part:a\n"
+                         "[vm b]\nkernel = k\n[vm c]\r\nkernel = loader.vmlinuz\r\ninitrd = loader.cpio\r\n")
+
+    def test_elsewhere_it_is_still_the_loader(self):
+        read = conf.Conf(self.TEXT, "/one/my.conf")
+        self.assertEqual(read.edited(read.absolute), self.TEXT.replace("= k\n", "= /one/k\n"))
+
+    def test_one_that_is_not_built(self):
+        with self.assertRaises(Unusable) as caught:
+            conf.Conf("[vm a]\nkernel = loader\n", "my.conf").files()
+        self.assertIn("my.conf:2: the loader is not built: run make loader", str(caught.exception))
+
+    def test_an_initrd_besides(self):
+        self.assertIn('dir/my.conf:2: "initrd = x" cannot be with kernel = loader',
+                      refusal("[vm a]\ninitrd = x\nkernel = loader\n[vm b]\nkernel = loader\n") or "nothing")
+
+    def test_a_kernel_of_that_name_has_a_folder(self):
+        self.assertEqual([e.file for e in conf.Conf("[vm a]\nkernel = ./loader\n").file_entries()], ["./loader"])
+
+    def test_what_is_named_is_made(self):
+        self.assertEqual(conf.Conf("[vm a]\nkernel = loader\n", "x/my.conf").made_by(), ["loader"])
+
+
 if __name__ == "__main__":
     unittest.main()
