@@ -182,11 +182,12 @@ class Conf:
         """The text that the hypervisor reads: it knows no loader, only a kernel and an initrd."""
         return self.edited(lambda e: e.file if e.of_loader else None)
 
-    def made_by(self):
-        """The make targets that make the Linux guests' files named here, which take long."""
-        names = [self.path_of(e) for e in self.file_entries()]
+    def made_by(self, others=()):
+        """The make targets that make the Linux guests' files named here, and OTHERS, which take long."""
+        names = [self.path_of(e) for e in self.file_entries()] + list(others)
         return [target for target, part in (("linux", "build/linux/"), ("module", "build/linux/module"),
-                                     ("foreign", "build/foreign/"), ("loader", "build/loader/"))
+                                     ("foreign", "build/foreign/"), ("loader", "build/loader/"),
+                                     ("debian-server", "build/debian/server.ext4"))
                 if any(part in name for name in names)]
 
 

@@ -55,7 +55,7 @@ class Qemu(Emulator):
         for i, disk in enumerate(self.opts.disk):
             path, _, block = disk.partition(",block=")
             serial = os.path.splitext(os.path.basename(path))[0][:20]
-            words += ["-drive", f"file={path},format=raw,if=none,id=disk{i}",
+            words += ["-drive", f"file={os.path.abspath(path)},format=raw,if=none,id=disk{i}",
                       "-device", f"nvme,drive=disk{i},serial={serial},"
                       f"logical_block_size={block or 512},physical_block_size={block or 512}"]
         return words
