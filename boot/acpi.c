@@ -19,11 +19,11 @@ struct madt_entry {
 enum { MADT_LAPIC = 0, MADT_IOAPIC = 1, MADT_X2APIC = 9 };
 #define MADT_ENABLED 1
 #define TABLE_MAX MIB(4)
-#define TABLES_MAX MIB(32) /* of all tables together: damaged ones may name each other for hours */
+#define TABLES_MAX MIB(32) /* for all tables: damaged ones may name each other in circles */
 
 static u32 tables_left; /* bytes that may still be looked at */
 
-/* Fields lie where they like. */
+/* Fields are not aligned. */
 static u32 get32(const u8 *p)
 {
 	u32 v;
@@ -37,7 +37,7 @@ static u64 get64(const u8 *p)
 	return get32(p) | (u64)get32(p + 4) << 32;
 }
 
-/* Tables above 4 GiB are not in the boot map; firmware does not put them there. */
+/* The boot map ends at 4 GiB; firmware puts no tables above that. */
 static const struct sdt *table_at(u64 pa)
 {
 	const struct sdt *t;
@@ -141,13 +141,13 @@ enum {
 	FADT_SLEEP_CONTROL = 244,
 	FADT_SLEEP_STATUS = 256,
 };
-#define FADT_REVISION_BOOT_ARCH 2 /* before, those bytes are reserved */
+#define FADT_REVISION_BOOT_ARCH 2 /* in older tables those bytes are reserved */
 #define BOOT_ARCH_8042 BIT(1)
 #define BOOT_ARCH_NO_CMOS BIT(5)
 #define FADT_RESET_REG_SUP BIT(10)
 #define FADT_HW_REDUCED BIT(20)
 
-/* The value of @bytes at @at, 0 where the table ends before. */
+/* The value of @bytes at @at; 0: the table ends before. */
 static u64 fadt_value(const struct sdt *t, u32 at, u32 bytes)
 {
 	u64 v = 0;
@@ -157,7 +157,7 @@ static u64 fadt_value(const struct sdt *t, u32 at, u32 bytes)
 	return v;
 }
 
-/* A register as ACPI 2 has it, or else the port at @old. */
+/* A register as ACPI 2 describes it, or else the port at @old. */
 static struct power_reg fadt_reg(const struct sdt *t, u32 at, u32 old)
 {
 	struct power_reg r = { .space = POWER_PORT };
@@ -198,7 +198,7 @@ static void parse_fadt(const struct sdt *t, struct acpi_info *info)
 	power->no_i8042 = t->revision >= FADT_REVISION_BOOT_ARCH &&
 			  !(fadt_value(t, FADT_BOOT_ARCH, 2) & BOOT_ARCH_8042);
 	find_s5(table_at(fadt_value(t, FADT_X_DSDT, 8)), power);
-	find_s5(table_at(fadt_value(t, FADT_DSDT, 4)), power); /* does nothing if that did */
+	find_s5(table_at(fadt_value(t, FADT_DSDT, 4)), power); /* does nothing if that found it */
 }
 
 /* VT-d: "DMA Remapping Reporting Structure" */
@@ -275,7 +275,7 @@ void acpi_parse(const struct boot_info *bi, struct acpi_info *info)
 		log_line("acpi: no tables; one CPU, no power off");
 		return;
 	}
-	/* Where a loader gave no more than the old part, the rest of the copy is zero. */
+	/* If the loader gave only the part of ACPI 1, the rest of the copy is zero. */
 	tables_left = TABLES_MAX;
 	xsdt = rsdp[15] >= 2 ? get64(rsdp + 24) : 0;
 	root = table_at(xsdt);

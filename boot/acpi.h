@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What we need of the firmware's ACPI tables. Read once, at boot. */
+/* Facts from the firmware's ACPI tables. Read once, at boot. */
 #ifndef BOOT_ACPI_H
 #define BOOT_ACPI_H
 
@@ -13,15 +13,15 @@
 struct acpi_info {
 	u32 nr_cpus;
 	u32 apic_ids[MAX_CPUS];
-	u32 highest_apic_id;	 /* of those that are enabled, more than MAX_CPUS or not */
-	bool no_x2apic;		 /* the DMAR table asks for none */
+	u32 highest_apic_id;	 /* of all enabled CPUs, also those beyond MAX_CPUS */
+	bool no_x2apic;		 /* the DMAR table asks us not to use x2APIC */
 	u32 cpus_left_out;	 /* beyond MAX_CPUS */
-	u32 cpus_disabled;	 /* there, or could be plugged in, but not to be started */
+	u32 cpus_disabled;	 /* present or pluggable, but we may not start them */
 	struct serial_port uart; /* of SPCR or else DBG2; base 0: none */
 	struct serial_port dbg2;
 	u32 nr_ioapics;
 	u32 ioapic[IOAPICS_MAX]; /* where they are */
-	u64 hpet;		 /* where it is; 0: none */
+	u64 hpet;		 /* its address; 0: none */
 	u16 pm_timer_port;	 /* 0: none */
 	u8 century;		 /* its index in the CMOS; 0: none */
 	bool no_cmos;
@@ -29,10 +29,10 @@ struct acpi_info {
 	struct watchdog watchdog;
 };
 
-/* Works without tables too: then there is one CPU and no ACPI power off. */
+/* Works without tables, too: then there is one CPU and no ACPI power off. */
 void acpi_parse(const struct boot_info *bi, struct acpi_info *info);
 
-/* acpi_uart.c: from a table of @length bytes; leaves @port alone if it names none for us. */
+/* acpi_uart.c: reads a table of @length bytes; leaves @port alone if it names no UART for us. */
 void acpi_parse_spcr(const u8 *t, u32 length, struct serial_port *port);
 void acpi_parse_dbg2(const u8 *t, u32 length, struct serial_port *port);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * "Serial Port Console Redirection Table" and "Microsoft Debug Port Table 2",
- * as Microsoft publishes them; addresses are ACPI's "Generic Address
- * Structure".  Only 16550s and what behaves like one.
+ * "Serial Port Console Redirection Table" and "Microsoft Debug Port Table 2", as Microsoft
+ * publishes them; addresses are ACPI's "Generic Address Structure". Only 16550s and UARTs that
+ * behave like one.
  */
 #include <boot/acpi.h>
 #include <hv/base/string.h>
@@ -26,7 +26,7 @@ static u16 word(const u8 *p)
 	return (u16)(p[0] | p[1] << 8);
 }
 
-/* An access size of 0 is a table of old: then the registers are as wide as the accesses. */
+/* Old tables have an access size of 0: then the accesses are as wide as the registers. */
 static struct serial_port from_gas(const u8 *p)
 {
 	struct serial_port port = { 0 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Microsoft's Hardware Watchdog Timers Design Specification: "Watchdog Action
- * Table".  Of its actions only the one that stops the watchdog is read.
+ * Microsoft's Hardware Watchdog Timers Design Specification: "Watchdog Action Table". We read only
+ * the action that stops the watchdog.
  */
 #include <boot/acpi.h>
 #include <hv/base/string.h>
@@ -30,7 +30,7 @@ static u32 get32(const u8 *p)
 	return v;
 }
 
-/* The access size of a Generic Address Structure, or else the register's width. 0: none of ours. */
+/* The access size of a Generic Address Structure, or else the register's width; 0: neither fits. */
 static u8 bytes_of(const u8 *gas)
 {
 	u8 bytes = gas[3] ? (u8)(1 << ((gas[3] - 1) & 7)) : gas[1] / 8;
@@ -66,7 +66,7 @@ void acpi_parse_wdat(const u8 *t, u32 length, struct watchdog *w)
 
 		if (e[ENTRY_ACTION] != SET_STOPPED_STATE)
 			continue;
-		/* All of it, or nothing. */
+		/* Take all instructions of the action, or none. */
 		if (w->nr == WATCHDOG_STEPS || !read_step(e, &w->step[w->nr])) {
 			w->nr = 0;
 			return;

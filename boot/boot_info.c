@@ -2,7 +2,7 @@
 #include <boot/boot_info.h>
 #include <hv/base/string.h>
 
-/* Without room it is left out: less memory than there is, but a machine that runs. */
+/* Leaves the region out if the list is full: the machine runs with less memory. */
 static void append(struct boot_info *bi, u64 start, u64 end)
 {
 	if (bi->nr_ram < BOOT_MAX_REGIONS)
@@ -20,7 +20,7 @@ void boot_add_ram(struct boot_info *bi, u64 start, u64 length)
 	if (start >= end)
 		return;
 	if (bi->nr_ram == BOOT_MAX_REGIONS)
-		boot_finish_ram(bi); /* those that touch become one */
+		boot_finish_ram(bi); /* merges regions that touch */
 	append(bi, start, end);
 }
 
@@ -29,7 +29,7 @@ void boot_add_module(struct boot_info *bi, u64 start, u64 end, const char *name)
 	struct boot_module *m = &bi->modules[bi->nr_modules];
 
 	if (bi->nr_modules == BOOT_MAX_MODULES) {
-		bi->error = "too many modules: 64 is the most";
+		bi->error = "too many modules: at most 64 are allowed";
 		return;
 	}
 	m->start = start;

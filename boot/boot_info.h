@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How the machine was handed to us, whatever loaded us.  Everything here is a
- * copy: the loader's memory is not looked at again, except the modules.
+ * The state in which any loader hands the machine to us. Everything here is a copy: we do not read
+ * the loader's memory again, except the modules.
  */
 #ifndef BOOT_BOOT_INFO_H
 #define BOOT_BOOT_INFO_H
@@ -26,7 +26,9 @@ struct boot_framebuffer {
 	u32 pitch, width, height;
 	u8 bpp;
 	bool text; /* 80x25 characters */
-	/* Where each colour is in a pixel, lowest bit first; all sizes 0: as is usual for bpp. */
+	/*
+	 * Place of each colour in a pixel, lowest bit first; all sizes 0: the usual places for bpp.
+	 */
 	u8 red_at, red_bits, green_at, green_bits, blue_at, blue_bits;
 };
 
@@ -40,14 +42,14 @@ struct boot_info {
 	struct boot_framebuffer fb;
 	u8 rsdp[36]; /* a copy; rsdp_size 0 = not given */
 	u32 rsdp_size;
-	const char *error; /* set where the information cannot be used */
+	const char *error; /* set if we cannot use the information */
 };
 
-/* Fill @bi from what GRUB (or QEMU's -kernel) left at @info. */
+/* Fill @bi from the information that GRUB (or QEMU's -kernel) left at @info. */
 void boot_parse_multiboot2(const void *info, struct boot_info *bi);
 void boot_parse_multiboot1(const void *info, struct boot_info *bi);
 
-/* Used by the parsers. */
+/* For the parsers. */
 void boot_add_ram(struct boot_info *bi, u64 start, u64 length);
 void boot_add_module(struct boot_info *bi, u64 start, u64 end, const char *name);
 /* Sorts, merges overlaps, aligns inwards. */

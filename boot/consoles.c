@@ -10,7 +10,7 @@ static struct serial_port wanted;
 static const char *wanted_by;
 static bool none;
 
-/* A number, decimal or hexadecimal with 0x; NULL if there is none, or it is too large. */
+/* Reads a number, decimal or hexadecimal with 0x. NULL: there is none, or it is too large. */
 static const char *number(const char *s, u64 *v)
 {
 	u32 base = 10;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From the loader's hand-over to the scheduler: the order in which the parts
- * come up.  It owns nothing afterwards.
+ * Brings the parts up in order, from the loader's hand-over to the scheduler. It owns nothing
+ * afterwards.
  */
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
@@ -59,20 +59,20 @@ static struct config *config; /* too large for the image */
 
 #define READ_SECONDS 60
 
-/* A person at real hardware must see why before the screen goes dark. */
+/* A person at real hardware must be able to read why before the screen goes dark. */
 static void let_read(void)
 {
 	u64 end = plat_tsc() + READ_SECONDS * 1000 * plat_tsc_khz();
 
 	if (!screen_present() || cpuid(1, 0).c & BIT(31))
 		return;
-	power_end_bochs(); /* an emulator that looks like hardware */
+	power_end_bochs(); /* Bochs looks like hardware */
 	log_line("power off in %u seconds, or with a key", READ_SECONDS);
 	for (int code = -1; plat_tsc() < end && (code < 0 || code >= 0x80); cpu_pause())
-		code = i8042_read(); /* a release is none */
+		code = i8042_read(); /* the release of a key does not count */
 }
 
-/* Before anything else works: a message and the end, honestly reported. */
+/* For errors before anything else works: prints a message and stops. */
 static void __attribute__((noreturn)) refuse(const char *why)
 {
 	log_line("cannot go on: %s", why);
@@ -121,7 +121,7 @@ static void start_vms(void)
 			vm_queue_start(vm);
 }
 
-/* Is @seen worth a line?  At the first, and then only when there are twice as many, or at the end. */
+/* True if @seen is worth a line: at the first, whenever the count has doubled, and at the end. */
 static bool more_strays(u32 seen, u32 *reported, bool all)
 {
 	if (seen == *reported || (!all && seen < 2 * *reported))
@@ -143,7 +143,7 @@ static void report_strays(bool all)
 			 seen > 1 ? "s" : "", atomic_load(&stray_vector));
 }
 
-/* Once; tools/bench reads this line. The APIC timer's calibration counts as ours. */
+/* Once; tools/bench reads this line. The cycles include the APIC timer's calibration. */
 static void report_boot(void)
 {
 	static bool reported;
@@ -156,7 +156,7 @@ static void report_boot(void)
 		 first - boot_tsc - tsc_calibration, tsc_calibration);
 }
 
-#define KEYS_MAX 16 /* codes in one tick */
+#define KEYS_MAX 16 /* the most codes in one tick */
 
 static void poll_keyboard(void)
 {
@@ -192,7 +192,7 @@ static void tick(u64 now)
 	report_boot();
 	report_strays(false);
 	sched_event_at(min(min(cpus_due, tsc_tick(now)), block_poll(now)));
-	if (memory_more()) { /* first things first, but guests run meanwhile */
+	if (memory_more()) { /* add all memory before other work; guests run meanwhile */
 		sched_event_at(now + plat_tsc_khz());
 		return;
 	}
@@ -200,19 +200,19 @@ static void tick(u64 now)
 	poll_keyboard();
 	poll_terminal(now);
 	control_tick(now);
-	/* Not while CPUs start: the log must say how many there are. */
+	/* Do not end while CPUs start: the log must say how many there are. */
 	if (cpus_due == UINT64_MAX && control_is_over())
 		end_host();
 }
 
-/* Bounded pieces that take too long for the tick. */
+/* Bounded pieces of work that take too long for the tick. */
 static bool background_work(void)
 {
 	bus_work(false);
 	return vm_background();
 }
 
-/* A bounded piece for a CPU that has nothing to run; false if there is none. */
+/* A bounded piece of work for a CPU that has nothing to run; false: there is none. */
 static bool idle_work(void)
 {
 	return vm_background() || bus_work(true) || memory_idle_work();
@@ -228,7 +228,7 @@ static bool is_ram(u64 start, u64 bytes)
 	return false;
 }
 
-/* A machine without a screen runs as well. */
+/* A machine without a screen runs, too. */
 static void open_screen(void)
 {
 	const struct boot_framebuffer *b = &bi->fb;
@@ -273,13 +273,13 @@ static void choose_backend(void)
 	if (!backend && explained)
 		refuse("this machine cannot run guests; the line above says what is missing");
 	if (!backend)
-		refuse("this machine cannot run guests: its CPU has neither VT-x (Intel) nor SVM (AMD), or an outer hypervisor hides it");
+		refuse("this machine cannot run guests: its CPU has neither VT-x (Intel) nor SVM (AMD), or an outer hypervisor hides them");
 	log_line("cpu: %s", backend->name);
 }
 
 /* --- words of the command line ----------------------------------------------------- */
 
-/* The value of @key (with its "=") on the command line, up to a blank; NULL: it is not there. */
+/* The value of @key (with its "=") on the command line, up to a blank; NULL: no such word. */
 static const char *option(const char *key)
 {
 	for (const char *s = bi->cmdline; *s; s++)
@@ -297,7 +297,7 @@ static bool option_is(const char *value, const char *word)
 
 #define TSC_SKEW 100000000 /* ticks: 2 s in Bochs */
 
-/* firmware=WHAT on the command line: leaves this CPU as some firmware does, for tests. */
+/* firmware=WHAT on the command line: for tests, leaves this CPU as some firmware does. */
 static void play_firmware(void)
 {
 	const char *what = option("firmware=");
@@ -328,7 +328,7 @@ static void spare_cpu(void)
 	if (!which)
 		return;
 	if (!option_is(which, "0") || acpi.nr_cpus < 2)
-		refuse("spare= on the command line must be 0, and there must be more CPUs than one");
+		refuse("spare= on the command line must be 0, and the machine must have at least two CPUs");
 	sched_spare(0);
 }
 
@@ -338,7 +338,7 @@ static void ap_main(bool in_step)
 	if (in_step && mitigate_cpu_init() == HV_OK && backend->cpu_enable() == HV_OK &&
 	    balloon_cpu_init() == HV_OK)
 		sched_loop();
-	epoch_idle_enter(plat_cpu()); /* nobody waits for this CPU */
+	epoch_idle_enter(plat_cpu()); /* no other CPU waits for this one */
 	for (;;)
 		plat_idle(0, &(u32){ 0 });
 }

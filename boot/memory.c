@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The frame table is one array for all physical addresses, mapped only where
- * there is RAM; records of what lies between all come from one page that says
- * ABSENT.  A map with holes, however wide, costs nothing.
+ * The frame table is one array for all physical addresses. It has memory of its own only for
+ * records of RAM; all other records come from one shared page that says ABSENT. So holes between
+ * RAM cost no memory, however wide they are.
  */
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/quirks/mtrr.h>
@@ -17,18 +17,18 @@
 #define RECORDS_PER_PAGE (PAGE_SIZE / sizeof(struct frame))
 #define SPARE_TABLES 64		       /* stacks, devices, the trampoline */
 #define PIECE (GIB(1) >> PAGE_SHIFT)   /* frames that memory_more() adds at a time */
-#define AT_BOOT (GIB(2) >> PAGE_SHIFT) /* frames that the first guest waits for */
+#define AT_BOOT (GIB(2) >> PAGE_SHIFT) /* frames that are there before the first guest */
 #define LIMIT (1UL << 32)	       /* frame numbers are 32 bits, and one of them is "none" */
 
 extern u8 __image_start[], boot_room[], boot_room_end[];
 
 static struct {
-	struct boot_info *bi; /* its RAM: what is free */
+	struct boot_info *bi; /* its list of RAM: free RAM only */
 	u32 nr;		      /* all RAM, free or not */
 	struct boot_region ram[BOOT_MAX_REGIONS];
-	u64 next, top; /* frames: added up to here; one past the last */
+	u64 next, top; /* frames: the next to add; one past the last */
 	hpa_t low_page;
-	u64 to_come; /* frames of free RAM from next on */
+	u64 to_come; /* frames of free RAM at or above next */
 } mem;
 
 static struct frame *const table = (struct frame *)VA_FRAMES;
@@ -49,8 +49,8 @@ static hpa_t early_page(void)
 }
 
 /*
- * Takes @bytes from the end of the highest region below @below, 0 without.
- * Large ones have @like's offset in a 2 MiB page.
+ * Takes @bytes from the end of the highest region below @below; 0: no memory. Large pieces get
+ * @like's offset in a 2 MiB page.
  */
 static u64 take(u64 bytes, u64 below, u64 like)
 {
@@ -69,8 +69,8 @@ static u64 take(u64 bytes, u64 below, u64 like)
 }
 
 /*
- * For the direct map: one per GiB, and at its ends; the same for the frame
- * table, which is 256 times smaller, and two for its holes.
+ * Tables for the direct map: one per GiB, and some for its ends. The same for the frame table,
+ * which is 256 times smaller, and two for its holes.
  */
 static u64 early_tables_bytes(void)
 {
@@ -93,7 +93,7 @@ static u64 table_end(const struct boot_region *r)
 	return ALIGN_UP((u64)&table[r->end >> PAGE_SHIFT], PAGE_SIZE);
 }
 
-/* Returns its size in bytes, 0 without memory. */
+/* Returns its size in bytes; 0: no memory. */
 static u64 map_table(void)
 {
 	u64 bytes = 0, done = 0;
@@ -151,7 +151,7 @@ static void add(u64 from, u64 to)
 	}
 }
 
-/* Where the next piece with RAM in it begins, at or above mem.next. */
+/* The first frame of the next piece with RAM in it, at or above mem.next. */
 static u64 next_piece(void)
 {
 	for (u32 i = 0; i < mem.bi->nr_ram; i++)
@@ -177,7 +177,7 @@ bool memory_more(void)
 	return true;
 }
 
-/* Only what the loader calls RAM: it becomes guests' memory. */
+/* Only memory that the loader calls RAM becomes guests' memory. */
 static bool boot_room_is_ram(void)
 {
 	u64 start = (u64)boot_room - VA_IMAGE, end = (u64)boot_room_end - VA_IMAGE;
@@ -218,8 +218,8 @@ void memory_limit(u64 bytes)
 	if (!want)
 		return;
 	if (want > have + mem.to_come) {
-		log_line("memory: [host] memory asks for %lu MiB, only %lu are there", want >> 8,
-			 (have + mem.to_come) >> 8);
+		log_line("memory: [host] memory asks for %lu MiB, the machine has only %lu MiB",
+			 want >> 8, (have + mem.to_come) >> 8);
 		return;
 	}
 	mem.to_come = want > have ? want - have : 0;
@@ -229,7 +229,7 @@ void memory_limit(u64 bytes)
 
 /* --- putting it together ---------------------------------------------------- */
 
-/* Guests' memory is mapped write-back; what the MTRRs call otherwise is a device's or reserved. */
+/* Guests' memory is mapped write-back. Other types in the MTRRs mean devices or reserved memory. */
 static void leave_uncached(struct boot_info *bi)
 {
 	struct mtrrs m;
@@ -238,7 +238,7 @@ static void leave_uncached(struct boot_info *bi)
 	mtrr_read(&m);
 	if (!m.enabled) {
 		log_line(
-			"memory: the MTRRs are off, which makes all memory uncached; going on as if it were not");
+			"memory: the MTRRs are off, which makes all memory uncached; Aerostat uses all of it; update the firmware");
 		return;
 	}
 	for (u32 i = 0; i < mem.nr; i++)
@@ -252,7 +252,8 @@ static void leave_uncached(struct boot_info *bi)
 			left += end - pa;
 		}
 	if (left)
-		log_line("memory: %lu KiB are not write-back by the MTRRs: left alone", left >> 10);
+		log_line("memory: %lu KiB are not write-back by the MTRRs and stay unused",
+			 left >> 10);
 }
 
 static void all_ram(void)
@@ -266,7 +267,7 @@ static void exclude_used(struct boot_info *bi)
 	boot_exclude(bi, (u64)__image_start - VA_IMAGE, (u64)boot_room_end - VA_IMAGE);
 	for (u32 i = 0; i < bi->nr_modules; i++)
 		boot_exclude(bi, bi->modules[i].start, bi->modules[i].end);
-	mem.low_page = HPA(boot_low_page(bi)); /* UEFI keeps some of these pages for itself */
+	mem.low_page = HPA(boot_low_page(bi)); /* UEFI keeps some pages below 1 MiB for itself */
 	boot_exclude(bi, 0, MIB(1));	       /* the firmware's and the AP trampoline's */
 }
 
@@ -297,7 +298,7 @@ const char *memory_init(struct boot_info *bi, struct pci_uart *uart)
 	boot_exclude(bi, LIMIT << PAGE_SHIFT, UINT64_MAX);
 	all_ram();
 	leave_uncached(bi);
-	all_ram(); /* all of it is mapped, not all of it is free */
+	all_ram(); /* all RAM gets mapped, but not all of it is free */
 	exclude_used(bi);
 	if (bi->error)
 		return bi->error;
@@ -312,7 +313,7 @@ const char *memory_init(struct boot_info *bi, struct pci_uart *uart)
 	paging_activate();
 	pci_quiet(uart); /* before any memory can become a guest's */
 	paging_early_alloc(NULL);
-	/* What the tables did not need is memory like any other. */
+	/* Memory that the tables did not need is memory like any other. */
 	boot_add_ram(bi, early_next, early_end - early_next);
 	boot_finish_ram(bi);
 	if (bi->error)

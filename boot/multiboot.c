@@ -9,13 +9,13 @@
 #include <hv/base/platform.h>
 #include <hv/base/string.h>
 
-#define MAP_MAX MIB(1) /* bytes of a memory map: 40,000 entries, and machines have some hundred */
+#define MAP_MAX MIB(1) /* bytes of a memory map: 40,000 entries; machines have some hundred */
 
 static const char damaged_map[] = "the boot loader's memory map is damaged";
 static const char damaged_info[] =
 	"the boot loader's information is damaged: a part of it is longer than the whole";
 
-/* Text that ends with a NUL, or after @most bytes. */
+/* The length of text that ends with a NUL, or after @most bytes. */
 static void copy_text(char *to, size_t size, const void *from, u64 most)
 {
 	const char *text = from;
@@ -26,7 +26,7 @@ static void copy_text(char *to, size_t size, const void *from, u64 most)
 	to[n] = '\0';
 }
 
-/* Where firmware lists a place twice, the careful word counts. */
+/* If firmware lists a range twice, and once as not available, we do not use it. */
 static void exclude(struct boot_info *bi, u64 start, u64 length)
 {
 	if (length)
@@ -90,7 +90,7 @@ static void parse_mmap2(const struct mb2_mmap *m, struct boot_info *bi)
 static void parse_module2(const struct mb2_module *m, struct boot_info *bi)
 {
 	char name[BOOT_NAME_MAX +
-		  1]; /* one more than is allowed: a name that is too long is told */
+		  1]; /* one more than is allowed, so that a name that is too long is noticed */
 
 	if (m->tag.size < sizeof(*m)) {
 		bi->error = damaged_info;
@@ -110,7 +110,7 @@ static void parse_framebuffer2(const struct mb2_framebuffer *fb, struct boot_inf
 			&fb->red_at);
 }
 
-/* The tag is all there: its size is no more than what is left of the information. */
+/* The whole tag is there: its size is at most the rest of the information. */
 static void parse_tag(const struct mb2_tag *t, struct boot_info *bi)
 {
 	switch (t->type) {
@@ -129,7 +129,7 @@ static void parse_tag(const struct mb2_tag *t, struct boot_info *bi)
 		break;
 	case MB2_EFI64:
 		if (!bi->fb.width)
-			bi->fb.text = false; /* UEFI leaves no text screen behind */
+			bi->fb.text = false; /* under UEFI there is no text screen */
 		break;
 	case MB2_RSDP_OLD:
 	case MB2_RSDP_NEW:
@@ -146,7 +146,7 @@ void boot_parse_multiboot2(const void *info, struct boot_info *bi)
 	u64 at = sizeof(struct mb2_info), size = ((const struct mb2_info *)info)->total_size;
 
 	bi->loader = "multiboot2";
-	bi->fb.text = true; /* without a tag the screen is as the BIOS left it */
+	bi->fb.text = true; /* without a tag the screen is as the BIOS left it: text */
 	while (at + sizeof(struct mb2_tag) <= size) {
 		const struct mb2_tag *t = (const void *)((const u8 *)info + at);
 
@@ -176,7 +176,7 @@ struct mb1_module {
 };
 
 struct mb1_mmap_entry {
-	u32 size; /* of what follows */
+	u32 size; /* bytes that follow */
 	u64 start, length;
 	u32 type;
 } __packed;
@@ -186,7 +186,7 @@ struct mb1_mmap_entry {
 #define MB1_MMAP BIT(6)
 #define MB1_FRAMEBUFFER BIT(12)
 
-/* Where the boot map ends: of what lies there, nothing can be read. */
+/* The end of the boot map: we cannot read memory above it. */
 #define REACH GIB(4)
 
 static bool in_reach(u64 at, u64 bytes)
@@ -199,7 +199,7 @@ static void copy_text1(char *to, size_t size, u32 from)
 	copy_text(to, size, plat_ptr(HPA(from)), REACH - from);
 }
 
-/* The string is the loader's path, a blank, then what the user wrote: that is the name. */
+/* The string is the loader's path, a blank, then the user's text: that is the name. */
 static void parse_module1(const struct mb1_module *m, struct boot_info *bi)
 {
 	const char *text = plat_ptr(HPA(m->name));
@@ -228,7 +228,7 @@ static void parse_modules1(const struct mb1_info *mb, struct boot_info *bi)
 	}
 }
 
-/* Adds what is available, or excludes what is not. */
+/* Adds RAM that is available, or excludes ranges that are not. */
 static void parse_mmap1(const struct mb1_info *mb, struct boot_info *bi, bool available)
 {
 	u64 at = mb->mmap_addr, end = at + mb->mmap_length;

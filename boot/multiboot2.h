@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * "Multiboot2 Specification version 2.0", section "Boot information format":
- * what the hypervisor reads and our own UEFI loader writes.
+ * "Multiboot2 Specification version 2.0", section "Boot information format": the parts that the
+ * hypervisor reads and our UEFI loader writes.
  */
 #ifndef BOOT_MULTIBOOT2_H
 #define BOOT_MULTIBOOT2_H
@@ -11,7 +11,7 @@
 #define MULTIBOOT2_MAGIC 0x36d76289
 #define MB2_HEADER_MAGIC 0xe85250d6
 
-/* In the header, where tags are as aligned as those of the information. */
+/* In the header. Its tags have the same alignment as the tags of the information. */
 struct mb2_header_tag {
 	u16 type, flags;
 	u32 size;
@@ -29,7 +29,7 @@ struct mb2_info {
 	u32 total_size, reserved;
 };
 
-/* Tags begin at multiples of 8; their size is without that padding. */
+/* Tags begin at multiples of 8; their size does not include that padding. */
 struct mb2_tag {
 	u32 type, size;
 };
@@ -41,7 +41,7 @@ enum {
 	MB2_MODULE = 3,
 	MB2_MMAP = 6,
 	MB2_FRAMEBUFFER = 8,
-	MB2_EFI64 = 12, /* where the EFI system table is */
+	MB2_EFI64 = 12, /* address of the EFI system table */
 	MB2_RSDP_OLD = 14,
 	MB2_RSDP_NEW = 15,
 };

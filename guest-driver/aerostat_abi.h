@@ -3,7 +3,7 @@
  * The hypercall ABI between an Aerostat guest and the hypervisor; explained
  * in docs/abi.md.  Plain C, no other header than <stdint.h> (or Linux's types).
  *
- * A call is VMCALL (Intel) or VMMCALL (AMD), from CPL 0 only:
+ * A call is the instruction VMCALL (Intel) or VMMCALL (AMD), at CPL 0 only:
  *   in:  RAX number, RBX, RCX, RDX arguments
  *   out: RAX status, RBX result, RCX balloon target (4 KiB pages), RDX how many
  *        4 KiB pages the next batch should cover at most
@@ -48,7 +48,7 @@ typedef uint8_t aero_u8;
 #define AERO_FEATURE_MANAGE (1u << 4) /* this VM may manage others */
 #define AERO_FEATURE_REPORT (1u << 5)
 
-/* Calls. Bit 31 is set in all of ours; KVM's own numbers are answered with -1000. */
+/* Calls. All our numbers have bit 31 set; a call with one of KVM's numbers returns -1000. */
 #define AERO_CALL_START 0x80000000u /* RBX version, RCX features -> RBX features granted */
 #define AERO_CALL_POLL 0x80000001u
 #define AERO_CALL_LOCK 0x80000002u     /* RBX batch page, RCX count, RDX first -> RBX done */
@@ -56,10 +56,10 @@ typedef uint8_t aero_u8;
 #define AERO_CALL_STATS 0x80000004u    /* RBX address of struct aero_stats */
 #define AERO_CALL_DOORBELL 0x80000005u /* RBX vector (0: off), RCX APIC id */
 #define AERO_CALL_GROW 0x80000006u     /* RBX pages wanted back at once */
-#define AERO_CALL_REPORT 0x80000007u   /* as LOCK: pages that are free in the guest */
-#define AERO_CALL_END 0x80000008u      /* the end of what START began: another driver may start */
+#define AERO_CALL_REPORT 0x80000007u   /* arguments as for LOCK: pages that are free in the guest */
+#define AERO_CALL_END 0x80000008u      /* ends what START began: another driver may start */
 
-#define AERO_DOORBELL_ACPI 256 /* for a vector: the interrupt of the ACPI device AERO0001 */
+#define AERO_DOORBELL_ACPI 256 /* in place of a vector: the interrupt of the ACPI device AERO0001 */
 
 /* Management: only from a VM with control = yes */
 #define AERO_CALL_HOST_INFO 0x80000100u	 /* RBX address of struct aero_host_info */
@@ -81,20 +81,20 @@ typedef uint8_t aero_u8;
 
 /* Status of a call */
 #define AERO_OK 0
-#define AERO_AGAIN 1 /* a bound was reached: call again (first = RBX) */
+#define AERO_AGAIN 1 /* the call reached its limit of work: call again (first = RBX) */
 #define AERO_ERR_INVALID (-1)
-#define AERO_ERR_FAULT (-2) /* an address that is not accessible memory */
+#define AERO_ERR_FAULT (-2) /* the address is not accessible memory */
 #define AERO_ERR_STATE (-3) /* e.g. LOCK before START */
 #define AERO_ERR_PERM (-4)
 #define AERO_ERR_NOSYS (-5)
 #define AERO_ERR_NOENT (-6)
 #define AERO_ERR_NOMEM (-7)
-#define AERO_ERR_CORRUPT (-8) /* the audit has found a difference */
+#define AERO_ERR_CORRUPT (-8) /* the audit has found an error */
 #define AERO_ERR_KVM_NOSYS (-1000)
 
 /*
- * One entry of a batch: the page's guest-physical address, bit 0 set for
- * 2 MiB.  All other low bits must be 0; the status comes back in bits 11:4.
+ * One entry of a batch: the page's guest-physical address, bit 0 set for 2 MiB. All other low bits
+ * must be 0; the hypervisor writes the status into bits 11:4.
  */
 #define AERO_BATCH_MAX 512
 #define AERO_ENTRY_2M 1ull
@@ -106,19 +106,19 @@ typedef uint8_t aero_u8;
 #define AERO_ENTRY_MALFORMED 1 /* low bits, or not aligned to its size */
 #define AERO_ENTRY_RANGE 2     /* not memory of this VM */
 #define AERO_ENTRY_STATE 3     /* LOCK: already in; UNLOCK: not in */
-#define AERO_ENTRY_BUSY 4      /* the hypervisor needs it where it is */
-#define AERO_ENTRY_NOMEM 5     /* no memory for a table now: try again later */
+#define AERO_ENTRY_BUSY 4      /* the hypervisor uses it: pinned */
+#define AERO_ENTRY_NOMEM 5     /* the host has no memory for a table now: try again later */
 
 struct aero_batch {
 	aero_u64 entry[AERO_BATCH_MAX];
 };
 
-/* What the guest says of itself. Pages are 4 KiB; counters count from boot. */
+/* What the guest reports of itself. Pages are 4 KiB; counters count from boot. */
 struct aero_stats {
 	aero_u64 total, free, available, file, anon;
 	aero_u64 swap_in, swap_out, major_faults, refaults;
 	aero_u64 oom_kills;
-	aero_u64 stall_some, stall_full; /* microseconds that tasks stood still for memory */
+	aero_u64 stall_some, stall_full; /* microseconds that tasks have waited for memory */
 	aero_u64 swap_total, swap_free;
 	aero_u64 reserved[2];
 };
@@ -132,9 +132,9 @@ struct aero_host_info {
 	aero_u32 state; /* 0 high, 1 soft, 2 hard, 3 low */
 	aero_u32 nr_vms;
 	aero_u64 active;	     /* of all VMs together */
-	aero_u64 hypervisor, tables; /* frames that it uses itself, and in second-level tables */
-	aero_u64 promised;	     /* in reserves: free, and not for everybody */
-	aero_u64 tax;		     /* on idle memory, percent */
+	aero_u64 hypervisor, tables; /* the hypervisor's own, and second-level tables */
+	aero_u64 promised;	     /* frames in reserves: free, and each promised to one VM */
+	aero_u64 tax;		     /* idle memory tax, percent */
 	aero_u64 version;	     /* major << 32 | minor << 16 | patch; 0: older than 0.2.0 */
 	aero_u64 reserved[2];
 };
@@ -145,9 +145,9 @@ struct aero_host_info {
 #define AERO_VM_WAITING 3 /* for memory */
 #define AERO_VM_ENDED 4
 #define AERO_VM_STARTING 5 /* also between the two halves of a reboot */
-#define AERO_VM_PANICKED 6 /* its kernel has said so, and does nothing more */
-#define AERO_VM_HALTED 7   /* all its vCPUs, with interrupts off: nothing will wake it */
-/* The words for them, as everybody shows them. */
+#define AERO_VM_PANICKED 6 /* its kernel has reported a crash and does nothing more */
+#define AERO_VM_HALTED 7   /* all its vCPUs halt with interrupts off: nothing will wake it */
+/* The words that all tools show for them. */
 #define AERO_VM_STATE_WORDS                                                                      \
 	{                                                                                        \
 		"off", "running", "paused", "waiting", "ended", "starting", "panicked", "halted" \
@@ -161,8 +161,8 @@ struct aero_vm_info {
 	aero_u64 resident, balloon, target, active;
 	aero_u64 faults, popped, locked, unlocked, refused;
 	aero_u64 tables, flushes, exits;
-	aero_u64 run_us; /* of all its vCPUs */
-	aero_u64 starts; /* since the host booted, with the present one */
+	aero_u64 run_us; /* on all its vCPUs */
+	aero_u64 starts; /* since the host booted, the present one included */
 	aero_u64 reported;
 	aero_u64 entitlement;		  /* pages that it may hold, by the last decision */
 	aero_u64 rho;			  /* shares per page, adjusted by the tax, times 2^20 */
@@ -174,26 +174,26 @@ struct aero_vm_info {
 };
 
 #define AERO_VM_FLAG_MANUAL 1  /* the target was set by hand */
-#define AERO_VM_FLAG_CONTROL 2 /* it may manage others */
+#define AERO_VM_FLAG_CONTROL 2 /* it may manage other VMs */
 #define AERO_VM_FLAG_DRIVER 4  /* its driver has said START */
 
-/* Why a target is what it is: docs/policy.md. */
-#define AERO_REASON_NONE 0	 /* memory is plentiful: nothing is asked of it */
-#define AERO_REASON_VICTIM 1	 /* holds more than its entitlement while memory is short */
-#define AERO_REASON_GIVEN_BACK 2 /* memory is there again */
+/* Why the target has its value: docs/policy.md. */
+#define AERO_REASON_NONE 0	 /* memory is plentiful: the VM need not give any */
+#define AERO_REASON_VICTIM 1	 /* it holds more than its entitlement while memory is short */
+#define AERO_REASON_GIVEN_BACK 2 /* there is enough memory again */
 #define AERO_REASON_GROW 3	 /* it asked for memory before running out */
-#define AERO_REASON_HOLD 4	 /* spared: it asked to grow a moment ago */
+#define AERO_REASON_HOLD 4	 /* hold-off: it asked to grow less than 2 s ago */
 #define AERO_REASON_MAX 5	 /* kept below its max */
 #define AERO_REASON_MANUAL 6	 /* set by hand */
-#define AERO_REASON_SILENT 7	 /* it has no driver that answers */
-#define AERO_REASON_STUCK 8	 /* its driver answers, and its balloon does not grow */
-#define AERO_REASON_BEYOND 9	 /* a victim, beyond balloon_max: nothing else takes memory */
+#define AERO_REASON_SILENT 7	 /* silent: it has no driver that answers */
+#define AERO_REASON_STUCK 8	 /* stuck: its driver answers, and its balloon does not grow */
+#define AERO_REASON_BEYOND 9	 /* a victim, beyond balloon_max: no other VM can give memory */
 
 /* What bounds an entitlement. */
-#define AERO_RULE_SHARES 0 /* what its shares buy, idle pages being taxed */
-#define AERO_RULE_MIN 1	   /* what it is guaranteed */
-#define AERO_RULE_NEED 2   /* all that it could use */
-#define AERO_RULE_HELD 3   /* memory that no balloon can take now */
+#define AERO_RULE_SHARES 0 /* its shares, with the tax on its idle pages */
+#define AERO_RULE_MIN 1	   /* its guarantee */
+#define AERO_RULE_NEED 2   /* all memory that it could use */
+#define AERO_RULE_HELD 3   /* it has memory that no balloon can take now */
 
 /* Steps in one direction for one reason are one record. */
 struct aero_decision {
@@ -211,27 +211,27 @@ struct aero_decision {
 
 /* The last decisions about a VM's target in its present run, the oldest first. */
 struct aero_explain {
-	aero_u64 total; /* records ever; the last ones are here */
+	aero_u64 total; /* number of all records; the last ones are here */
 	aero_u64 nr;	/* of them here */
 	struct aero_decision decision[AERO_DECISIONS];
 };
 
 /*
- * /dev/aerostat of the Linux driver; whoever uses these includes <linux/ioctl.h>.
- * The driver makes the call if it is one of management and the sizes fit; whether
- * this VM may, the hypervisor says.
+ * /dev/aerostat of the Linux driver; users of these constants include <linux/ioctl.h>. The driver
+ * makes the call if it is a management call and the sizes fit; the hypervisor decides whether this
+ * VM may make it.
  */
 #define AERO_IOC_MANAGE _IOWR('A', 0xe0, struct aero_manage)
 #define AERO_IOC_PRESSURE _IOW('A', 0xe1, struct aero_pressure)
 
 struct aero_manage {
 	aero_u64 number;	 /* AERO_CALL_* */
-	aero_u64 arg[3];	 /* RBX, RCX, RDX; 0 in the place of a structure's address */
-	aero_u64 data, size;	 /* where that structure goes; 0 if there is none */
-	aero_u64 status, result; /* RAX and RBX of the reply */
+	aero_u64 arg[3];	 /* RBX, RCX, RDX; 0 in place of a structure's address */
+	aero_u64 data, size;	 /* address for that structure; 0: none */
+	aero_u64 status, result; /* the reply's RAX and RBX */
 };
 
-/* What the kernel does not tell its modules; it goes with STATS for the next ten seconds. */
+/* Figures that the kernel does not tell its modules. The driver adds them to STATS for 10 s. */
 struct aero_pressure {
 	aero_u64 stall_some, stall_full; /* microseconds */
 	aero_u64 swap_total, swap_free;	 /* pages */

@@ -22,7 +22,7 @@ static int own_page_alloc(struct aero_balloon *b, aero_u64 *page)
 	return b->os->own ? b->os->own(b->os->ctx, page) : b->os->alloc(b->os->ctx, ORDER_4K, page);
 }
 
-/* Room for one more entry, before it is needed: a lock must never be forgotten. */
+/* Makes room for one more entry before the call: we must remember every locked page. */
 static int stack_reserve(struct aero_balloon *b, struct aero_stack *s)
 {
 	struct aero_chunk *c = s->spare;
@@ -48,7 +48,7 @@ static void stack_push(struct aero_stack *s, aero_u64 page)
 	s->top->entry[s->used++] = page;
 }
 
-/* A page of the driver's own goes back to the kernel without our addresses in it. */
+/* Gives a page of the driver's own back to the kernel, without our addresses in it. */
 static void own_page_free(struct aero_balloon *b, aero_u64 *memory, aero_u64 page)
 {
 	for (unsigned int i = 0; i < 4096 / sizeof(*memory); i++)
@@ -87,7 +87,7 @@ static struct aero_stack *stack_of(struct aero_balloon *b, unsigned int order)
 {
 	if (order)
 		return &b->large;
-	return b->os->keep ? NONE : &b->small; /* none: the kernel keeps them */
+	return b->os->keep ? NONE : &b->small; /* none: the kernel keeps the list of 4 KiB pages */
 }
 
 static void hold(struct aero_balloon *b, unsigned int order, aero_u64 page)
@@ -143,8 +143,8 @@ long aero_balloon_start(struct aero_balloon *b, const struct aero_os *os)
 }
 
 /*
- * Sends entries [0, n) and goes on until all have been looked at.  Returns the
- * status; *@looked says how many were: the others are as they had been.
+ * Sends entries [0, n), and calls again until the hypervisor has looked at all. Returns the status;
+ * *@looked: the number of entries that it has looked at; the others are unchanged.
  */
 static long send(struct aero_balloon *b, aero_u64 number, aero_u64 n, aero_u64 *looked)
 {
@@ -162,7 +162,7 @@ static long send(struct aero_balloon *b, aero_u64 number, aero_u64 n, aero_u64 *
 	return r.status == AERO_AGAIN ? AERO_ERR_INVALID : r.status;
 }
 
-/* Fills the batch with up to @max pages of @order that the kernel can spare. */
+/* Fills the batch with at most @max pages of @order that the kernel can spare. */
 static unsigned int gather(struct aero_balloon *b, unsigned int order, aero_u64 max)
 {
 	struct aero_stack *s = stack_of(b, order);
@@ -181,7 +181,7 @@ static unsigned int gather(struct aero_balloon *b, unsigned int order, aero_u64 
 	return n;
 }
 
-/* Locks one batch; returns pages gained, 0 if nothing came of it. */
+/* Locks one batch; returns the pages that the balloon has gained. */
 static aero_u64 inflate(struct aero_balloon *b, unsigned int order, aero_u64 max)
 {
 	aero_u64 wanted = order && b->os->large_untouched ? AERO_BATCH_MAX : b->hint >> order;
@@ -211,8 +211,8 @@ static aero_u64 inflate(struct aero_balloon *b, unsigned int order, aero_u64 max
 }
 
 /*
- * Unlocks one batch and gives the pages to the kernel; returns how many.  An entry that was
- * popped meanwhile reads as "not in the balloon": it is ours again all the same.
+ * Unlocks one batch and gives the pages to the kernel; returns how many. An entry that was popped
+ * meanwhile reads as "not in the balloon": it is the kernel's again, too.
  */
 static aero_u64 deflate(struct aero_balloon *b, unsigned int order, aero_u64 max)
 {
@@ -220,7 +220,10 @@ static aero_u64 deflate(struct aero_balloon *b, unsigned int order, aero_u64 max
 	unsigned int n = 0, out = 0, popped = 0;
 	aero_u64 page, looked, gone;
 
-	/* At most one chunk is emptied, and it stays spare: there is room for all that is refused. */
+	/*
+	 * At most one chunk becomes empty, and it stays as spare: there is room for all refused
+	 * pages.
+	 */
 	while (n < max && n < AERO_CHUNK_ENTRIES && let_go(b, order, &page))
 		b->batch->entry[n++] = entry_of(page, order);
 	if (!n)
@@ -254,23 +257,23 @@ static int inflate_some(struct aero_balloon *b)
 	return inflate(b, ORDER_4K, want) != 0;
 }
 
-/* Gives back up to about @excess pages; returns how many, 0 if none can go now. */
+/* Gives back about @excess pages at most; returns how many, 0 if none can go now. */
 static aero_u64 deflate_some(struct aero_balloon *b, aero_u64 excess)
 {
 	aero_u64 out = 0;
 
-	/* Large pages first: they serve the kernel best. */
+	/* Large pages first: they are of most use to the kernel. */
 	if (excess >= PAGES_2M)
 		out = deflate(b, ORDER_2M, excess / PAGES_2M);
 	if (!out)
 		out = deflate(b, ORDER_4K, excess);
-	/* Only large ones are left, and less than one is due: give back one too many. */
+	/* Only large pages are left, and less than one is due: give a whole one back. */
 	return out ? out : deflate(b, ORDER_2M, 1);
 }
 
 static aero_u64 excess_of(const struct aero_balloon *b)
 {
-	/* At target 0 the popped ones go home too. */
+	/* At target 0 the popped pages go back, too. */
 	return b->target ? b->actual - b->target : b->size;
 }
 
@@ -288,7 +291,7 @@ int aero_balloon_step(struct aero_balloon *b, unsigned int batches)
 	call(b, AERO_CALL_POLL, 0, 0, 0, &r);
 	if (r.status)
 		return 0;
-	b->actual = r.value; /* less than our size where pages were popped */
+	b->actual = r.value; /* less than our size if pages were popped */
 	for (; batches && !settled(b); batches--)
 		if (b->actual < b->target ? !inflate_some(b) : !deflate_some(b, excess_of(b)))
 			return 0;
@@ -303,7 +306,7 @@ void aero_balloon_grow(struct aero_balloon *b, aero_u64 pages)
 	if (!b->started)
 		return;
 	call(b, AERO_CALL_GROW, pages, 0, 0, &r);
-	/* What was answered counts: with a later call the target may be another one again. */
+	/* Use the target of this answer: a later call may return another one. */
 	for (due = r.status ? 0 : r.value; due; due -= out < due ? out : due) {
 		out = deflate_some(b, due);
 		if (!out)
@@ -337,14 +340,14 @@ int aero_balloon_move(struct aero_balloon *b, aero_u64 from, aero_u64 to)
 	b->batch->entry[0] = entry_of(to, ORDER_4K);
 	if (send(b, AERO_CALL_LOCK, 1, &looked) < 0 || !looked || status_of(b->batch->entry[0]))
 		return 0;
-	/* Should it be refused, the kernel pops the page when it uses it: nothing is lost. */
+	/* If the call is refused, the kernel pops the page when it uses it: no memory is lost. */
 	b->batch->entry[0] = entry_of(from, ORDER_4K);
 	if (send(b, AERO_CALL_UNLOCK, 1, &looked) < 0)
 		b->os->log(b->os->ctx, "unlock refused", 1);
 	return 1;
 }
 
-/* A hypervisor that does not know the call keeps the balloon for the next START. */
+/* If the hypervisor does not know the call, it keeps the balloon until the next START. */
 void aero_balloon_abandon(struct aero_balloon *b)
 {
 	struct aero_result r = { .status = b->started ? AERO_AGAIN : AERO_OK };

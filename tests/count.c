@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Counts exits by what they are for: linked only into the hypervisor that
- * `make bench` measures Linux guests with (COUNT=1).  A guest that writes a
- * byte to PORT_COUNT has all counts printed under that number, then they
- * begin anew.  For one VM at a time.
+ * Counts exits by their cause. Linked only into the hypervisor with which `make bench` measures
+ * Linux guests (COUNT=1). When a guest writes a byte to PORT_COUNT, this prints all counts under
+ * that number and sets them to 0. For one VM at a time.
  */
 #include <hv/base/log.h>
 #include <hv/base/string.h>
@@ -36,7 +35,7 @@ static const char *const names[EXIT_NR_KINDS] = {
 	[EXIT_NMI_WINDOW] = "nmi-window",
 };
 
-/* Which port (bit 16: read), MSR, leaf or device register; for RAM, how it was touched. */
+/* The port (bit 16: read), MSR, leaf or device register; for RAM, the kind of access. */
 static u32 detail(const struct vcpu *v, const struct vmexit *e)
 {
 	switch (e->kind) {

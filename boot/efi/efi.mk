@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The UEFI loader.  gnu-efi gives the entry, which relocates, and the declarations.
+# The UEFI loader. gnu-efi supplies the declarations, and the entry code, which relocates it.
 
 EFI := $(BUILD)/BOOTX64.EFI
 EFI_DIR := /usr/lib
@@ -8,7 +8,7 @@ EFI_CFLAGS := -std=gnu17 -Os -g -I. $(EFI_INCLUDE) -DGNU_EFI_USE_MS_ABI $(WARNIN
 	-ffreestanding -fpic -fshort-wchar -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
 	-fno-asynchronous-unwind-tables -fno-strict-aliasing -fcf-protection=none \
 	-DVERSION='"$(VERSION)"'
-# The hypervisor's parser: the same words for the same mistakes.
+# The hypervisor's parser, so that a mistake gets the same message here and there.
 EFI_SRCS := $(wildcard boot/efi/*.c) hv/config/config.c hv/config/disk_parse.c hv/config/text.c hv/config/timed_parse.c hv/base/format.c hv/base/string.c boot/efi/enter.S
 EFI_OBJS := $(EFI_SRCS:%=$(BUILD)/efi/%.o)
 
@@ -16,7 +16,7 @@ $(BUILD)/efi/%.o: % Makefile boot/efi/efi.mk
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(EFI_CFLAGS) -MMD -MP -c $< -o $@
 
-# A shared object that gnu-efi's start relocates, in the form that firmware loads.
+# A shared object that gnu-efi's entry code relocates, in the format that firmware loads.
 $(EFI): $(EFI_OBJS)
 	@echo "  LINK $@"
 	$(Q)ld -nostdlib -znocombreloc -shared -Bsymbolic -z noexecstack --no-undefined \

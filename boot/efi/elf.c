@@ -24,7 +24,7 @@ struct elf_segment {
 #define HIGHEST MIB(16) /* far more than the image may be */
 #define MB2_SEARCH 32768
 
-/* Where the tags of the header begin; 0: there is no header. */
+/* The offset of the header's first tag; 0: there is no header. */
 static u64 find_multiboot2(const u8 *file, u64 size)
 {
 	for (u64 at = 0; at + 4 <= min(size, (u64)MB2_SEARCH); at += 8)
@@ -33,7 +33,7 @@ static u64 find_multiboot2(const u8 *file, u64 size)
 	return 0;
 }
 
-/* One past what the header asks for: the boot room is in no segment. 0: it does not say. */
+/* The end of the memory that the header asks for (no segment has the boot room); 0: none. */
 static u32 wanted_end(const u8 *file, u64 size, u64 at)
 {
 	struct mb2_header_tag tag;

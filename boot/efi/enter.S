@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From the firmware's 64-bit mode to the hypervisor's ordinary entry: 32-bit
- * protected mode without paging, as GRUB enters it.  Runs in a page of its own
- * below 4 GiB, outside of where the image goes; only then is the image put in
- * place, over whatever the firmware had there, its page tables included.
+ * From the firmware's 64-bit mode to the hypervisor's ordinary entry: 32-bit protected mode without
+ * paging, as GRUB enters it. It runs in a page of its own below 4 GiB that the image does not
+ * overlap, and copies the image to its place, over the firmware's data there, page tables included.
  *
  * In: EDI multiboot2 information, ESI struct copy list, RDX this page.
  */
@@ -27,7 +26,7 @@ enter_start:
 	lea OFF(gdt)(%rdx), %rax
 	mov %rax, OFF(gdt_ptr) + 2(%rdx)
 	lgdt OFF(gdt_ptr)(%rdx)
-	/* SDM: "Exiting IA-32e Mode": neither may be set when paging goes off */
+	/* SDM: "Exiting IA-32e Mode": clear both before paging goes off */
 	mov %cr4, %rax
 	and $~(CR4_PCIDE | CR4_CET), %rax
 	mov %rax, %cr4

@@ -7,7 +7,7 @@
 #include <boot/efi/loader.h>
 #include <hv/base/string.h>
 
-#define CHUNK KIB(128) /* some firmware fails at reads of everything at once */
+#define CHUNK KIB(128) /* some firmware fails to read a large file at once */
 
 static EFI_FILE_HANDLE root;
 
@@ -29,7 +29,7 @@ void files_open_volume(void)
 			status_text(status));
 }
 
-/* As the firmware wants it; false: not a name that we can pass on. */
+/* Converts a name for the firmware; false: it has characters that we cannot pass on. */
 static bool widen(const char *path, CHAR16 *wide)
 {
 	u32 i = 0;
@@ -57,13 +57,13 @@ static u64 size_of(EFI_FILE_HANDLE f, const char *path, const char *who, u64 lim
 	if (EFI_ERROR(status))
 		give_up("%s%s: cannot be read (%s).", who, path, status_text(status));
 	if (buffer.info.Attribute & EFI_FILE_DIRECTORY)
-		give_up("%s%s: is a directory; a file is wanted.", who, path);
+		give_up("%s%s: is a directory, not a file.", who, path);
 	if (!buffer.info.FileSize)
 		give_up("%s%s: is empty. Copy it again, and eject the stick before you pull it.",
 			who, path);
 	if (buffer.info.FileSize > limit)
-		give_up("%s%s: has %lu KiB, and %lu are the most. Is it the right file?", who, path,
-			buffer.info.FileSize >> 10, limit >> 10);
+		give_up("%s%s: has %lu KiB, and the limit is %lu KiB. Is it the right file?", who,
+			path, buffer.info.FileSize >> 10, limit >> 10);
 	return buffer.info.FileSize;
 }
 
@@ -100,7 +100,7 @@ struct file file_load(const char *path, const char *who, u64 limit)
 	file.size = size_of(f, path, who, limit);
 	file.at = memory_take(file.size, EfiLoaderData);
 	if (!file.at)
-		give_up("%s%s: has %lu MiB, and below 4 GiB there is no room for it in one piece.",
+		give_up("%s%s: has %lu MiB, and there is no room of that size in one piece below 4 GiB.",
 			who, path, file.size >> 20);
 	read_all(f, file, path, who);
 	f->Close(f);

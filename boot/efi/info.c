@@ -7,7 +7,7 @@ void info_begin(struct info *info, void *buffer, u32 max)
 	*info = (struct info){ .at = buffer, .used = sizeof(struct mb2_info), .max = max };
 }
 
-/* Room for a tag of @size bytes, its head filled in; NULL if there is none. */
+/* Makes room for a tag of @size bytes and fills in its head; NULL: there is no room. */
 static void *add_tag(struct info *info, u32 type, u32 size)
 {
 	struct mb2_tag *tag = (void *)(info->at + info->used);
@@ -79,7 +79,7 @@ static u32 kind_of(u32 efi_type)
 	case EFI_MEM_UNUSABLE:
 		return MEMORY_BAD;
 	}
-	return MEMORY_RESERVED; /* runtime services, devices, what nobody knows yet */
+	return MEMORY_RESERVED; /* runtime services, devices, types that we do not know */
 }
 
 static u64 nr_entries(const struct efi_map *map)
@@ -87,7 +87,7 @@ static u64 nr_entries(const struct efi_map *map)
 	return map->entry_bytes < sizeof(struct efi_memory) ? 0 : map->bytes / map->entry_bytes;
 }
 
-/* One that goes beyond the last address ends there. */
+/* A range that goes beyond the last address ends there. */
 static struct mb2_mmap_entry entry_at(const struct efi_map *map, u64 i)
 {
 	struct efi_memory m;
@@ -97,7 +97,7 @@ static struct mb2_mmap_entry entry_at(const struct efi_map *map, u64 i)
 	return (struct mb2_mmap_entry){ m.start, m.pages << PAGE_SHIFT, kind_of(m.type), 0 };
 }
 
-/* Insertion: firmware has the map nearly sorted. */
+/* Insertion sort: firmware's map is nearly sorted. */
 static void sort(struct mb2_mmap_entry *e, u64 n)
 {
 	for (u64 i = 1; i < n; i++) {
@@ -157,7 +157,7 @@ bool map_is_ours(const struct efi_map *map, u64 start, u64 end, u64 *blocker)
 {
 	bool found = true;
 
-	/* Descriptors come in any order: each round extends what is known to be ours. */
+	/* Descriptors come in any order: each round extends the range that is known to be ours. */
 	while (start < end && found) {
 		found = false;
 		for (u64 i = 0; i < nr_entries(map); i++) {

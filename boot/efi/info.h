@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the hypervisor gets from us: the same multiboot2 information as from
- * GRUB, made of UEFI's.  Pure: no firmware calls, so that host tests link it.
+ * Makes multiboot2 information, the same as GRUB's, out of UEFI's. Pure: no firmware calls, so that
+ * host tests link it.
  */
 #ifndef BOOT_EFI_INFO_H
 #define BOOT_EFI_INFO_H
@@ -25,7 +25,7 @@ enum {
 	EFI_MEM_ACPI_NVS = 10,
 };
 
-/* A memory map as GetMemoryMap leaves it; descriptors may be longer than we know them. */
+/* A memory map as GetMemoryMap returns it; descriptors may be longer than the part that we know. */
 struct efi_map {
 	const void *at;
 	u64 bytes;
@@ -36,7 +36,7 @@ struct efi_map {
 struct info {
 	u8 *at;
 	u32 used, max;
-	bool overflow; /* something did not fit and was left out */
+	bool overflow; /* a tag did not fit and was left out */
 };
 
 void info_begin(struct info *info, void *buffer, u32 max);
@@ -44,15 +44,15 @@ void info_string(struct info *info, u32 type, const char *text);
 void info_module(struct info *info, u32 start, u32 end, const char *name);
 void info_rsdp(struct info *info, u32 type, const void *rsdp, u32 bytes);
 void info_system_table(struct info *info, u64 address);
-/* @fb's tag member is filled in here. */
+/* Fills in @fb's tag member. */
 void info_framebuffer(struct info *info, struct mb2_framebuffer *fb);
-/* The map: sorted, neighbours of one kind as one. */
+/* Adds the map: sorted, with neighbours of one kind merged. */
 void info_memory(struct info *info, const struct efi_map *map);
 void info_end(struct info *info);
 
 /*
- * Will all of [start, end), bytes, be ours once boot services are gone?
- * false: *@blocker is the first address that will not.
+ * True if all bytes of [start, end) will be ours when boot services are gone. False: *@blocker is
+ * the first address that will not be.
  */
 bool map_is_ours(const struct efi_map *map, u64 start, u64 end, u64 *blocker);
 

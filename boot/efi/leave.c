@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * "UEFI Specification 2.10", section "EFI_BOOT_SERVICES.ExitBootServices()":
- * the map's key must be the newest, and firmware may change the map in what it
- * does when we ask for the end.  Then the end is refused, and we ask again.
+ * "UEFI Specification 2.10", section "EFI_BOOT_SERVICES.ExitBootServices()": the map's key must be
+ * the newest, and firmware may change the map while it handles our call. Then it refuses the call,
+ * and we try again.
  */
 #include <boot/efi/loader.h>
 
@@ -27,7 +27,7 @@ const char *leave_boot_services(EFI_BOOT_SERVICES *bs, EFI_HANDLE image, struct 
 		map->bytes = bytes;
 		map->entry_bytes = entry_bytes;
 		if (!map_is_ours(map, start, end, &blocker))
-			return "the firmware keeps for itself the memory at 1 MiB, where Aerostat must be";
+			return "the firmware keeps the memory at 1 MiB for itself, and Aerostat must be there";
 		if (!EFI_ERROR(bs->ExitBootServices(image, key)))
 			return NULL;
 	}

@@ -19,7 +19,7 @@
 #define CONFIG_LIMIT MIB(1)
 #define FILE_LIMIT GIB(4)
 #define MAP_BYTES KIB(64)
-/* For each descriptor of such a map, 40 bytes or more, an entry of 24; and the names. */
+/* Each descriptor of 40 bytes or more becomes an entry of 24 bytes; names need room, too. */
 #define INFO_BYTES KIB(64)
 
 EFI_HANDLE firmware_image;
@@ -48,14 +48,14 @@ static void *take(u64 bytes)
 	return (void *)at;
 }
 
-/* Once each, however many VMs name it. */
+/* Loads each file once, even if several VMs name it. */
 static void load_module(const char *name, const char *who)
 {
 	for (u32 i = 0; i < nr_modules; i++)
 		if (!strcmp(modules[i].name, name))
 			return;
 	if (nr_modules == BOOT_MAX_MODULES)
-		give_up("%s%s: too many files; %d are the most, with " CONFIG ".", who, name,
+		give_up("%s%s: too many files; at most %d are allowed, with " CONFIG ".", who, name,
 			BOOT_MAX_MODULES);
 	modules[nr_modules].file =
 		file_load(name, who, nr_modules ? FILE_LIMIT : (u64)CONFIG_LIMIT);
@@ -164,7 +164,7 @@ static void describe(const EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE *mode, struct mb2_f
 	say("  screen %ux%u, %u bits, at 0x%lx", fb->width, fb->height, fb->bpp, fb->address);
 }
 
-/* Without a screen the tag is there all the same, with nothing in it: so there is no text screen. */
+/* Without a screen we add an empty tag: it says that there is no text screen. */
 static void add_framebuffer(struct info *info)
 {
 	EFI_GUID guid = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
@@ -241,7 +241,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	if (why)
 		give_up(IMAGE ": %s. Copy it again from the build.", why);
 	if (plan.end > MIB(2))
-		give_up(IMAGE ": is larger than this loader expects; both must be of one build.");
+		give_up(IMAGE
+			": is larger than this loader expects; both must come from the same build.");
 	describe_machine(&info);
 	enter(&plan, &info);
 	return EFI_LOAD_ERROR; /* not reached */

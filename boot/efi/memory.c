@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Memory from the firmware.  All below 4 GiB: multiboot2 has 32-bit addresses,
- * and the hypervisor first maps no more.  None where the image will be copied.
+ * Takes memory from the firmware. All of it is below 4 GiB, because multiboot2 has 32-bit addresses
+ * and the hypervisor first maps no more. None of it overlaps the image's place.
  */
 #include <boot/efi/loader.h>
 
-#define MAX_TAKEN 96 /* files, some buffers, and what turned out to be in the hole */
+#define MAX_TAKEN 96 /* files, some buffers, and pages that lay in the hole */
 #define BELOW_4G 0xffffffffUL
 
 static struct {
@@ -34,7 +34,7 @@ u64 memory_take(u64 bytes, EFI_MEMORY_TYPE type)
 		taken[nr_taken++].pages = pages;
 		if (at >= hole_end || at + (pages << PAGE_SHIFT) <= hole_start)
 			return at;
-		/* In the hole: keep it, so that it is not offered again. */
+		/* It is in the hole: keep it, so that the firmware does not offer it again. */
 	}
 	return 0;
 }

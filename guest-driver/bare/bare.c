@@ -312,7 +312,7 @@ static void timer_fired(void)
 {
 }
 
-/* Halts until the time is over; other interrupts are served meanwhile. */
+/* Halts until the time is over; serves other interrupts meanwhile. */
 void bare_sleep_us(u64 us)
 {
 	u64 end = bare_rdtsc() + us * bare_tsc_khz() / 1000;

@@ -21,7 +21,7 @@ typedef uint64_t u64;
 #define PAGE 4096ul
 #define BARE_MAX_CPUS 16
 
-/* The guest program; its value is the VM's exit status. */
+/* The guest program; it returns the VM's exit status. */
 int bare_main(void);
 
 /* --- console and the end (bare.c) --- */
@@ -39,10 +39,10 @@ struct bare_frame {
 	u64 vector, error, rip, cs, rflags, rsp, ss;
 };
 void bare_init_traps(void);
-/* An interrupt handler for @vector (>= 32); EOI is done for it. 2: for NMIs. */
+/* An interrupt handler for @vector (>= 32); the caller does the EOI. 2: for NMIs. */
 void bare_on_interrupt(u8 vector, void (*fn)(void));
-extern struct bare_frame *bare_nmi_frame; /* what the NMI met, for its handler */
-/* Runs fn; returns the vector of the exception it raised, or -1. @fn must be tiny. */
+extern struct bare_frame *bare_nmi_frame; /* the registers at the NMI, for its handler */
+/* Runs fn; returns the vector of the exception that it raised, or -1. @fn must be tiny. */
 int bare_catch(void (*fn)(void));
 /* RFLAGS as that exception pushed them. */
 extern u64 bare_caught_rflags;
@@ -52,8 +52,8 @@ int bare_catch_user(void (*fn)(void));
 void bare_on_step(volatile u32 *counter);
 void bare_sleep_us(u64 us);
 /*
- * Takes what interrupts wait.  By two exits, for QEMU's SVM now and then takes a virtual
- * interrupt only at the entry that follows.
+ * Takes the interrupts that wait. Makes two exits, because QEMU's SVM sometimes takes a virtual
+ * interrupt only at the next entry.
  */
 static inline void bare_take_interrupts(void)
 {
@@ -137,12 +137,12 @@ void *memset(void *d, int c, size_t n);
 void *memcpy(void *d, const void *s, size_t n);
 u32 bare_vm_id(void);
 extern struct aero_balloon bare_balloon;
-extern bool bare_touch_before_lock; /* like a kernel that zeroes what it allocates */
+extern bool bare_touch_before_lock; /* like a kernel that zeroes pages that it allocates */
 bool bare_balloon_start(void);
 /* One poll, moving at most @batches batches; true if there is more to do. */
 bool bare_balloon_poll(unsigned int batches);
 void bare_balloon_report(void);
-/* AERO_CALL_* of management, repeated while it says AGAIN. */
+/* AERO_CALL_* of management, repeated while it returns AGAIN. */
 long bare_manage(u64 nr, u64 a, u64 b, u64 *result);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A multiboot-1 kernel's way to 64-bit C, on the first CPU and on the others:
- * identity map of 4 GiB by 2 MiB pages, one GDT for all, a stack per CPU.
+ * Takes a multiboot-1 kernel to 64-bit C, on the first CPU and on the others: identity map of 4 GiB
+ * by 2 MiB pages, one GDT for all, a stack per CPU.
  */
 #define STACK_SIZE 16384
 #define MAX_CPUS 16
@@ -64,7 +64,7 @@ enter_long_mode:
 	lgdt bare_gdt_ptr
 	ret
 
-	/* Copied to TRAMPOLINE; started there in real mode by a SIPI. */
+	/* smp.c copies this to TRAMPOLINE; a SIPI starts it there in real mode. */
 	.code16
 	.globl bare_trampoline, bare_trampoline_end
 bare_trampoline:

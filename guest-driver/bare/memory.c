@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The guest kernel's page allocator: a bitmap, one bit per 4 KiB page.  Like
- * a kernel it prefers pages that it has had before over untouched ones for
- * itself; 2 MiB blocks are found by scanning aligned runs.
+ * The guest kernel's page allocator: a bitmap, one bit per 4 KiB page. For itself it prefers pages
+ * that it has used before, as kernels do. It scans aligned runs for free blocks of 2 MiB.
  */
 #include "bare.h"
 

@@ -17,7 +17,7 @@ static struct {
 	volatile u32 up;
 } ap[BARE_MAX_CPUS];
 
-/* Other hypervisors may have no x2APIC for us: then there are no timers and IPIs. */
+/* Other hypervisors may give us no x2APIC: then we have no timers and IPIs. */
 void bare_apic_init(void)
 {
 	u32 r[4];

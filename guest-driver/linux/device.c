@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * /dev/aerostat, for aeroctl: management calls with a bounce buffer, and what
- * user space knows of memory and modules do not.  Never passes an address on,
- * nor a call that is not in the table; whether this VM may, the hypervisor says.
+ * /dev/aerostat, for aeroctl: management calls with a bounce buffer, and figures on memory that
+ * user space has and modules have not. It passes on no address, and only calls of the table; the
+ * hypervisor decides whether this VM may make them.
  */
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
@@ -16,8 +16,8 @@
 #define NO_DATA 3
 
 static const struct {
-	u16 size; /* of the structure that the hypervisor writes */
-	u8 place; /* of its address among the arguments, or NO_DATA */
+	u16 size; /* bytes of the structure that the hypervisor writes */
+	u8 place; /* place of its address among the arguments, or NO_DATA */
 } calls[] = {
 #define ROW(number, bytes, where) [(number)-AERO_CALL_HOST_INFO] = { bytes, where }
 	ROW(AERO_CALL_HOST_INFO, sizeof(struct aero_host_info), 0),
@@ -35,7 +35,7 @@ static const struct {
 #undef ROW
 };
 
-/* Which device, for pressure(): there is one, and it may be unbound while a file is open. */
+/* The device for pressure(): there is one, and it may be unbound while a file is open. */
 static DEFINE_MUTEX(owner_lock);
 static struct aerostat *owner;
 
@@ -61,7 +61,7 @@ static long manage(struct aero_manage __user *argument)
 	if (!well_formed(&m))
 		return -EINVAL;
 	place = calls[array_index_nospec(m.number - AERO_CALL_HOST_INFO, ARRAY_SIZE(calls))].place;
-	if (m.size) { /* contiguous for the hypervisor, and its size is the table's */
+	if (m.size) { /* contiguous for the hypervisor; the table has its size */
 		bounce = kzalloc(m.size, GFP_KERNEL);
 		if (!bounce)
 			return -ENOMEM;

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Free blocks of 2 MiB, taken from the page allocator's lists untouched.
+ * Takes free blocks of 2 MiB from the page allocator's lists, untouched.
  *
- * alloc_pages() zeroes what it gives (init_on_alloc), 4 KiB at a time, whether
- * the page will ever be used or not: memory that the guest never touched would
- * be faulted in only to be given away, and all of it zeroed.  No flag and no
- * exported function goes around that, so this takes a block off its list as
- * mm/page_alloc.c does for __isolate_free_page().  That is the inside of another
- * file: it is done only on kernels whose inside has been compared with this;
- * others, and those that poison free pages, are asked by alloc_pages().
- * docs/linux-driver.md says what was compared, and what differs.
+ * alloc_pages() zeroes the pages that it returns (init_on_alloc), 4 KiB at a time, even if nobody
+ * will use them: the guest would touch memory that it never had, only to give it away. No flag and
+ * no exported function avoids that, so this takes a block off its list as mm/page_alloc.c does for
+ * __isolate_free_page(). That depends on the inside of mm/page_alloc.c, so it runs only on kernels
+ * that have been compared with this code. On others, and on those that poison free pages, the
+ * driver calls alloc_pages(). docs/linux-driver.md says what was compared, and what differs.
  */
 #include <linux/mm.h>
 #include <linux/mmzone.h>
@@ -27,7 +25,7 @@ module_param(untouched, bool, 0444);
 MODULE_PARM_DESC(untouched,
 		 "Take free blocks from the allocator's lists (default), or ask alloc_pages()");
 
-/* Movable first: blocks of the kernel's own kinds serve it better. */
+/* Movable blocks first: the kernel itself needs the other kinds more. */
 static const u8 kinds[] = { MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE };
 
 bool aerostat_free_blocks_work(void)
@@ -68,7 +66,7 @@ static struct page *take_from(struct zone *zone)
 	unsigned long flags;
 
 	spin_lock_irqsave(&zone->lock, flags);
-	/* What is kept for atomic allocations counts as free, and is in none of our lists. */
+	/* Blocks kept for atomic allocations count as free, and are in none of our lists. */
 	if (zone_page_state(zone, NR_FREE_PAGES) >
 	    high_wmark_pages(zone) + zone->nr_reserved_highatomic + (1ul << MAX_ORDER))
 		for (; !page && order < MAX_ORDER; order++)
@@ -77,7 +75,7 @@ static struct page *take_from(struct zone *zone)
 	if (!page)
 		return NULL;
 	init_page_count(page);
-	/* What is more than 2 MiB goes back, and is the first that the next one finds. */
+	/* The rest of a larger block goes back; the next call finds it first. */
 	while (--order > AERO_ORDER_2M) {
 		struct page *rest = page + (1ul << (order - 1));
 
@@ -87,7 +85,7 @@ static struct page *take_from(struct zone *zone)
 	return page;
 }
 
-/* The lowest zone is for devices that reach no further. */
+/* Leave the lowest zone to devices that reach no other. */
 struct page *aerostat_take_free_block(void)
 {
 	int node;

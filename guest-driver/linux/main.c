@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The device, its life, and the worker that moves the balloon toward its
- * target.  Found by its ACPI name; everything else is behind the hypercalls.
+ * The device, its life, and the worker that moves the balloon toward its target. The kernel finds
+ * the device by its ACPI name; all else goes by hypercalls.
  */
 #include <linux/acpi.h>
 #include <linux/delay.h>
@@ -15,10 +15,10 @@
 
 #include "aerostat.h"
 
-#define POLL_PERIOD HZ /* the hypervisor takes a driver for dead after three seconds */
-#define SOON (HZ / 10) /* while hardly anything is spare */
-#define STEP_BATCHES 8 /* of work between two looks at what else is going on */
-#define STOP_TRIES 500 /* a page that is being moved comes back in far less */
+#define POLL_PERIOD HZ /* the hypervisor takes a driver for silent after 3 s */
+#define SOON (HZ / 10) /* while hardly any page is spare */
+#define STEP_BATCHES 8 /* batches of work between two looks at other tasks */
+#define STOP_TRIES 500 /* the kernel moves a page in far less time */
 #define STOP_PERIOD_MS 10
 
 static u32 instruction; /* AERO_INSTRUCTION_*, from the hypervisor's CPUID leaf */
@@ -61,7 +61,7 @@ static irqreturn_t ring(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
-/* A few batches at a time, so that other users of the balloon get at it. */
+/* A few batches at a time, so that other users of the balloon get the lock. */
 static bool step(struct aerostat *a)
 {
 	u64 batches, refused, started;
@@ -80,7 +80,7 @@ static bool step(struct aerostat *a)
 	refused = a->balloon.refused - refused;
 	mutex_unlock(&a->lock);
 	cond_resched();
-	/* What was refused would be refused again: later. */
+	/* The hypervisor would refuse the same pages again: try later. */
 	return more || (!refused && aerostat_restock(a));
 }
 
@@ -102,7 +102,7 @@ static void work(struct work_struct *w)
 			   a->was_short && a->balloon.size ? SOON : POLL_PERIOD);
 }
 
-/* Without an interrupt the target is polled, once a second. */
+/* Without an interrupt we poll the target, once a second. */
 static void doorbell(struct aerostat *a, u32 vector)
 {
 	struct aero_result r;
@@ -113,7 +113,7 @@ static void doorbell(struct aerostat *a, u32 vector)
 	if (a->listening)
 		enable_irq(a->irq);
 	aerostat_call(AERO_CALL_DOORBELL, vector, 0, 0, &r);
-	/* One that rang before may still be on its way to a CPU that does not run. */
+	/* An interrupt that came before may still be on its way to a CPU that does not run. */
 	if (!a->listening)
 		disable_irq(a->irq);
 }
@@ -124,12 +124,15 @@ static int start(struct aerostat *a)
 
 	aerostat_own_ready(a);
 	mutex_lock(&a->lock);
-	if (!a->balloon.started) /* after a stop() that could not empty it, it goes on */
+	if (!a->balloon.started) /* the balloon goes on after a stop() that could not empty it */
 		status = aero_balloon_start(&a->balloon, &a->os);
 	mutex_unlock(&a->lock);
 	if (status) {
 		dev_err(a->dev, "the hypervisor refuses to start the balloon: %ld\n", status);
-		/* The other driver's balloon: once its device is reset (after kexec, by the next probe). */
+		/*
+		 * Another driver has the balloon until its device is reset (after kexec, by the
+		 * next probe).
+		 */
 		if (status == AERO_ERR_STATE)
 			return -EPROBE_DEFER;
 		return status == AERO_ERR_NOMEM ? -ENOMEM : -ENODEV;
@@ -141,7 +144,7 @@ static int start(struct aerostat *a)
 	return 0;
 }
 
-/* Everything goes back, and no interrupt queues work any more. False: some of it is still there. */
+/* Gives everything back, and lets no interrupt queue work any more. False: some pages are left. */
 static bool stop(struct aerostat *a)
 {
 	u64 left;
@@ -162,8 +165,8 @@ static bool stop(struct aerostat *a)
 }
 
 /*
- * The balloon is empty while the guest sleeps, but the host may call: for a new target, or since
- * somebody has pressed the power button, whose own interrupt wakes nobody.
+ * The balloon is empty while the guest sleeps, but the host may wake the guest: for a new target,
+ * or because somebody has pressed the power button, whose own interrupt wakes no sleeping guest.
  */
 static void doze(struct aerostat *a)
 {
@@ -182,8 +185,8 @@ static void rise(struct aerostat *a)
 }
 
 /*
- * An image of the memory on disk would pop every page of the balloon to save it, and the
- * kernel looks for room for it before devices go to sleep: so it is told here.
+ * To save an image of the memory on disk, the kernel would pop every page of the balloon. It makes
+ * room for the image before devices go to sleep, so we empty the balloon here.
  */
 static int sleep_or_wake(struct notifier_block *nb, unsigned long event, void *unused)
 {
@@ -279,7 +282,7 @@ static void shutdown(struct platform_device *pdev)
 
 	aerostat_oom_stop(a);
 	if (!stop(a))
-		abandon(a); /* the next kernel finds none of it */
+		abandon(a); /* the next kernel finds no balloon */
 }
 
 static int remove(struct platform_device *pdev)
@@ -298,7 +301,7 @@ MODULE_DEVICE_TABLE(acpi, ids);
 static struct platform_driver aerostat_driver = {
 	.probe = probe,
 	.remove = remove,
-	.shutdown = shutdown, /* reboot and kexec: the next kernel finds all its memory */
+	.shutdown = shutdown, /* for reboot and kexec: the next kernel finds all its memory */
 	.driver = {
 		.name = "aerostat",
 		.acpi_match_table = ids,

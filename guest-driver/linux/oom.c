@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Grow before OOM: a kernel that is about to kill somebody asks the hypervisor
- * for a smaller balloon instead, and has the pages before the call returns.
- * Daemons that kill earlier do not ask us: so less than what the guest keeps
- * does not stay, and who was killed has not died for the balloon.
+ * Grow before OOM: a kernel that is about to kill a program asks the hypervisor for a smaller
+ * balloon instead, and has the pages before the call returns. Daemons that kill earlier do not ask
+ * us: so this gives pages back when the guest has less than it keeps. After a program was killed it
+ * gives 8 MiB back, and takes none for 5 s.
  */
 #include <linux/oom.h>
 
 #include "aerostat.h"
 
 #define GROW_PAGES (8ul << (20 - PAGE_SHIFT))
-#define HOLD_OFF (2 * HZ)      /* as long as the hypervisor leaves the target alone */
-#define KILL_HOLD_OFF (5 * HZ) /* a daemon must see that there is room again */
-#define KILL_PART 64	       /* of the memory, which comes back with a program that was killed */
+#define HOLD_OFF (2 * HZ)      /* as long as the hypervisor's hold-off */
+#define KILL_HOLD_OFF (5 * HZ) /* so that a daemon sees that there is room again */
+#define KILL_PART 64	       /* the part of the memory that comes back when a program is killed */
 
 static u64 grow(struct aerostat *a, u64 pages, unsigned long hold)
 {
 	u64 before, gained;
 
-	/* The worker, if it is about to take more, stops at its next page. */
+	/* If the worker is taking pages, it stops at the next one. */
 	aerostat_hold_off(a, hold);
 	mutex_lock(&a->lock);
 	before = a->balloon.size;
@@ -30,14 +30,14 @@ static u64 grow(struct aerostat *a, u64 pages, unsigned long hold)
 }
 
 /*
- * The kernel counts its kills.  Of a daemon's there is only what follows: memory that was short is
- * there at once.  A program that has just ended is taken for one; that costs a few seconds.
+ * The kernel counts its own kills. We see a daemon's only by their effect: memory was short, and
+ * suddenly is not. A program that ends by itself looks the same; that mistake costs a few seconds.
  */
 static bool somebody_died(struct aerostat *a, s64 spare)
 {
 	unsigned long kills = a->events[OOM_KILL];
 	s64 sum = spare + (s64)READ_ONCE(a->balloon.size);
-	/* Blocks that the kernel showed to us were away, and are back. */
+	/* The blocks that the kernel reported were away, and are back. */
 	bool reported = aerostat_reported_since(a), died = kills > a->kills;
 
 	if (a->was_short && !reported)
@@ -58,7 +58,7 @@ void aerostat_oom_watch(struct aerostat *a)
 		grow(a, -spare, HOLD_OFF);
 }
 
-/* The allocation that failed waits for us; our own never come here (__GFP_NORETRY). */
+/* The allocation that failed waits for us; our own allocations never come here (__GFP_NORETRY). */
 static int out_of_memory_soon(struct notifier_block *nb, unsigned long unused, void *freed)
 {
 	struct aerostat *a = container_of(nb, struct aerostat, oom);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the balloon core asks of a kernel, on Linux: pages that nobody misses.
- * 2 MiB blocks are taken only where they are free, and not by making room for
- * them, which would cost the guest its own huge pages; 4 KiB pages may be
- * reclaimed from the page cache, and stay movable while they are in the balloon.
- * All of it still counts as the guest's memory (MemTotal): it comes back when the
- * guest needs it, and a program may ask for more than is left at this moment.
+ * Gives the balloon core pages that Linux can spare. It takes 2 MiB blocks only if they are free,
+ * because making room for them would cost the guest its own huge pages; 4 KiB pages may come from
+ * the page cache, and stay movable while they are in the balloon. All of them still count as the
+ * guest's memory (MemTotal): they come back when the guest needs them, so a program may ask for
+ * more than is left at this moment.
  */
 #include <linux/highmem.h>
 #include <linux/mm.h>
@@ -16,8 +15,8 @@
 #include "aerostat.h"
 
 /*
- * Daemons kill where a tenth is available: earlyoom and systemd-oomd by their defaults.  So more
- * than that stays.  docs/linux-driver.md has their figures, and the kubelet's.
+ * Daemons kill when a tenth of the memory is available: earlyoom and systemd-oomd by their
+ * defaults. So we leave more than that. docs/linux-driver.md has their figures, and the kubelet's.
  */
 static uint keep_percent = 15;
 module_param_named(keep, keep_percent, uint, 0644);
@@ -29,8 +28,8 @@ MODULE_PARM_DESC(keep,
 	((GFP_HIGHUSER & ~__GFP_RECLAIM) | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN)
 
 /*
- * Anonymous memory that has somewhere to go: which of it goes is the kernel's decision.  The
- * same part of the swap stays free as of the memory: daemons look at both.
+ * Anonymous memory for which there is swap space; the kernel decides which of it to swap out. The
+ * same part of the swap stays free as of the memory, because daemons look at both.
  */
 static s64 swappable(struct aerostat *a)
 {
@@ -127,7 +126,7 @@ static void os_keep(void *ctx, aero_u64 page)
 	balloon_page_enqueue(&a->small, pfn_to_page(page));
 }
 
-/* None: those that are left are just being moved. */
+/* None: the kernel is moving those that are left. */
 static int os_take(void *ctx, aero_u64 *page)
 {
 	struct aerostat *a = ctx;
@@ -167,7 +166,7 @@ static void os_log(void *ctx, const char *what, aero_u64 value)
 	dev_warn_ratelimited(a->dev, "%s (%llu)\n", what, value);
 }
 
-/* Compaction needs @from, and has @to for us.  Both are locked; we may not wait. */
+/* Compaction needs @from, and gives us @to for it. Both are locked; we must not wait. */
 static int move(struct balloon_dev_info *small, struct page *to, struct page *from,
 		enum migrate_mode mode)
 {
@@ -193,8 +192,8 @@ static int move(struct balloon_dev_info *small, struct page *to, struct page *fr
 }
 
 /*
- * Room for these pages may have to be made by somebody who holds what another one needs
- * who is in out_of_memory_soon(), and waits for the lock there: so they are taken before it.
+ * Allocate these pages before the lock. To make room for them may need a kernel lock whose holder
+ * waits for our lock in out_of_memory_soon().
  */
 void aerostat_own_ready(struct aerostat *a)
 {
@@ -228,7 +227,7 @@ void aerostat_unstock(struct aerostat *a)
 		__free_page(balloon_page_pop(&a->stock));
 }
 
-/* Off the kernel's lists of what it may move; those that it just moves come back first. */
+/* Takes them off the kernel's lists of movable pages; waits for those that it is moving. */
 void aerostat_pages_abandon(struct aerostat *a)
 {
 	aero_u64 page;

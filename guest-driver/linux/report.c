@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Free page reporting: the kernel shows blocks that are free, and the frames
- * behind them go back to the host without any target.  The kernel keeps the
- * blocks from everybody else until report() returns.
+ * Free page reporting: the kernel shows blocks that are free, and the host takes their frames,
+ * whatever the target. Nobody else can allocate the blocks until report() returns.
  */
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -14,7 +13,7 @@ static bool report_free = true;
 module_param_named(report, report_free, bool, 0444);
 MODULE_PARM_DESC(report, "Let the host have free memory without being asked for it (default yes)");
 
-/* From the end of a report until the kernel has its blocks back in the lists. */
+/* The time from the end of a report until the kernel has its blocks back in the lists. */
 #define RETURN_TIME (HZ / 5)
 
 /* The largest block of the page allocator is 4 MiB, 8 in later kernels. */
@@ -38,14 +37,14 @@ static int report(struct page_reporting_dev_info *info, struct scatterlist *list
 	mutex_unlock(&a->lock);
 	WRITE_ONCE(a->shown_until, (jiffies + RETURN_TIME) | 1);
 	WRITE_ONCE(a->shown, 0);
-	/* What is not taken is shown again later. */
+	/* The kernel shows blocks that the host does not take again later. */
 	return taken == (aero_u64)n << AERO_ORDER_2M ? 0 : -EAGAIN;
 }
 
 /*
- * The kernel shows us up to 128 MiB at a time, and keeps no more than its least for others
- * meanwhile.  If that takes long, because this VM or the host has to wait, programs would be
- * killed beside memory that is free.
+ * The kernel shows us up to 128 MiB at a time, and others may have only its minimum left meanwhile.
+ * If a report takes long, because this VM or the host has to wait, the kernel would kill programs
+ * although memory is free.
  */
 unsigned long aerostat_report_returns(const struct aerostat *a)
 {
@@ -68,7 +67,7 @@ bool aerostat_reported_since(struct aerostat *a)
 	return since;
 }
 
-/* No error: without it the balloon works all the same. */
+/* No error: the balloon works without it. */
 void aerostat_report_start(struct aerostat *a)
 {
 	a->reporting = (struct page_reporting_dev_info){ .report = report };

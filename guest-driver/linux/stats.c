@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the kernel counts anyway, and what user space has said, told to the hypervisor. */
+/* Reports the kernel's own counters, and the figures from user space, to the hypervisor. */
 #include <linux/mm.h>
 #include <linux/swap.h>
 #include <linux/vmstat.h>
@@ -11,13 +11,13 @@ static unsigned long node_pages(enum node_stat_item item)
 	return global_node_page_state(item);
 }
 
-/* It waits for CPUs that come or go, and those may wait for memory, and so for the lock. */
+/* all_vm_events() waits for CPUs that come or go; those may wait for memory and so for the lock. */
 void aerostat_count_events(struct aerostat *a)
 {
 	all_vm_events(a->events);
 }
 
-/* The structure is in @a, as the addresses in it must be contiguous. */
+/* The structure is in @a, because its memory must be contiguous. */
 void aerostat_send_stats(struct aerostat *a)
 {
 	const unsigned long *events = a->events;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* /sys/bus/platform/devices/AERO0001:00/: figures to look at, in pages of 4 KiB. */
+/* /sys/bus/platform/devices/AERO0001:00/: figures for people, in pages of 4 KiB. */
 #include <linux/sysfs.h>
 
 #include "aerostat.h"
 
-/* One figure; read without the lock: each is a word, and they need not agree. */
+/* One figure. Read without the lock: each is one word, and they need not agree. */
 #define FIGURE(name, value)                                                                      \
 	static ssize_t name##_show(struct device *dev, struct device_attribute *attr, char *buf) \
 	{                                                                                        \

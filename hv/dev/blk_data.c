@@ -129,10 +129,12 @@ static int bounce(struct blk_host *h, struct blk_slot *s)
 		blk_data_end(h, s);
 		return err;
 	}
-	for (u32 at = 0; at < bytes; at += (u32)PAGE_SIZE)
+	for (u32 at = 0; at < bytes; at += (u32)PAGE_SIZE) {
+		u32 n = min(bytes - at, (u32)PAGE_SIZE);
+
 		s->r.piece[s->r.nr_pieces++] =
-			(struct block_piece){ plat_pa((u8 *)s->bounce + at),
-					      min(bytes - at, (u32)PAGE_SIZE) };
+			(struct block_piece){ plat_pa((u8 *)s->bounce + at), n };
+	}
 	s->r.bytes = bytes;
 	h->bounced++;
 	return HV_OK;

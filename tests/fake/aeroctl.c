@@ -117,7 +117,7 @@ void fake_hypervisor_init(void)
 	};
 }
 
-/* Answers that are structures. */
+/* Calls whose answer is a structure. */
 static int give(struct aero_manage *m, const void *data, size_t size)
 {
 	if (m->size != size)
@@ -174,7 +174,7 @@ int device_manage(struct aero_manage *m)
 		return f->error;
 	switch (m->number) {
 	case AERO_CALL_HOST_INFO:
-		/* Time goes on, and the one that runs has faults. */
+		/* Time goes on, and the VM that runs has faults. */
 		f->s.host.time_us += 2000000;
 		f->s.vm[0].faults += 500;
 		f->s.vm[0].run_us += 1000000;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A third struct cpu_backend: exits come from a script, everything asked of it is recorded. */
+/* A third struct cpu_backend: exits come from a script, and it records all calls. */
 #include <tests/fake/fake.h>
 
 #include <hv/vm/vcpu.h>
@@ -85,7 +85,7 @@ static void run(struct vcpu *v, u64 deadline, struct vmexit *exit)
 		fake_cpu.on_run(v, deadline, exit);
 	} else if (fake_cpu.played < fake_cpu.scripted) {
 		*exit = fake_cpu.script[fake_cpu.played++];
-	} else { /* the guest computes until it is stopped */
+	} else { /* the guest computes until a kick or its deadline */
 		fake.tsc = max(fake.tsc, deadline);
 		*exit = (struct vmexit){ .kind = EXIT_PREEMPT };
 	}

@@ -50,7 +50,7 @@ void fake_machine_at(u32 first, u32 count, u32 nr_cpus)
 	fake = (struct fake){
 		.first = first, .nr_frames = nr, .nr_cpus = nr_cpus, .tsc = 100 * 1000 * FAKE_KHZ
 	};
-	/* What is below the first frame, and the page after the last, cannot be touched. */
+	/* An access below the first frame, or to the page after the last, faults. */
 	fake.ram = mmap(NULL, ((size_t)nr + 1) << PAGE_SHIFT, PROT_NONE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	assert_true(fake.ram != MAP_FAILED);
@@ -200,7 +200,7 @@ void plat_panic(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(fake.panic_text, sizeof(fake.panic_text), fmt, ap);
 	va_end(ap);
-	lock_order_free(); /* nobody goes on behind a panic, and the next test needs them */
+	lock_order_free(); /* nobody goes on after a panic, and the next test needs the locks */
 	if (fake.panic_armed)
 		longjmp(fake.panic, 1);
 	fail_msg("panic: %s", fake.panic_text);

@@ -12,7 +12,7 @@ static const u32 kernel[16] = {
 	0x1badb002, 0x10000, 0u - 0x1badb002 - 0x10000, 0x100000, 0x100000, 0, 0, 0x100020,
 };
 
-/* As boot/main.c has it. */
+/* As boot/main.c does it. */
 static bool background_work(void)
 {
 	bus_work(false);

@@ -9,22 +9,24 @@
 #include <hv/load/load.h>
 #include <hv/vm/vm.h>
 
-/* A fake machine with this much RAM and no VM. */
+/* Makes a fake machine with this much RAM and no VM. */
 void guest_machine(u64 bytes, u32 nr_cpus);
 
-/* Frames that are free or in quarantine back all promises, and the sum of these is right. */
+/*
+ * Checks that free and quarantined frames cover all promises, and that the promises' sum is right.
+ */
 void guest_check_promises(void);
 
-/* 16 MiB, one vCPU, no reserve; change what a test needs. */
+/* 16 MiB, one vCPU, no reserve; a test changes what it needs. */
 struct vm_config guest_config(const char *name);
 
 /* Starts a VM with a kernel of a few bytes; @cfg must live as long as the VM. */
 struct vm *guest_start(struct vm_config *cfg);
 
-/* The same with so many vCPUs, whose local APICs are switched on. */
+/* The same with this many vCPUs, whose local APICs are switched on. */
 struct vm *guest_start_smp(struct vm_config *cfg, u32 vcpus);
 
-/* A hypercall from CPL 0; returns RAX, and the rest is in v->gpr. */
+/* A hypercall from CPL 0; returns RAX, and leaves the other registers in v->gpr. */
 s64 guest_call(struct vcpu *v, u64 number, u64 rbx, u64 rcx, u64 rdx);
 
 /* WRMSR: false if it ends in #GP. RDMSR. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The order of locks, checked as the code under test takes them: each CPU's locks, as the list of
- * hv/base/lock.h has them.  A breach is a panic of the host, which fails the test.
+ * Checks the order of locks as the code under test takes them: each CPU must take its locks in the
+ * order of hv/base/lock.h. A breach panics, which fails the test.
  */
 #include <tests/fake/fake.h>
 
@@ -26,7 +26,7 @@ void lock_order_take(u32 *held, enum lock_rank rank, bool must)
 	struct taken *t = taken[fake.cpu];
 	u32 *n = &depth[fake.cpu];
 
-	/* One that is only tried is never waited for, so it cannot be part of a deadlock. */
+	/* Nobody waits for a lock that is only tried, so it cannot be part of a deadlock. */
 	for (u32 i = 0; must && i < *n; i++)
 		if (t[i].rank >= rank)
 			plat_panic("lock order: CPU %u takes %s and holds %s", fake.cpu,
@@ -36,7 +36,7 @@ void lock_order_take(u32 *held, enum lock_rank rank, bool must)
 	t[(*n)++] = (struct taken){ held, rank };
 }
 
-/* By the CPU that took it, whichever that was: a test may have changed fake.cpu since. */
+/* Give it back for the CPU that took it: a test may have changed fake.cpu since. */
 void lock_order_release(const u32 *held)
 {
 	for (u32 cpu = 0; cpu < MAX_CPUS; cpu++)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Listens at seams that the linker opens (--wrap), so that the sources under
- * test stay as they are: allocations that fail on order, and the order of
- * retire, guest entry and reuse.
+ * Wraps functions by the linker (--wrap), so that the sources under test stay as they are: lets
+ * allocations fail on demand, and records the order of retire, guest entry and reuse.
  */
 #include <tests/fake/fake.h>
 
@@ -50,7 +49,7 @@ int __wrap_frame_alloc_guest(struct frame_acct *acct, u64 gfn, unsigned int orde
 static u64 *retired_at; /* by frame, 0: not */
 static u32 nr;
 static u64 now;
-static u64 entered_at[MAX_CPUS]; /* the last quiescent point that was seen from outside */
+static u64 entered_at[MAX_CPUS]; /* the last quiescent point of each CPU */
 static u32 freed;
 u32 fake_record_violations;
 

@@ -8,7 +8,7 @@ static u64 *table_at(u64 frame)
 	return plat_ptr(HPA(frame << PAGE_SHIFT));
 }
 
-/* L1TF: what a CPU that ignores the present bit would fetch must not exist. */
+/* L1TF: the address that a CPU would fetch by ignoring the present bit must not be RAM. */
 static void check_absent(const struct p2m *p, u64 e)
 {
 	enum p2m_kind kind = (enum p2m_kind)(e >> 3 & 7);
@@ -22,7 +22,7 @@ static void check_absent(const struct p2m *p, u64 e)
 
 #define BUS BIT(52)
 
-/* A hole that is only read: one page of the host's for all of them. */
+/* A hole that is only read: all of them share one page of the host. */
 static void check_bus(const struct p2m *p, u64 e, int level)
 {
 	assert_int_equal(level, 1);

@@ -8,7 +8,7 @@
 #include <hv/dev/bus.h>
 
 #define VIO_QUEUE 8	   /* descriptors in each queue */
-#define VIO_REFILL_TSC 100 /* that pass whenever another vCPU refills a queue */
+#define VIO_REFILL_TSC 100 /* ticks that pass whenever another vCPU refills a queue */
 
 enum {
 	VIO_MAGIC = 0x000,
@@ -50,10 +50,10 @@ void vio_write(const struct vio *d, u32 reg, u32 value);
 
 /* Reset, features (all that are offered), @queues queues at d->rings, DRIVER_OK. */
 void vio_start(struct vio *d, u32 queues);
-/* Of these, the queues alone. */
+/* The queues' part of that. */
 void vio_start_queues(struct vio *d, u32 queues);
 
-/* Makes a chain of @n pieces, from descriptor @first on, available; without notice. */
+/* Makes a chain of @n pieces, from descriptor @first on, available; does not notify the device. */
 void vio_add(struct vio *d, u32 queue, u16 first, const struct vio_piece *p, u32 n);
 /* The same with a table of its own at @table, in descriptor @first. */
 void vio_add_indirect(struct vio *d, u32 queue, u16 first, u64 table, const struct vio_piece *p,
@@ -65,7 +65,7 @@ bool vio_must_notify(const struct vio *d, u32 queue, u16 before);
 /* The next entry of the used ring; false: there is none. */
 bool vio_used(struct vio *d, u32 queue, u32 *head, u32 *written);
 
-/* Where the descriptors, and the rings of @queue are. */
+/* The addresses of the descriptors and rings of @queue. */
 u64 vio_desc_at(const struct vio *d, u32 queue);
 u64 vio_avail_at(const struct vio *d, u32 queue);
 u64 vio_used_at(const struct vio *d, u32 queue);
@@ -75,14 +75,14 @@ void vio_put(const struct vio *d, u64 gpa, const void *from, size_t n);
 void vio_get(const struct vio *d, u64 gpa, void *to, size_t n);
 
 /*
- * Another vCPU that makes all of @queue's ring available again whenever the device has put
- * something into the used ring, until it has done so @times times; only in programs that are
- * linked with VIO_WRAP.  Returns how often it can do that still.
+ * Plays another vCPU that makes all of @queue's ring available again whenever the device has put an
+ * entry into the used ring, at most @times times; only in programs that are linked with VIO_WRAP.
+ * Returns how many times are left.
  */
 void vio_refill(const struct vio *d, u32 queue, u32 times);
 u32 vio_refills_left(void);
 
-/* Is the slot's interrupt pending in vCPU 0? Takes it. */
+/* Takes the slot's interrupt from vCPU 0; false: it is not pending. */
 bool vio_interrupted(const struct vio *d);
 
 #endif

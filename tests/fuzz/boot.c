@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What firmware and loaders hand over: multiboot 2 and 1 information, ACPI tables.  The first
- * 4 GiB can be read, as in the boot map, and nothing behind them.
+ * Data from firmware and loaders: multiboot 2 and 1 information, ACPI tables. The first 4 GiB can
+ * be read, as in the boot map, and nothing above.
  *
- * The first byte chooses.  Multiboot 2: the rest is the information.  The others: pieces of
- * memory, each with its address and length, and then a number for the parser to begin at.
+ * The first byte of the input chooses the parser. For multiboot 2 the rest is the information. For
+ * the others it is pieces of memory, each with its address and length, and then the address at
+ * which the parser begins.
  */
 #include <tests/fuzz/fuzz.h>
 
@@ -28,7 +29,7 @@ void fuzz_setup(void)
 	plat_direct_base = (uintptr_t)ram;
 }
 
-/* What consoles.c would open. */
+/* The port that consoles.c would open. */
 bool serial_open(const struct serial_port *port, const char *by)
 {
 	(void)port;
@@ -84,7 +85,7 @@ static void check_acpi(void)
 
 /* --- the parsers -------------------------------------------------------------------------- */
 
-/* Its length is the loader's word; here it is true. */
+/* The loader says its length; here that is correct. */
 static void multiboot2(struct input *in)
 {
 	u32 n = (u32)in_left(in);
@@ -97,7 +98,7 @@ static void multiboot2(struct input *in)
 	boot_parse_multiboot2(info, &bi);
 }
 
-/* Bytes at an address, of which most are low, and some the last below 4 GiB. */
+/* Bytes at an address: mostly a low one, sometimes just below 4 GiB. */
 static void pieces(struct input *in)
 {
 	for (u32 i = 0; i < PIECES_MAX && in_left(in); i++) {

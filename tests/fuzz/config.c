@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The configuration: any text is parsed, or refused with a line of it and words that end. */
+/*
+ * The configuration: the parser must take any text, or refuse it with the number of a line and a
+ * message that ends.
+ */
 #include <tests/fuzz/fuzz.h>
 
 #include <hv/config/config.h>
@@ -19,7 +22,7 @@ static bool ends(const char *s, size_t size)
 	return strnlen(s, size) < size;
 }
 
-/* "aerostat.conf: line N: ...", and the text has so many lines. */
+/* "aerostat.conf: line N: ...", and the text must have N lines. */
 static void check_error(const char *error, const char *text, size_t n)
 {
 	unsigned long line = 0, lines = 1;

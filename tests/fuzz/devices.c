@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The registers of a PC: UART, clock, local APICs and the I/O APIC, by port, MSR and memory,
- * from two vCPUs, with interrupts delivered in between; and what is typed and shown.
+ * The registers of a PC: UART, clock, local APICs and the I/O APIC, by port, MSR and memory, from
+ * two vCPUs, with interrupts delivered in between; and the terminal's input and output.
  */
 #include <tests/fake/guest.h>
 #include <tests/fuzz/fuzz.h>
@@ -91,7 +91,7 @@ static void op_msr(void)
 		guest_wrmsr(v, msr, in_number(in));
 }
 
-/* The way into the guest, without the guest: interrupts go in, timers run out. */
+/* Plays an entry without a guest: delivers interrupts and lets timers run out. */
 static void op_enter(void)
 {
 	struct vcpu *v = some(in_8(in));
@@ -147,7 +147,7 @@ static void (*const ops[])(void) = {
 	op_time, op_raise, op_console, op_cpuid, op_lapic, op_ioapic,
 };
 
-/* Interrupts that an APIC has taken are of vectors that there are. */
+/* Interrupts that an APIC has taken must have valid vectors. */
 static void check(void)
 {
 	for (u32 i = 0; i < VCPUS; i++) {
@@ -159,7 +159,7 @@ static void check(void)
 	}
 }
 
-/* What the host's CPU has: most of all, or what the input says. */
+/* The host CPU's features: mostly all of them, else the input chooses. */
 static void make_cpu(u8 form)
 {
 	static const u32 leaves[] = {
@@ -182,7 +182,7 @@ static void make_cpu(u8 form)
 	cpuid_init();
 }
 
-/* The terminal, which gets the bytes of the VM that has it as they are. */
+/* The terminal gets the bytes of the VM that has it unchanged. */
 static void show(const char *bytes, size_t n)
 {
 	fuzz_assert(bytes && n, "nothing is shown");

@@ -39,7 +39,7 @@ static void plan(struct input *in)
 	fuzz_assert(p.copies[i].src, "it has no entry point");
 }
 
-/* How long descriptors are, a buffer of some size, the map; the tags of a loader. */
+/* The length of descriptors, the size of a buffer, the map; the tags of a loader. */
 static void information(struct input *in)
 {
 	u64 entry = in_8(in), room = 8 + in_16(in) % ROOM / 8 * 8UL, start = in_number(in), blocker;

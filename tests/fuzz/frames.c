@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Free frames are forbidden ground: whoever reads or writes one, through a pointer that he
- * kept or a table that is wrong, is caught at the access by AddressSanitizer.  And frames that
- * nobody has had are zero: those are not scrubbed, which would take most of the time.  Linked
- * with --wrap for the functions that free frames pass.
+ * AddressSanitizer forbids access to free frames: it reports code that reads or writes one, through
+ * a stale pointer or a wrong table, at the access. Frames that nobody has had are zero, and are not
+ * scrubbed, which would take most of the time. Linked with --wrap for the functions that free
+ * frames pass.
  */
 #include <tests/fuzz/fuzz.h>
 
@@ -11,8 +11,8 @@
 
 #include <mm/buddy.h>
 
-static u8 had[65536]; /* by frame: somebody had it since it was zero */
-static bool first;    /* free frames come from nobody */
+static u8 had[65536]; /* by frame: 1: somebody has had it since it was zero */
+static bool first;    /* no owner gives these frames back */
 
 static void mark(u32 frame, unsigned int order, bool free)
 {

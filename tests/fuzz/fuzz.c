@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Between libFuzzer and a target.  The sources under test and the fakes have their variables
- * in sections of their own (fuzz.mk renames them): their bytes are remembered once and put
- * back before each input, so that no input depends on those before it.
+ * Connects libFuzzer and a target. The variables of the sources under test and of the fakes are in
+ * sections of their own (fuzz.mk renames them). We save their bytes once and put them back before
+ * each input, so that no input depends on those before it.
  */
 #include <tests/fuzz/fuzz.h>
 
@@ -14,7 +14,7 @@
 
 #include <hv/base/log.h>
 
-/* Of the CPU, not of a clock on the wall: other programs that run do not count. */
+/* CPU time, not wall time: other programs must not count. */
 #define CPU_SECONDS 20
 #define COPIES 64
 #define LOG_TAIL 3000
@@ -30,7 +30,7 @@ static struct region {
 	char *start, *stop, *first;
 } regions[2];
 
-/* Between two variables is what AddressSanitizer forbids to touch. */
+/* AddressSanitizer forbids access to the gaps between variables. */
 __attribute__((no_sanitize("all"))) static void copy(char *to, const char *from, size_t n)
 {
 	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
@@ -119,7 +119,7 @@ void fuzz_watch_log(void)
 {
 	static struct log_sink sink = { .write = check_line };
 
-	sink.next = NULL; /* of this input: the list is empty again */
+	sink.next = NULL; /* copies of this input: the list is empty again */
 	log_add_sink(&sink);
 }
 
@@ -136,7 +136,7 @@ static void too_long(int signal)
 	fuzz_fail("%d s of CPU time for one input: an endless loop", CPU_SECONDS);
 }
 
-/* The fakes' assertions, which cmocka takes elsewhere. */
+/* The fakes' assertions; in unit tests cmocka supplies these. */
 void _assert_true(const LargestIntegralType result, const char *const expression,
 		  const char *const file, const int line)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a fuzz target is made of: fuzz_one() takes an input apart and does what it says.
- * fuzz.c gives it the same fresh process each time: all variables of the sources under test
- * and of the fakes have their first values again.
+ * The parts of a fuzz target: fuzz_one() decodes an input and acts on it. fuzz.c gives it the same
+ * fresh process each time: all variables of the sources under test and of the fakes have their
+ * first values again.
  */
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H
@@ -13,13 +13,15 @@ struct input {
 	const u8 *at, *end;
 };
 
-/* Once, before the variables are remembered; each input begins with what this leaves. */
+/*
+ * Called once, before the variables are saved; each input begins with the state that this leaves.
+ */
 void fuzz_setup(void);
 
-/* One input. It may keep no memory, and fake_machine_off() follows. */
+/* Runs one input. It must keep no memory; fake_machine_off() follows. */
 void fuzz_one(struct input *in);
 
-/* A property does not hold: prints why, and the log of the hypervisor, and stops. */
+/* A property does not hold: prints why and the hypervisor's log, and stops. */
 void fuzz_fail(const char *fmt, ...) __printf(1, 2) __attribute__((noreturn));
 
 #define fuzz_assert(cond, fmt, ...)                                                             \
@@ -28,10 +30,10 @@ void fuzz_fail(const char *fmt, ...) __printf(1, 2) __attribute__((noreturn));
 			fuzz_fail("%s:%d: %s: " fmt, __FILE__, __LINE__, #cond, ##__VA_ARGS__); \
 	} while (0)
 
-/* From now on no line of the log may have what a terminal would obey: guests fill them. */
+/* From now on no line of the log may have bytes that control a terminal: guests fill them. */
 void fuzz_watch_log(void);
 
-/* frames.c: all of the fake's memory may be touched again, by whoever has it next. */
+/* frames.c: allows access to all of the fake's memory again, for the next owner. */
 void fuzz_frames_off(void);
 
 static inline size_t in_left(const struct input *in)
@@ -62,15 +64,15 @@ static inline u64 in_64(struct input *in)
 	return in_bytes(in, 8);
 }
 
-/* A number whose length comes first: small ones are short, all are possible. */
+/* A number with its length before it: small numbers are short, all are possible. */
 u64 in_number(struct input *in);
 
-/* @n of the next bytes, less at the end; they stay where they are. */
+/* The next @n bytes, fewer at the end; not a copy. */
 const u8 *in_take(struct input *in, size_t *n);
 
 /*
- * A copy of the next @n bytes that ends where they end, so that one read further is seen.
- * Freed before the next input.
+ * A copy of the next @n bytes, no larger, so that a read beyond it is noticed. Freed before the
+ * next input.
  */
 u8 *in_copy(struct input *in, size_t n);
 

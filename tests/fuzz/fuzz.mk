@@ -6,8 +6,8 @@ FUZZ := $(BUILD)/fuzz
 FUZZ_CC := clang
 FUZZ_CFLAGS := -std=gnu17 -DLOCK_ORDER -O1 -g -I. $(WARNINGS) -fno-strict-aliasing -fno-omit-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -DVERSION='"fuzz"'
-# Only what is under test counts as covered.  Comparisons are looked at too, but not where
-# nothing is compared with a magic number, or checksums would cost most of the time.
+# Only sources under test count as covered. libFuzzer also looks at their comparisons, except in
+# files without magic numbers, because checksums would take most of the time.
 FUZZ_UNCOMPARED := mm/% boot/acpi.c
 FUZZ_COVERED := hv/% mm/% boot/% arch/%
 fuzz_coverage = $(if $(filter $(FUZZ_COVERED),$(1)),-fsanitize=fuzzer-no-link) \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Instructions: decoded from any bytes, and carried out in a guest whose registers, page
- * tables and memory the input sets.  It begins with paging that works and code that touches
- * the local APIC, so that few changes lead to many places.
+ * Instructions: decodes any bytes, and carries them out in a guest whose registers, page tables and
+ * memory the input sets. It begins with working paging and code that touches the local APIC, so
+ * that small changes reach much code.
  */
 #include <tests/fake/guest.h>
 #include <tests/fuzz/fuzz.h>
@@ -21,8 +21,8 @@
 #define CODE 0x400000UL /* linear */
 #define DATA 0x410000UL
 /*
- * Accesses to guest memory that an exit may cost: 64 elements of two sides that straddle two
- * pages each, walked through four levels, and the fetch, are fewer.
+ * The most accesses to guest memory in one exit. The worst case has fewer: 64 elements with two
+ * sides, each across two pages, each page walked through four levels, and the fetch.
  */
 #define ACCESSES_MAX 4000
 
@@ -90,7 +90,7 @@ static void make_guest(void)
 
 /* --- decoding ------------------------------------------------------------------------- */
 
-/* What it takes is what it needs: not a byte more, and not one fewer. */
+/* The decoder must need exactly the bytes that it takes: not one more, and not one fewer. */
 static void check_decode(const u8 *bytes, size_t n, enum insn_mode mode)
 {
 	struct insn i, again;
@@ -126,7 +126,7 @@ static void op_register(void)
 	v->gpr[in_8(in) % GPR_NR] = in_number(in);
 }
 
-/* Near where something is. */
+/* An address near one in use. */
 static void op_pointer(void)
 {
 	static const u64 bases[] = { LAPIC_DEFAULT_BASE,
@@ -179,7 +179,7 @@ static void op_map(void)
 	map(linear, (in_number(in) & ~PAGE_MASK) | in_8(in) | (u64)(in_8(in) & 1) << 63);
 }
 
-/* An instruction where the guest is, maybe across the end of a page; and then it exits. */
+/* An instruction at the guest's RIP, maybe across the end of a page; then the guest exits. */
 static void op_run(void)
 {
 	static const u64 places[] = { CODE, CODE + 0xff8, CODE + 0xffe, CODE + 0x1ff6 };

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Kernels and what comes with them: files of any bytes, for a VM of 4 MiB and one of 4.5 GiB. */
+/* Kernels and modules: files of any bytes, for a VM of 4 MiB and one of 4.5 GiB. */
 #include <tests/fake/guest.h>
 #include <tests/fuzz/fuzz.h>
 
 #include <hv/load/images.h>
 
-#define PIECES_MAX 10000 /* the largest file here takes some ten */
+#define PIECES_MAX 10000 /* the largest file here takes about ten */
 
 static struct vm_config cfg;
 
@@ -14,8 +14,8 @@ void fuzz_setup(void)
 }
 
 /*
- * The first byte chooses the VM; then a module, its length first; the rest is the kernel.
- * Whatever they are, the VM runs or says why not, and it has what its tables say.
+ * The first byte chooses the VM; then a module, its length first; the rest is the kernel. For any
+ * bytes the VM must run or say why not, and its accounts must agree with its tables.
  */
 void fuzz_one(struct input *in)
 {

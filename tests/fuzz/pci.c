@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Devices on the PCI bus: whatever their registers say, and however these change, the walk
- * at boot has an end, and no function masters the bus behind it that could be stopped.
+ * Devices on the PCI bus: for all values and changes of their registers the walk at boot must end,
+ * and afterwards no function that it can stop may master the bus.
  */
 #include <tests/fuzz/fuzz.h>
 
@@ -17,7 +17,7 @@ struct function {
 	pci_bdf at;
 	u32 config[64];
 	u32 *mmio;
-	u8 noise; /* so many reads until a register is another; 0: they stay */
+	u8 noise; /* reads until a register changes; 0: it never does */
 	bool stubborn;
 };
 
@@ -63,7 +63,7 @@ void plat_delay(void)
 {
 	u32 i = ++accesses % 512;
 
-	/* The registers behind BARs change while somebody waits for them. */
+	/* The registers behind BARs change while the hypervisor waits for them. */
 	if (in_left(in) && nr && fn[i % nr].mmio)
 		fn[i % nr].mmio[in_16(in) % (WINDOW / 4)] = in_32(in);
 }
@@ -80,7 +80,7 @@ void fuzz_setup(void)
 {
 }
 
-/* Functions: where, of which class, their BAR; then pieces of their registers. */
+/* Functions: their place, class and BAR; then pieces of their registers. */
 static void add(void)
 {
 	struct function *f = &fn[nr++];

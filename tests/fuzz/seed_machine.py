@@ -149,7 +149,7 @@ def by_hand():
 
 
 def days():
-    """What guests do by chance, always the same."""
+    """Random operations of guests, the same each time."""
     rng = random.Random(12)
     for i in range(12):
         vms = [vm(rng.randrange(4), rng.randrange(4), rng.randrange(16), 1 + rng.randrange(2),

@@ -22,7 +22,7 @@ def u64(n):
 
 
 def number(n):
-    """What in_number() of fuzz.c reads."""
+    """A number as in_number() of fuzz.c reads it."""
     shift = 0
     if n and n % PAGE == 0:
         shift, n = 0x40, n // PAGE

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * All virtio devices of one VM: registers are read and written, rings and buffers hold what
- * the input says, and memory changes between two accesses of a device, as another vCPU would
- * change it.  A call into a device may cost so many accesses and no more.
+ * All virtio devices of one VM: the input reads and writes registers, fills rings and buffers, and
+ * changes memory between two accesses of a device, as another vCPU might. The number of accesses in
+ * a call into a device is limited.
  */
 #include <tests/fake/guest.h>
 #include <tests/fuzz/fuzz.h>
@@ -16,12 +16,12 @@
 #include <mm/epoch.h>
 #include <mm/guestmem.h>
 
-#define WINDOW 0x40000UL /* guest memory that is worked with: 64 KiB */
+#define WINDOW 0x40000UL /* guest memory that the test uses: 64 KiB */
 #define WINDOW_SIZE 0x10000UL
 #define TOP MIB(4)
 /*
- * What one call into a device may cost, in accesses to guest memory: four queues of 512
- * descriptors, and 5 MiB of a disk in sectors, are fewer.
+ * The most accesses to guest memory in one call into a device. Four queues of 512 descriptors, and
+ * 5 MiB of a disk in sectors, need fewer.
  */
 #define ACCESSES_MAX 40000
 #define SETUP 1024
@@ -32,7 +32,7 @@ static u8 linux_file[2 * SETUP], disk_file[5 * 4096 + 512];
 static struct input *in;
 static u32 accesses;
 
-/* Changes that other vCPUs make meanwhile: every @period accesses one of the input's. */
+/* Changes that other vCPUs make meanwhile: one from the input every @period accesses. */
 static u32 period;
 
 static void put(size_t at, u64 value, size_t bytes)
@@ -67,7 +67,7 @@ int __real_guest_write(struct p2m *p, gpa_t gpa, const void *buf, size_t len);
 int __wrap_guest_read(struct p2m *p, gpa_t gpa, void *buf, size_t len);
 int __wrap_guest_write(struct p2m *p, gpa_t gpa, const void *buf, size_t len);
 
-/* Places near each other, so that they hit what is in use; sometimes any. */
+/* Mostly places near each other, so that they hit memory in use; sometimes any place. */
 static u64 place(void)
 {
 	u16 at = in_16(in);
@@ -183,7 +183,7 @@ static void op_chain(void)
 	__real_guest_write(&vm->p2m, GPA(rings + 0x802), &index, sizeof(index));
 }
 
-/* What disks, and the balloon, are asked for. */
+/* Requests to disks and to the balloon. */
 static void op_request(void)
 {
 	u64 gpa = place();
@@ -222,7 +222,7 @@ static void op_notify(void)
 	fuzz_assert(mmio_read(vm->vcpus[0], at(slot, 0x070), 4) < 256, "a status is a byte");
 }
 
-/* The tick of the scheduler, which works in every device. */
+/* The scheduler's tick, with work for every device. */
 static void op_tick(void)
 {
 	fake.tsc += 1UL << in_8(in) % 34;
@@ -244,7 +244,7 @@ static void op_type(void)
 	operator_typed(bytes, n);
 }
 
-/* The balloon's target moves; frames are taken away from the host and come back. */
+/* Moves the balloon's target; takes frames away from the host, and gives them back. */
 static void op_memory(void)
 {
 	static u32 hoard[4096], have;

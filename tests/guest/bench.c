@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a guest pays, in TSC ticks; where the TSC counts instructions (Bochs,
- * QEMU with -icount) those are instructions.  Plain multiboot: it runs under
- * other hypervisors too, and then leaves out what only Aerostat has.
- * Prints lines "bench NAME VALUE UNIT".
+ * Measures a guest's costs in TSC ticks; these are instructions if the TSC counts instructions
+ * (Bochs, QEMU with -icount). Plain multiboot: it also runs under other hypervisors, and then
+ * leaves out the parts that need Aerostat. Prints lines "bench NAME VALUE UNIT".
  */
 #include "case.h"
 
@@ -17,7 +16,7 @@ static void report(const char *name, u64 value, const char *unit)
 	bare_printf("bench %s %lu %s\n", name, value, unit);
 }
 
-/* The least of several runs: what the path costs when no timer interrupts it. */
+/* The least of several runs: the cost of the path without a timer interrupt. */
 #define MEASURE(statement)                                    \
 	({                                                    \
 		u64 best_ = ~0ul;                             \
@@ -40,7 +39,7 @@ static void one_cpuid(void)
 	bare_cpuid(0, 0, r);
 }
 
-/* The instruction and its registers, nothing else: POLL on Aerostat, an unknown number elsewhere. */
+/* Only the instruction and its registers: POLL on Aerostat, an unknown number elsewhere. */
 static void raw_vmcall(u64 nr)
 {
 	u64 b, c, d;
@@ -96,7 +95,7 @@ static void world_switches(void)
 #define APIC_X2 0x400ul
 #define APIC_ON 0x800ul
 
-/* What a guest without x2APIC pays for the end of each interrupt: decoded and emulated. */
+/* The cost of an EOI in a guest without x2APIC: the hypervisor decodes and emulates it. */
 static void apic_by_mmio(void)
 {
 	volatile u32 *eoi = (volatile u32 *)0xfee000b0ul;
@@ -126,7 +125,7 @@ static void raise_and_look(void)
 	__asm__ volatile("mov %1, %%cr8; mov %%cr8, %0" : "=r"(v) : "r"(0ul));
 }
 
-/* What a kernel does at each tick: it sets its timer, takes the interrupt, ends it. */
+/* A kernel's work at each tick: it sets its timer, takes the interrupt, ends it. */
 static void ticks(void)
 {
 	u64 never = bare_rdtsc() + 1000000 * bare_tsc_khz();
@@ -144,9 +143,9 @@ static void ticks(void)
 #define PART 8
 
 /*
- * Cost of touching @n pages, @step apart, from @page on, each for the first time:
- * the mean of the middle one of @n / PART parts, so that a tick of the host, which
- * draws its screen and samples its VMs, is not counted as faults.
+ * Cost of touching @n pages, @step apart, from @page on, each for the first time: the mean of the
+ * middle one of @n / PART parts, so that a tick of the host, which draws its screen and samples its
+ * VMs, does not count as faults.
  */
 static u64 touch(u64 page, u64 n, u64 step)
 {
@@ -165,7 +164,7 @@ static u64 touch(u64 page, u64 n, u64 step)
 	return part[parts / 2] / PART;
 }
 
-/* How much is scrubbed here on demand is told by the host. */
+/* The host's log tells how much it has scrubbed here on demand. */
 static u64 scrubbed(void)
 {
 	return host_info().scrubbed_demand;
@@ -241,7 +240,7 @@ static void large_entries(void)
 	struct aero_vm_info before, after;
 
 	wait_for_clean_memory();
-	/* Blocks that are mapped by 2 MiB leaves. */
+	/* Blocks that 2 MiB leaves map. */
 	for (u64 i = 0; i < n; i++) {
 		u64 p = bare_page_alloc(9);
 
@@ -250,7 +249,7 @@ static void large_entries(void)
 		*(volatile u64 *)bare_ptr(p) = 1;
 		batch.entry[got++] = p << 12 | AERO_ENTRY_2M;
 	}
-	/* The least of three, from the start of a slice: its end is an exit of its own. */
+	/* The least of three, from the start of a slice, because its end is one more exit. */
 	for (int run = 0; run < 3; run++) {
 		u64 once;
 
@@ -294,8 +293,8 @@ static void zeroing(void)
 }
 
 /*
- * A fixed amount of work on all memory, without an exit of its own: how long it takes
- * with sampling and without says what sampling takes, whatever that consists of.
+ * A fixed amount of work on all memory, without exits of its own. Its time with sampling and
+ * without gives the whole cost of sampling.
  */
 static int sampling(void)
 {
@@ -329,6 +328,6 @@ int bare_main(void)
 	populate();
 	small_entries();
 	large_entries();
-	apic_by_mmio(); /* last: nobody's timer comes any more */
+	apic_by_mmio(); /* last: no other timer interrupt comes any more */
 	return audit();
 }

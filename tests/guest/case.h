@@ -10,7 +10,7 @@ struct test_case {
 	int (*run)(void);
 };
 
-/* Says what is wrong and makes the case (a function returning int) fail. */
+/* Prints what is wrong and makes the case (a function that returns int) fail. */
 #define CHECK(cond)                                                                 \
 	do {                                                                        \
 		if (!(cond)) {                                                      \
@@ -19,7 +19,7 @@ struct test_case {
 		}                                                                   \
 	} while (0)
 
-/* The same, with the two values. */
+/* The same, and prints the two values. */
 #define CHECK_EQ(a, b)                                                                          \
 	do {                                                                                    \
 		u64 a_ = (u64)(a), b_ = (u64)(b);                                               \
@@ -122,7 +122,7 @@ static inline struct aero_host_info host_info(void)
 
 static inline u32 self(void)
 {
-	static u32 id = ~0u; /* an exit each would dominate what is measured and waited for */
+	static u32 id = ~0u; /* an exit for each would take most of the measured time */
 
 	if (id == ~0u)
 		id = bare_vm_id();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The demo: a guest whose demand for memory rises and falls in turn with the
- * others'.  What it uses it fills with a pattern that names VM and page, and
- * it verifies all the time.  turn=N of=M says when its turn is.
+ * The demo: a guest whose demand for memory rises and falls in turn with the others'. It fills its
+ * pages with a pattern that names VM and page, and verifies them all the time. turn=N of=M says
+ * when its turn is.
  */
 #include "case.h"
 
@@ -46,7 +46,7 @@ static void give(void)
 	bare_page_free(page_of[have], 0);
 }
 
-/* Moves toward @want by at most 256 pages, and looks at some of what it has. */
+/* Moves toward @want by at most 256 pages, and verifies some of its pages. */
 static void work(u64 want)
 {
 	for (int i = 0; i < 256 && have < want; i++)

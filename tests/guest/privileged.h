@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Privileged instructions, most of which a guest must not get through with. */
+/* Privileged instructions; most of them must fail in a guest. */
 #ifndef TESTS_GUEST_PRIVILEGED_H
 #define TESTS_GUEST_PRIVILEGED_H
 

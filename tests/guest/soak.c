@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The soak: random lock and unlock entries of both sizes, in random order,
- * over a region whose every page this guest knows the state of.  What it owns
- * it fills and verifies; what it gets back must be zero; what it touches in
- * the balloon must pop.  Now and then its driver restarts.
+ * The soak: random lock and unlock entries of both sizes, in random order, over a region in which
+ * this guest knows the state of every page. It fills and verifies pages of its own; pages that it
+ * gets back must be zero; pages that it touches in the balloon must pop. Now and then its driver
+ * restarts.
  *   seed=N entries=N
  */
 #include "case.h"
@@ -11,7 +11,7 @@
 #define BLOCKS 12
 #define PAGES (BLOCKS * 512)
 
-enum { EMPTY, FILLED, LOCKED }; /* EMPTY: ours, never written since we got it: reads as zero */
+enum { EMPTY, FILLED, LOCKED }; /* EMPTY: ours, not written since we got it: reads as zero */
 
 static u8 state[PAGES];
 static u32 generation[PAGES];
@@ -169,7 +169,7 @@ static int step(void)
 	}
 }
 
-/* What the hypervisor counts must be what we know. */
+/* The hypervisor's counts must agree with ours. */
 static int compare(void)
 {
 	struct aero_vm_info i = vm_info(self());

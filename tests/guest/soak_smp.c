@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The large soak's guest: all its vCPUs lock, unlock, use and pop the same
- * memory at once, restart the driver, and know at every moment what each page
- * must hold.  The first VM also ends, stops and restarts the others.
+ * The large soak's guest: all its vCPUs lock, unlock, use and pop the same memory at once, restart
+ * the driver, and know at every moment the right contents of each page. The first VM also ends,
+ * stops and restarts the others.
  *   seed=N entries=N (accepted, of one life) lives=N cut=PAGES flip=N
  * Every decision comes from the seed, the VM, its life and the vCPU; how the
  * vCPUs interleave does not.
  *
- * Three kinds of memory: blocks of 2 MiB, each used by whoever holds its lock
- * and known to the byte; a wild block that nobody locks, where one vCPU writes
- * while another takes the page away; and pages that never go anywhere.
+ * Three kinds of memory: blocks of 2 MiB, each used by the vCPU that has its lock, and known to the
+ * byte; a wild block that nobody locks, where one vCPU writes while another takes the page away;
+ * and pages that never go anywhere.
  */
 #include "soak_smp_use.h"
 
@@ -22,7 +22,7 @@ static int check_kept(struct worker *w)
 	return verify(w, page, tag_of(page, 1), STEP);
 }
 
-/* The driver's life begins anew, with other vCPUs in the wild block: all is ours again. */
+/* Restarts the driver while other vCPUs are in the wild block: all pages are ours again. */
 static int restart(struct worker *w)
 {
 	struct aero_result r;
@@ -43,7 +43,7 @@ static int restart(struct worker *w)
 	return 0;
 }
 
-/* What the hypervisor counts must be what we know. */
+/* The hypervisor's counts must agree with ours. */
 static int compare_alone(struct worker *w)
 {
 	struct aero_vm_info i;
@@ -79,7 +79,7 @@ static int audited(struct worker *w)
 	return audit();
 }
 
-/* Asks for memory back, and says what every driver says. */
+/* Asks for memory back, and makes the other calls of a driver. */
 static int talk(struct worker *w)
 {
 	struct aero_result r;
@@ -111,7 +111,7 @@ static int step(struct worker *w)
 		return guarded(w, entries);
 	case 7 ... 11:
 		return guarded(w, use);
-	case 12 ... 14: /* and then use what was set free */
+	case 12 ... 14: /* and then use the pages that came back */
 		return go_wild(w) || guarded(w, use);
 	default:
 		break;
@@ -163,7 +163,7 @@ static void report(const char *word)
 		sum.checked, pops, sum.restarts, sum.audits);
 }
 
-/* All that has been touched, and some that has not, a block at a time, given away when seen. */
+/* Verifies all touched pages, and some others, block by block, and gives each block away then. */
 static int verify_all(struct worker *w)
 {
 	for (u64 b = 0; b < BLOCKS; b++) {
@@ -199,7 +199,10 @@ static void stop_all(void)
 		;
 }
 
-/* After how many pages in and out of its balloon a life is cut short; most are not. */
+/*
+ * The number of pages in and out of its balloon after which a life is cut short; most lives are
+ * not.
+ */
 static u64 doom(u64 vm, u64 start)
 {
 	u64 h = mix(salt ^ vm << 32 ^ start);
@@ -230,7 +233,7 @@ static int look_after(u64 vm, const struct aero_vm_info *i, u64 lives, bool *ove
 	return 0;
 }
 
-/* All the others, every few milliseconds; *@over when none of them will come back. */
+/* Looks at all other VMs every few milliseconds; *@over: none of them will come back. */
 static int keep(u64 lives, bool *over)
 {
 	static u64 next;
@@ -288,7 +291,7 @@ static int work_and_keep(struct worker *w)
 	return verify_all(w);
 }
 
-/* Takes memory, and touches now what must never wait for any later. */
+/* Takes memory, and touches pages now that must never wait for a frame later. */
 static int prepare(void)
 {
 	u64 seed = bare_arg_number("seed", 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The soak's memory: blocks with a lock, and what each page of them must hold. */
+/* The soak's memory: blocks with a lock, and the right contents of each page. */
 #ifndef TESTS_GUEST_SOAK_SMP_PAGES_H
 #define TESTS_GUEST_SOAK_SMP_PAGES_H
 
@@ -44,7 +44,7 @@ static u32 done, scribbling;
 static struct aero_batch batches[WORKERS] __attribute__((aligned(4096)));
 static struct worker workers[WORKERS];
 
-/* --- what everybody needs ------------------------------------------------------ */
+/* --- helpers ------------------------------------------------------ */
 
 /* splitmix64: a good hash of a counter */
 static u64 mix(u64 x)
@@ -67,9 +67,8 @@ static void pause(void)
 }
 
 /*
- * Many may be inside, or one alone.  Whoever wants to be alone keeps others
- * from coming in, but does not wait for ever: one inside may be waiting for
- * memory that only this VM's driver can give.
+ * Many may be inside, or one alone. A vCPU that wants to be alone keeps others from coming in, but
+ * does not wait for ever: a vCPU inside may wait for memory that only this VM's driver can give.
  */
 struct gate {
 	int inside; /* -1: one alone */
@@ -142,7 +141,7 @@ static u64 locked_pages(void)
 
 /* --- a page's bytes ---------------------------------------------------------------- */
 
-/* Each word of a page differs, and says which VM, life, page and generation it is of. */
+/* Each word of a page differs, and names its VM, life, page and generation. */
 static u64 tag_of(u64 page, u64 gen)
 {
 	return mix(salt ^ page << 32 ^ gen);

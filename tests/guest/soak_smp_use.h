@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The soak's work: batches of entries that are foreseen, memory that is used, the wild block. */
+/* The soak's work: batches of entries with known answers, use of memory, the wild block. */
 #ifndef TESTS_GUEST_SOAK_SMP_USE_H
 #define TESTS_GUEST_SOAK_SMP_USE_H
 
@@ -58,7 +58,7 @@ static u64 wrong_entry(struct worker *w, u64 *status)
 	}
 }
 
-/* What the entry must be answered with, given the pages' states now. */
+/* The right answer to the entry, by the pages' states now. */
 static u64 predict(bool lock, u64 entry)
 {
 	u64 i = (entry >> 12) - first;
@@ -83,7 +83,7 @@ static void apply(bool lock, u64 entry)
 		}
 }
 
-/* What goes into the balloon must be what was put there, to the last byte. */
+/* A page that goes into the balloon must have its bytes, to the last one. */
 static int verify_entry(struct worker *w, u64 entry)
 {
 	u64 i = (entry & AERO_ENTRY_ADDR) / PAGE - first, n = entry & AERO_ENTRY_2M ? 512 : 1;
@@ -107,7 +107,7 @@ static u64 pick(struct worker *w, u64 page, bool lock)
 	return page + i;
 }
 
-/* What a batch is made of. */
+/* The kinds of entries in a batch. */
 enum { SMALL, MIXED, LARGE, MIXES };
 
 /* One entry for the blocks held. */
@@ -120,7 +120,7 @@ static u64 an_entry(struct worker *w, u64 mix_of, bool lock)
 	return (first + pick(w, page, lock)) << 12;
 }
 
-/* Every answer must be what our own books say, entry by entry, in the batch's order. */
+/* Every answer must agree with our own records, entry by entry, in the batch's order. */
 static int settle_batch(struct worker *w, bool lock, u64 n, u64 odd, u64 wrong)
 {
 	for (u64 i = 0; i < n; i++) {
@@ -199,8 +199,8 @@ static int touch(struct worker *w, u64 i)
 }
 
 /*
- * A few of those in the balloon.  And while the hypervisor asks for more than
- * we have given, a kernel that plays by the rules makes do with what it has.
+ * True for 1 of 16 pages in the balloon. While the balloon is below its target, a correct kernel
+ * takes no new pages, so this mostly allows only pages that it has.
  */
 static bool may_touch(struct worker *w, u64 i)
 {
@@ -228,15 +228,15 @@ static int use(struct worker *w)
 
 /* --- the wild block ------------------------------------------------------------------ */
 
-/* Where the vCPUs meet: mostly among a few pages, now and then in the whole block. */
+/* The page where vCPUs meet: mostly one of a few pages, now and then any of the block. */
 static u64 wild_page(struct worker *w)
 {
 	return wild + rnd(w, rnd(w, 8) ? HOT : 512);
 }
 
 /*
- * No lock: another vCPU may take the page between any two instructions.  So a
- * word is zero or what this VM writes there in this life, and nothing else.
+ * No lock: another vCPU may take the page between any two instructions. So a word must be zero or
+ * this VM's value there in this life.
  */
 static int mark_wild(u64 page)
 {
@@ -257,8 +257,8 @@ static int mark_wild(u64 page)
 }
 
 /*
- * The same few pages over and over: once they are there this vCPU does not
- * leave the guest, and only a kick ends its use of what another vCPU locks.
+ * Uses the same few pages again and again: when they are there this vCPU does not leave the guest,
+ * and only a kick ends its use of pages that another vCPU locks.
  */
 static int scribble(struct worker *w)
 {
@@ -304,7 +304,7 @@ static int go_wild(struct worker *w)
 
 	if (!enter(&wilderness))
 		return 0;
-	/* While one scribbles, the other takes away what it writes to. */
+	/* While one vCPU writes, the other takes its pages away. */
 	if (__atomic_exchange_n(&scribbling, 1, __ATOMIC_SEQ_CST)) {
 		failed = wild_batch(w);
 	} else {

@@ -92,8 +92,8 @@ static int timer(void)
 }
 
 /*
- * A timer of @ticks ticks that became periodic while it ran as one-shot.  False: this CPU was
- * kept from running for so long that the timer ran out first, and a one-shot timer then stops.
+ * A timer of @ticks ticks that becomes periodic while it runs as one-shot. False: this CPU did not
+ * run for so long that the timer ran out first; a one-shot timer then stops.
  */
 static bool becomes_periodic(u64 ticks)
 {
@@ -127,19 +127,18 @@ static int timer_mode(void)
 	before = hits;
 	bare_wrmsr(X2(LVT_TIMER), 0x60);
 	wait_for(&hits, before + 1);
-	bare_sleep_us(5000); /* disarms it, and takes its LVT for the sleep */
-	/* One period may have ended, untold, before the mode changed. */
+	bare_sleep_us(5000); /* disarms it, because the sleep uses its LVT */
+	/* One period may have ended before the mode changed, without an interrupt. */
 	CHECK(hits <= before + 2);
 	return 0;
 }
 
-/* Nobody else wakes this CPU: only its own timer ends a sleep in time. */
+/* Only its own timer can wake this CPU in time. */
 static int sleeps(void)
 {
 	u64 ms = bare_tsc_khz(), worst = 0;
 
-	bare_sleep_us(
-		300000); /* until the host has said and drawn all that it has to say at first */
+	bare_sleep_us(300000); /* until the host has printed and drawn its first lines */
 	for (u32 i = 0; i < 200; i++) {
 		u64 start = bare_rdtsc(), took;
 
@@ -161,10 +160,10 @@ static int priorities(void)
 	bare_wrmsr(X2(0x3f0), 0xe0);
 	bare_take_interrupts();
 	CHECK_EQ(order, 2);
-	/* The higher one was delivered first, or interrupted the other's first instruction. */
+	/* The higher one came first, or at the first instruction of the other's handler. */
 	CHECK_EQ(first, 2);
 	CHECK_EQ(second, 1);
-	/* TPR holds back; CR8 is the same register. */
+	/* The TPR holds interrupts back; CR8 is the same register. */
 	__asm__ volatile("mov %0, %%cr8" ::"r"(7ul));
 	CHECK_EQ(bare_rdmsr(X2(0x80)), 0x70);
 	bare_wrmsr(X2(0x3f0), 0x60);
@@ -189,7 +188,7 @@ static u64 read_cr8(void)
 	return value;
 }
 
-/* A kernel that raises and lowers CR8 all the time pays no exits, and gets its interrupts. */
+/* A kernel that raises and lowers CR8 all the time makes no exits, and gets its interrupts. */
 static int cr8(void)
 {
 	u64 exits = vm_info(self()).exits;
@@ -217,7 +216,7 @@ static int cr8(void)
 		write_cr8(5);
 		bare_take_interrupts();
 		CHECK_EQ(hits, i + 1);
-		/* Raised again before IF is set: it waits; one that is higher does not. */
+		/* Raised again before IF is set: that interrupt waits; a higher one does not. */
 		bare_wrmsr(X2(0x3f0), 0x65);
 		write_cr8(8);
 		bare_take_interrupts();
@@ -273,9 +272,9 @@ static int x2apic_gp(void)
 	CHECK_EQ(bare_catch(gp_hole), 13);
 	CHECK_EQ(bare_catch(gp_eoi), 13);
 	CHECK_EQ(bare_catch(gp_svr), 13);
-	bare_wrmsr(X2(0xf0), 0x3ff); /* focus checking: a bit that is kept, and no more */
+	bare_wrmsr(X2(0xf0), 0x3ff); /* focus checking: a bit that is kept, without effect */
 	CHECK_EQ(bare_rdmsr(X2(0xf0)), 0x3ff);
-	/* The registers stay where they are, and may be told so. */
+	/* The registers stay at their address; writing that address is allowed. */
 	CHECK_EQ(bare_catch(gp_move), 13);
 	bare_wrmsr(MSR_APIC_BASE, base);
 	CHECK_EQ(bare_rdmsr(MSR_APIC_BASE), base);
@@ -290,13 +289,13 @@ static int errors(void)
 	bare_wrmsr(X2(0x370), 0x61);
 	bare_wrmsr(X2(ICR), 0x40005); /* no such vector, to itself */
 	wait_for(&hits, 1);
-	CHECK_EQ(bare_rdmsr(X2(0x280)), 0); /* it is shown by a write */
+	CHECK_EQ(bare_rdmsr(X2(0x280)), 0); /* a write shows it */
 	bare_wrmsr(X2(0x280), 0);
 	CHECK_EQ(bare_rdmsr(X2(0x280)), 0x20);
 	bare_wrmsr(X2(0x280), 0);
 	CHECK_EQ(bare_rdmsr(X2(0x280)), 0);
 	CHECK_EQ(hits, 1);
-	/* Switched off: deaf but for what it has, and the LVT is masked. */
+	/* Switched off: takes no new interrupts, and the LVT is masked. */
 	bare_wrmsr(X2(0x3f0), 0x61);
 	bare_wrmsr(X2(0xf0), 0xff);
 	CHECK_EQ(bare_rdmsr(X2(0x370)), 0x10061);
@@ -310,14 +309,14 @@ static int errors(void)
 	return 0;
 }
 
-/* --- as KVM's guests end interrupts ------------------------------------------------------- */
+/* --- EOI as KVM's guests do it ------------------------------------------------------- */
 
 #define MSR_PV_STEAL_TIME 0x4b564d03
 #define MSR_PV_EOI 0x4b564d04
 
 static volatile u32 pv_flag, pv_seen, pv_after, pv_in_service;
 
-/* The end of this one is told by the flag alone; the EOI behind the handler ends nothing more. */
+/* The flag alone ends this one; the EOI after the handler ends nothing more. */
 static void by_flag(void)
 {
 	pv_seen = pv_flag;
@@ -326,7 +325,7 @@ static void by_flag(void)
 	hits++;
 }
 
-/* Another one begins to wait: now the hypervisor wants to see the EOI. */
+/* Another one begins to wait: now the hypervisor needs the EOI. */
 static void not_by_flag(void)
 {
 	pv_seen = pv_flag;
@@ -365,7 +364,7 @@ static int pv_eoi(void)
 	bare_wrmsr(X2(0x3f0), 0x60);
 	wait_for(&hits, 6);
 	CHECK_EQ(pv_seen, 0);
-	/* Each time that it gets a CPU the area is written. */
+	/* The hypervisor writes the area each time that this vCPU gets a CPU. */
 	bare_wrmsr(MSR_PV_STEAL_TIME, (u64)&area | 1);
 	CHECK_EQ(bare_rdmsr(MSR_PV_STEAL_TIME), (u64)&area | 1);
 	while (((volatile u32 *)&area.version)[0] < 10)
@@ -378,7 +377,7 @@ static int pv_eoi(void)
 
 #define COM1 0x3f8
 
-/* What Linux's 8250 driver looks at before it trusts the chip. */
+/* The checks of Linux's 8250 driver before it uses the chip. */
 static int uart(void)
 {
 	bare_outb(COM1 + 4, 0x1a); /* loopback, OUT2, RTS */
@@ -410,7 +409,7 @@ static u32 digits(u8 index)
 	return (u32)(v >> 4) * 10 + (v & 15);
 }
 
-/* The host's clock, which tools/run sets to November 2023 in Bochs; and it goes. */
+/* The host's clock, which tools/run sets to November 2023 in Bochs, must go on. */
 static int clock(void)
 {
 	u32 year = digits(0x32) * 100 + digits(9), now = digits(0);

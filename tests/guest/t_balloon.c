@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The balloon, seen from inside: protocol, contents, hostile requests. */
+/* The balloon as a guest sees it: protocol, contents, hostile requests. */
 #include "case.h"
 
 /*
- * The classic picture.  Four pages, two of them active; everything else is
- * held by the guest's kernel, so that the driver can find only the inactive
- * ones.  Another VM (wait=ID) has run into the host's limit and waits: what
- * is reclaimed here is what it gets.
+ * The classic picture. Four pages, two of them active; the guest's kernel has all others, so that
+ * the driver can find only the inactive ones. Another VM (wait=ID) has run into the host's limit
+ * and waits: it gets the pages that this VM gives.
  */
 static u64 pages[4];
 
 static bool hold_all_but_four(void)
 {
-	/* The driver's own pages come first, and everything that the case will touch. */
+	/* First take the driver's own pages, and everything that the case will touch. */
 	if (!settle(1, 10) || !settle(0, 10))
 		return false;
 	vm_info(self());
@@ -21,7 +20,7 @@ static bool hold_all_but_four(void)
 		pages[i] = bare_page_alloc(0);
 		page_fill_as(self(), pages[i], 1);
 	}
-	/* Whatever else is free is taken, without touching it. */
+	/* Take all other free pages, without touching them. */
 	while (bare_page_alloc(0))
 		;
 	return pages[3] != 0;
@@ -88,7 +87,7 @@ static int picture(void)
 	return audit();
 }
 
-/* One inactive page; ends when it has given it away and got it back. */
+/* One inactive page; ends when the VM has given it away and got it back. */
 static int picture_helper(void)
 {
 	bool had = false;
@@ -110,7 +109,7 @@ static int picture_helper(void)
 	return 0;
 }
 
-/* Touches all it has, for ever: whoever runs this waits sooner or later. */
+/* Touches all its pages, for ever: sooner or later this VM waits. */
 static int taker(void)
 {
 	u64 p;
@@ -122,7 +121,7 @@ static int taker(void)
 	return 0;
 }
 
-/* A page in the balloon is touched: popped, empty, and unlocking it later is no harm. */
+/* Touches a page in the balloon: it is popped and empty, and unlocking it later does no harm. */
 static int popped(void)
 {
 	u64 page, large, *p;
@@ -161,7 +160,7 @@ static int restart(void)
 		CHECK(settle(2048 + 17, 10));
 		old = bare_balloon;
 		CHECK_EQ(vm_info(self()).balloon, 2065);
-		/* The new driver knows nothing; the pages are simply memory again. */
+		/* The new driver's balloon is empty; the pages are ordinary memory again. */
 		CHECK(bare_balloon_start());
 		CHECK_EQ(vm_info(self()).balloon, 0);
 		CHECK(page_is_zero(old.small.top->entry[0]));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A guest that somebody talks to: it repeats each line that is typed, sleeps
- * between two, and knows some words.
+ * A guest for dialogues: it repeats each line that is typed, sleeps between two, and knows some
+ * words.
  *
  *   case=poll   asks the UART instead of waiting for its interrupt
  */

@@ -40,13 +40,13 @@ static int cpuid_policy(void)
 		bare_cpuid(leaf, 0, r);
 		CHECK(leaf == 0x40000100 || !(r[EBX] | r[ECX] | r[EDX]));
 	}
-	/* Any leaf has an answer, even nonsense ones. */
+	/* Every leaf has an answer, even one that does not exist. */
 	for (u32 i = 0; i < 64; i++)
 		bare_cpuid(i * 0x04000001u, i, r);
 	return 0;
 }
 
-/* Faults push RF, so that a breakpoint at the instruction does not stop whoever returns there. */
+/* Faults push RF, so that a breakpoint at the instruction does not stop code that returns there. */
 static int resume_flag(void)
 {
 	msr = 0xdeadbeef;
@@ -59,7 +59,7 @@ static int resume_flag(void)
 	return 0;
 }
 
-/* What a guest writes to control registers is what it reads, whatever the CPU runs with. */
+/* A guest reads from control registers the value that it wrote, whatever value the CPU uses. */
 static int control_bits(void)
 {
 	static const u64 flips[] = { 1ul << 5, 1ul << 30, 3ul << 29, 3ul << 29 | 1ul << 5 };
@@ -105,7 +105,7 @@ static int privileged(void)
 		CHECK_EQ(bare_catch(read_msr), 13);
 		CHECK_EQ(bare_catch(write_msr), 13);
 	}
-	/* What AMD's CPUs have unsaid, Linux reads. */
+	/* Linux reads MSRs that AMD's CPUs have without a CPUID bit. */
 	bare_cpuid(0, 0, r);
 	for (msr = 0xc0010000; msr <= 0xc0010007; msr++)
 		CHECK_EQ(bare_catch(read_msr), r[ECX] == 0x444d4163 ? -1 : 13);
@@ -129,9 +129,8 @@ static int privileged(void)
 }
 
 /*
- * Registers that a VM leaves behind on a CPU.  The planter fills them all
- * with its pattern and waits, again and again; the searcher looks at a fresh
- * set after each time it slept.  They share CPUs.
+ * Registers that a VM leaves behind on a CPU. The planter fills them all with its pattern and
+ * waits, again and again; the searcher checks its registers after each sleep. They share CPUs.
  */
 #define PLANT 0x5eC2e75eC2e75eC2ul
 
@@ -243,7 +242,7 @@ static int spec_ctrl(void)
 	CHECK_EQ(catch_write(0x10b, 1), seven & 1u << 28 ? -1 : 13);
 	if (!bits)
 		return 0;
-	CHECK_EQ(bare_rdmsr(0x48), 0); /* nobody's value but ours */
+	CHECK_EQ(bare_rdmsr(0x48), 0); /* only our own value */
 	for (int i = 0; i < 40; i++) {
 		bare_wrmsr(0x48, mine & bits);
 		bare_sleep_us(500);
@@ -280,7 +279,7 @@ static int write_tsc(void)
 		bare_wrmsr(0x10, values[i]);
 		now = bare_rdtsc();
 		CHECK(now >= values[i] && bare_rdmsr(0x10) >= now);
-		/* The timer's deadline is one of this counter, also if that is set back in time. */
+		/* The timer's deadline follows this counter, also if that is set back. */
 		set_back(values[i], step);
 		while (bare_rdmsr(0x823) & 1) { /* too late: the emulator was away */
 			bare_take_interrupts();
@@ -339,7 +338,7 @@ static int exit_42(void)
 	bare_exit(42);
 }
 
-/* Never leaves the CPU by itself; somebody else stops this VM. */
+/* Never leaves the CPU by itself; another VM stops this one. */
 static int spin(void)
 {
 	bare_printf("spinning\n");
@@ -347,7 +346,7 @@ static int spin(void)
 	return 0;
 }
 
-/* Computes without exits, and lets interrupts in: how often did it have to leave the CPU? */
+/* Computes without exits, and lets interrupts in: counts how often it had to leave the CPU. */
 static int shares_cpu(void)
 {
 	u64 ms = bare_tsc_khz(), now = bare_rdtsc(), end = now + 500 * ms;
@@ -397,14 +396,14 @@ static int no_memory_there(void)
 	return 0;
 }
 
-/* Lets two VMs (1 and 2) compete for a while and looks at what each got. */
+/* Lets two VMs (1 and 2) compete for a while, and compares their CPU times. */
 static int judge(void)
 {
 	u64 light, heavy;
 	bool fair = false;
 
 	bare_sleep_us(50000);
-	/* More than once: where the TSC is real time, the emulator's own waits count as ours. */
+	/* Several times: if the TSC is real time, the emulator's own waits count as ours. */
 	for (int i = 0; i < 5 && !fair; i++) {
 		light = vm_info(1).run_us;
 		heavy = vm_info(2).run_us;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A partition of the host's disk, by virtio: writes to all of it, reads it back, flushes, and
- * leaves a text at its beginning for whoever looks at the disk from outside.
+ * leaves a text at its beginning for the test that reads the disk from outside.
  */
 #include "virtio.h"
 
@@ -40,7 +40,7 @@ static void add(u32 i, u32 type, u64 sector, u32 bytes)
 	__atomic_store_n(&ring.avail_index, (u16)(ring.avail_index + 1), __ATOMIC_RELEASE);
 }
 
-/* Tells the device, and waits until all have ended. */
+/* Notifies the device, and waits until all requests have ended. */
 static int finish(u32 n)
 {
 	*vio_reg(SLOT, VIO_NOTIFY) = 0;

@@ -20,7 +20,7 @@ static void busy(u64 ticks)
 		;
 }
 
-/* The interrupt that is delivered anew, while its handler runs or soon behind it, shows here. */
+/* A second delivery of the interrupt, during its handler or soon after it, shows here. */
 static void timer_handler(void)
 {
 	if (inside++)
@@ -34,7 +34,7 @@ static void timer_handler(void)
 
 /*
  * Locked accesses that are not aligned: QEMU stops all other CPUs for each, which makes them leave
- * their loop at any moment.  It is there that an injected interrupt may be delivered again.
+ * their loop at any moment. At such an exit an injected interrupt may be delivered again.
  */
 static void disturber(void *arg)
 {
@@ -164,7 +164,10 @@ static int nmi_behind_iret(void)
 	return 0;
 }
 
-/* The IRET behind which an NMI waits faults: the fault comes, as if nobody had waited, and then the NMI. */
+/*
+ * The IRET for which an NMI waits faults: the fault comes first, as without an NMI, and then the
+ * NMI.
+ */
 static void spoil_frame(void)
 {
 	if (nmis++)

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The victim, which judges.  It starts the other VMs of its configuration one after the
- * other; meanwhile it works on its memory without a pause, gives pages away and gets others,
- * and looks at its clock.  Each must leave it its bytes, its share of the CPU, and no long gap.
+ * The victim, which also judges. It starts the other VMs of its configuration one after the other;
+ * meanwhile it works on its memory without a pause, gives pages away and gets others, and reads its
+ * clock. Beside each of them it must keep its bytes and its share of the CPU, and have no long gap.
  */
 #include "case.h"
 
 #define PAGES 256	/* that it works on */
-#define TURN 16		/* of them, that it gives away at a time */
-#define ALONE_MS 50	/* in which it measures what it can do alone */
-#define FAST_KHZ 200000 /* a slower TSC is that of an emulator that counts 50 million a second */
-#define MOST_MS 4000	/* in which an attacker has to have begun */
+#define TURN 16		/* pages of these that it gives away at a time */
+#define ALONE_MS 50	/* time in which it measures its speed alone */
+#define FAST_KHZ 200000 /* a slower TSC means an emulator that counts 50 million a second */
+#define MOST_MS 4000	/* time in which an attacker must begin */
 #define ROM 0xf0000ul
 
 static u64 page[PAGES], generation[PAGES];
@@ -23,7 +23,7 @@ static void note_wrong(const char *what, u64 where)
 		bare_printf("FAIL %s, page %lx\n", what, where);
 }
 
-/* The next page: is what it was, and becomes another. */
+/* The next page: verifies its contents, and gives it new ones. */
 static void work(void)
 {
 	u64 i = at++ % PAGES;
@@ -35,7 +35,7 @@ static void work(void)
 	loops++;
 }
 
-/* Pages go to others and come from others, and never with anything in them. */
+/* Pages go to other VMs and come from them, and must come empty. */
 static void swap_pages(void)
 {
 	struct aero_result r;
@@ -56,7 +56,7 @@ static void swap_pages(void)
 		note_wrong("the empty bus has changed", ROM / PAGE);
 }
 
-/* Works for so long, and notes the longest time in which it did not run. */
+/* Works for this time, and notes the longest time in which it did not run. */
 static void work_for(u64 ms)
 {
 	u64 last = bare_rdtsc(), end = last + ms * bare_tsc_khz(), now;
@@ -104,7 +104,7 @@ static bool waits_at_max(const struct aero_vm_info *v)
 	return waits(v) && v->resident == v->max;
 }
 
-/* All that it was guaranteed comes, whatever others have taken. */
+/* All memory of its guarantee comes, whatever others have taken. */
 static bool reaches_its_min(void)
 {
 	u64 p;
@@ -114,7 +114,7 @@ static bool reaches_its_min(void)
 	return vm_info(self()).resident >= vm_info(self()).min;
 }
 
-/* It has taken what it could, tables first. */
+/* It has taken all memory that it could, tables first. */
 static bool has_tables(const struct aero_vm_info *v)
 {
 	return waits(v) && v->tables > v->memory / 1024 && host_info().free < 2048 &&
@@ -162,7 +162,7 @@ static bool wait_for(u32 vm, u32 state)
 	return vm_info(vm).state == state;
 }
 
-/* Also one that is off to be started again. */
+/* Also stops a VM that is off before it starts again. */
 static bool stop(u32 id)
 {
 	bool ended = vm_info(id).state == AERO_VM_ENDED;
@@ -188,13 +188,13 @@ static bool bad_gap(const char *attacker, u64 us)
 	return most && us > most;
 }
 
-/* In percent of what it does alone. */
+/* In percent of its speed alone. */
 static u64 share_since(u64 begin)
 {
 	return loops * 100 * 1000 * bare_tsc_khz() / ((bare_rdtsc() - begin) * alone);
 }
 
-/* Starts VM @id, and works beside it; returns what it could do. */
+/* Starts VM @id, and works beside it; returns its own speed. */
 static u64 work_beside(u32 id)
 {
 	u64 khz = bare_tsc_khz(), begin;
@@ -208,7 +208,7 @@ static u64 work_beside(u32 id)
 	return share_since(begin);
 }
 
-/* What @id looks like when it has attacked, or at the end of its time. */
+/* The state of @id when it has attacked, or at the end of its time. */
 static struct aero_vm_info wait_for_attack(u32 id)
 {
 	u64 end = bare_rdtsc() + MOST_MS * bare_tsc_khz();
@@ -246,7 +246,7 @@ static int suffer(u32 id)
 	return !good;
 }
 
-/* share=PERCENT of what it does alone, gap=us: 0 where clocks are not to be trusted. */
+/* share=PERCENT of its speed alone, gap=us; 0: do not judge by clocks. */
 static int victim(void)
 {
 	u32 failed = 0, nr = host_info().nr_vms;

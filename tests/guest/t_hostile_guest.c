@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Guests that want to hurt others: by calls, by memory, by interrupts and by ending.  None
- * ends of itself; t_hostile.c judges, and stops them.
+ * Guests that attack others: by calls, by memory, by interrupts and by ending. None ends of itself;
+ * t_hostile.c judges, and stops them.
  */
 #include "case.h"
 
@@ -39,7 +39,7 @@ static void spin(void *arg)
 		__asm__ volatile("");
 }
 
-/* The measure for all the rest: it uses its CPU, and does nothing. */
+/* The baseline: it uses its CPU, and does nothing else. */
 static int just_spins(void)
 {
 	on_all_cpus(spin);
@@ -48,7 +48,7 @@ static int just_spins(void)
 
 /* --- lines of the log ------------------------------------------------------------- */
 
-/* balloon = none: each is refused, and the log could say so. */
+/* balloon = none: each call is refused, and could make a line of the log. */
 static int starts(void)
 {
 	for (;;)
@@ -61,7 +61,7 @@ static int reboots(void)
 	return 1;
 }
 
-/* With a full balloon, which is gone afterwards: nothing of it may stay behind. */
+/* Restarts with a full balloon: nothing of it may stay behind. */
 static int reboots_inflated(void)
 {
 	CHECK(bare_balloon_start());
@@ -103,7 +103,7 @@ static u64 any_entry(u64 first, u64 pages)
 	}
 }
 
-/* The upper half of this VM's memory is for it to lose; its code is not there. */
+/* This VM can do without the upper half of its memory; its code is not there. */
 static void any_batches(void *arg)
 {
 	static const u64 calls[] = { AERO_CALL_LOCK, AERO_CALL_LOCK, AERO_CALL_UNLOCK,
@@ -131,7 +131,7 @@ static int batches(void)
 	return 1;
 }
 
-/* Writes into the batches of the first vCPU while they are worked on. */
+/* Writes into the batches of the first vCPU during its calls. */
 static void change(void *arg)
 {
 	u64 half = bare_memory_pages() / 2;
@@ -167,7 +167,7 @@ static int sweeps(void)
 				batch[0].entry[n] = (at + n) * BLOCK * PAGE | AERO_ENTRY_2M;
 			CHECK(call(AERO_CALL_LOCK, (u64)&batch[0], n, 0) >= 0);
 		}
-		/* A page of each 2 MiB comes back: what was one entry is a table (XSA-246). */
+		/* A page of each 2 MiB comes back: one entry becomes a table (XSA-246). */
 		for (u64 b = 2; b < blocks; b += 7) {
 			batch[0].entry[0] = (b * BLOCK + 5) * PAGE;
 			CHECK(call(AERO_CALL_UNLOCK, (u64)&batch[0], 1, 0) >= 0);
@@ -175,7 +175,7 @@ static int sweeps(void)
 	}
 }
 
-/* Says that pages are free, and uses them: "inflation that frees nothing". */
+/* Reports pages as free, and uses them: "inflation that frees nothing". */
 static int pops(void)
 {
 	u64 page[64];
@@ -199,7 +199,7 @@ static int grows(void)
 		call(AERO_CALL_GROW, random_bits() % 3 ? 1 : ~0ul, 0, 0);
 }
 
-/* Statistics that say anything, and so move the policy's ideas of it. */
+/* Random statistics, which change the policy's view of this VM. */
 static int lies(void)
 {
 	static struct aero_stats stats;
@@ -212,7 +212,7 @@ static int lies(void)
 	}
 }
 
-/* Every number near those that exist, with arguments that are near something. */
+/* All numbers near those that exist, with arguments near valid ones. */
 static void any_calls(void *arg)
 {
 	u64 top = bare_memory_pages() * PAGE;
@@ -253,7 +253,7 @@ static void touch_all(void)
 		*(volatile u64 *)bare_ptr(page) = page;
 }
 
-/* First tables, then everything that the host has; in the end it stands still. */
+/* First takes tables, then all memory of the host; in the end this VM waits. */
 static int takes_tables(void)
 {
 	bare_start_cpu(1, touch_tables, NULL);
@@ -263,7 +263,7 @@ static int takes_tables(void)
 	return 1;
 }
 
-/* max is below what it touches, and it has no driver. */
+/* It touches more than its max, and has no driver. */
 static int past_its_max(void)
 {
 	touch_all();
@@ -337,7 +337,7 @@ static int exits(void)
 	}
 }
 
-/* Lines without an end to its console. */
+/* Writes lines to its console for ever. */
 static int shouts(void)
 {
 	for (;;)

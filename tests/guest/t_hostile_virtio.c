@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Drivers of virtio disks that want to hurt others.  None ends: t_hostile.c judges, and stops them. */
+/* Drivers of virtio disks that attack others. None ends: t_hostile.c judges, and stops them. */
 #include "virtio.h"
 
 #define BUFFER 0x800000ul /* above this program, below what the case's VM has */
@@ -37,7 +37,7 @@ static void share_request(struct vio_ring *r, bool write)
 		r->avail[i] = 0;
 }
 
-/* As many entries as a ring has wait at any time, on each disk. */
+/* On each disk all entries of the ring wait at any time. */
 static void keep_full(u32 n)
 {
 	for (u32 i = 0; i < n; i++) {
@@ -59,7 +59,7 @@ static int shared_requests(bool write, bool notify_once)
 	}
 	for (;;) {
 		keep_full(n);
-		if (notify_once) /* all that follows is the hypervisor's background */
+		if (notify_once) /* the rest is the hypervisor's background work */
 			bare_sleep_us(20000);
 	}
 }
@@ -79,7 +79,7 @@ static int disk_background(void)
 	return shared_requests(false, true);
 }
 
-/* Each time the device finds nonsense, stands still, and is reset. */
+/* Each time the device finds an error, stops, and gets a reset. */
 static int breaks(void)
 {
 	CHECK(disks());

@@ -41,7 +41,7 @@ static bool all_have(u32 n, u32 except)
 static u64 newest;
 static volatile u32 newest_lock, backward;
 
-/* Each reads after all that was read before, by whomever. */
+/* Each reading must be later than all readings before, on any vCPU. */
 static void look_back(void)
 {
 	for (u32 i = 0; i < WARP_ROUNDS; i++) {
@@ -108,7 +108,7 @@ static int ipis(void)
 	CHECK_EQ(arrived[1], 4);
 	CHECK_EQ(arrived[2], 4);
 	CHECK_EQ(arrived[3], 3);
-	/* INIT stops one, and it starts again where told. */
+	/* INIT stops a vCPU, and SIPI starts it at the given address. */
 	go = 0;
 	bare_start_cpu(2, listener, NULL);
 	while (!go)

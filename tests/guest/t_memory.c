@@ -57,7 +57,7 @@ static bool wait_state(u32 vm, u32 state, u32 or_state)
 
 #define GO 77 /* pages; a balloon target that only the giver sets */
 
-/* Everybody touches all it has; whoever finds nothing left is paused, loses nothing. */
+/* Each VM touches all its memory; a VM for which no frame is left waits, and loses nothing. */
 static int toucher(void)
 {
 	struct aero_result r;
@@ -70,7 +70,7 @@ static int toucher(void)
 	CHECK(fill(8192, 3));
 	CHECK(verify(3));
 	bare_printf("touched %lu pages, all right\n", nr_owned);
-	while (bare_arg_number("keep", 0)) /* until it is ended */
+	while (bare_arg_number("keep", 0)) /* until another VM ends it */
 		bare_sleep_us(100000);
 	return 0;
 }
@@ -84,7 +84,7 @@ static int giver(void)
 	CHECK(fill(3600, 1));
 	CHECK_EQ(bare_manage(AERO_CALL_RESTART, 1, 0, NULL), 0);
 	CHECK_EQ(bare_manage(AERO_CALL_RESTART, 2, 0, NULL), 0);
-	/* Both are there before either begins to eat what the other starts with. */
+	/* Both must be up before either begins to take the memory that the other starts with. */
 	CHECK(wait_state(1, AERO_VM_RUNNING, AERO_VM_RUNNING));
 	CHECK(wait_state(2, AERO_VM_RUNNING, AERO_VM_RUNNING));
 	CHECK_EQ(bare_manage(AERO_CALL_SET_TARGET, 1, GO, NULL), 0);
@@ -124,7 +124,7 @@ static int from_nothing(void)
 
 /* --- recycling ------------------------------------------------------------------ */
 
-/* Frames come and go between VMs: never a byte of another's. */
+/* Frames come and go between VMs: no VM may see a byte of another. */
 static int recycle(void)
 {
 	u64 rounds = bare_arg_number("rounds", 4);
@@ -254,7 +254,7 @@ static int reclaim_under_writer(void)
 		bare_hypercall(AERO_CALL_UNLOCK, (u64)&batch, PREY, 0, &r);
 		CHECK_EQ(r.status, 0);
 	}
-	/* The writer may be waiting for a frame that nobody else would ever give. */
+	/* The writer may wait for a frame that no other VM would ever give. */
 	CHECK_EQ(bare_manage(AERO_CALL_STOP, 2, 0, NULL), 0);
 	stop = 1;
 	while (hunting)
@@ -264,12 +264,15 @@ static int reclaim_under_writer(void)
 	return audit();
 }
 
-/* Takes what the host has but for a little, and keeps it. */
+/* Takes nearly all memory of the host, and keeps it. */
 static int soak_up(void)
 {
 	u64 keep = bare_arg_number("keep", 64);
 
-	/* The others have all that they need: each has locked a page once.  Nobody would give it to them. */
+	/*
+	 * The others have all memory that they need: each has locked a page once. No VM would give
+	 * them more.
+	 */
 	while (!vm_info(0).locked || !vm_info(1).locked)
 		bare_sleep_us(1000);
 	while (host_info().free > keep && fill(1, 5))
@@ -342,7 +345,7 @@ static int code(void)
 {
 	u64 block[CODE_BLOCKS];
 
-	/* Large pages are made of memory that idle CPUs have scrubbed. */
+	/* The host makes large pages only of memory that idle CPUs have scrubbed. */
 	for (int i = 0; i < 5000 && host_info().clean < 2 * CODE_BLOCKS * 512; i++)
 		bare_sleep_us(2000);
 	for (u32 i = 0; i < CODE_BLOCKS; i++) {

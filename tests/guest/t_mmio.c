@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Device accesses by all kinds of instructions, on the APIC's registers: what
- * the hypervisor computes, where it writes it, and what it injects.
+ * Device accesses by all kinds of instructions, on the APIC's registers: checks the value that the
+ * hypervisor computes, the place to which it writes, and the exception that it injects.
  */
 #include "case.h"
 
@@ -39,7 +39,7 @@ static int arithmetic(void)
 	__asm__ volatile("xchgl %0, %1" : "+r"(value), "+m"(*reg));
 	CHECK_EQ(value, 0x80000000);
 	CHECK_EQ(*reg, 0x1234);
-	/* RSP is elsewhere than the other registers. */
+	/* The hypervisor keeps RSP apart from the other registers. */
 	__asm__ volatile("mov %%rsp, %0; movl %%esp, %1" : "=r"(rsp), "=m"(*reg));
 	CHECK_EQ(*reg, (u32)rsp);
 	__asm__ volatile("mov %%rsp, %%rbx; movl %2, %%esp; mov %%rsp, %0; mov %%rbx, %%rsp"
@@ -50,7 +50,7 @@ static int arithmetic(void)
 	return 0;
 }
 
-/* Sizes that the APIC has not: all ones, and nothing written. */
+/* Sizes that the APIC does not have: reads give ones, writes do nothing. */
 static int sizes(void)
 {
 	*reg = 0x12345678;
@@ -191,7 +191,7 @@ static int ports(void)
 	b[0] = 1;
 	insb(b, 0, LSR);
 	CHECK_EQ(b[0], 1);
-	/* Nobody is there; downwards, four bytes at a time. */
+	/* A port without a device; downwards, four bytes at a time. */
 	to += 8;
 	buffer[1] = buffer[2] = buffer[3] = 0;
 	__asm__ volatile("std; insl; cld" : "+D"(to) : "d"((u16)0x1000) : "memory");
@@ -213,7 +213,7 @@ static int ports(void)
 	return 0;
 }
 
-/* Where adapters would have their ROMs: nothing, and so it stays whatever is written. */
+/* The place of adapters' ROMs: reads give ones, and writes do nothing. */
 static int empty_bus(void)
 {
 	volatile u64 *first = (u64 *)0xc0000, *last = (u64 *)(0x100000 - 8);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Every privileged instruction from ring 3: each is refused as the manuals say, and leaves the
- * kernel's registers as they were.  Many exit, and the hypervisor must look who executed them.
+ * kernel's registers as they were. Many exit, and the hypervisor must check the privilege level.
  */
 #include "case.h"
 
 #define UD 6
 #define GP 13
-#define UD_OR_GP 255 /* both are right: it depends on what else the CPU has */
+#define UD_OR_GP 255 /* both are right: it depends on other features of the CPU */
 
 /* Behind the instruction: a fault that none of them raises, and so "it was carried out". */
 #define CARRIED_OUT 0
@@ -194,7 +194,7 @@ static struct kernel look(void)
 	return k;
 }
 
-/* XCR0 with more than what a process would set, so that its XSETBV shows. */
+/* XCR0 with more bits than a process would set, so that its XSETBV shows. */
 static void enable_xsave(void)
 {
 	u64 cr4;

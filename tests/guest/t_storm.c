@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A storm that is judged: guests that want all the memory they see, give what
- * they are asked for and use the rest all the time; and one that watches them,
- * and works out by itself what each should have come to.
+ * A storm with a judge: guests that want all the memory they see, inflate to their targets and use
+ * the rest all the time; and one that watches them, and computes on its own how much each should
+ * have.
  */
 #include "case.h"
 
@@ -10,14 +10,14 @@
 #define MAX_STORM 16
 #define SLACK 32      /* pages that its kernel keeps free */
 #define LOW_PAGES 160 /* its first 640K, which its page allocator leaves alone */
-#define BAND 32 /* part of a VM's size for which the policy moves nothing while there is memory */
+#define BAND 32 /* part of a VM's size below which the policy moves nothing while there is memory */
 #define UNUSED 256  /* pages of a guest that it never touches, at most */
 #define TOLERANCE 2 /* percent, besides */
 
 static u32 page_of[MAX_PAGES];
 static u64 have, wrong;
 
-/* Memory is what this is about, and CPUs are slow: a word a page. */
+/* The test is about memory, and CPUs are slow: one word a page. */
 static u64 *word(u64 i)
 {
 	return bare_ptr(page_of[i]);
@@ -50,7 +50,7 @@ static void take(u64 pages)
 	}
 }
 
-/* Uses each page once, and sees that it is still its own. */
+/* Uses each page once, and checks that it is still its own. */
 static void sweep(void)
 {
 	for (u64 page = 0; page < LOW_PAGES; page++)
@@ -59,13 +59,13 @@ static void sweep(void)
 		wrong += *word(i) != tag(i);
 }
 
-/* The judge's last word is a target that no policy has: all but its first MiB. */
+/* The judge ends the test by a target that the policy never sets: all memory except 1 MiB. */
 static bool is_over(void)
 {
 	return bare_balloon.target + 256 > bare_memory_pages();
 }
 
-/* Reports its sweeps as major faults: that is how the judge sees that it goes on. */
+/* Reports its sweeps as major faults, so that the judge sees that it goes on. */
 static int wanter(void)
 {
 	static struct aero_stats stats;
@@ -76,7 +76,10 @@ static int wanter(void)
 	for (bare_balloon_poll(0); !is_over(); bare_balloon_poll(4)) {
 		if (bare_balloon.target > bare_balloon.size)
 			give(bare_balloon.target - bare_balloon.size);
-		/* Between two polls less than its reserve: it is to see its target before that is gone. */
+		/*
+		 * Between two polls it uses less than its reserve, to see its target before that is
+		 * used up.
+		 */
 		for (int i = 0; i < 32 && bare_balloon.target <= bare_balloon.size; i++) {
 			take(32);
 			bare_balloon_poll(4);
@@ -115,8 +118,9 @@ static u64 sweeps(u32 i)
 }
 
 /*
- * Never less than it should have, but for what it may have and never touches.  More by what the others do not use of theirs (what is below
- * 1M, of a guest's kernel): while nobody needs that, nobody is asked to give it.
+ * Never less than it should have, except pages that it may have and never touches. It may have
+ * more: memory that the others do not use (below 1 MiB, of a guest's kernel) stays with a VM while
+ * no other needs it.
  */
 static bool near(const struct aero_vm_info *v, u64 is, u64 should)
 {
@@ -125,7 +129,7 @@ static bool near(const struct aero_vm_info *v, u64 is, u64 should)
 	return is + off >= should && is <= should + off + (nr - 1) * UNUSED;
 }
 
-/* What each has on average in a second, or until each has used all of it three times. */
+/* The average memory of each, over a second or until each has used all of it three times. */
 static bool look(u64 deadline)
 {
 	u64 until = bare_rdtsc() + bare_tsc_khz() * 1000, before[MAX_STORM], looks = 0;
@@ -151,7 +155,7 @@ static bool look(u64 deadline)
 	return all_went_on;
 }
 
-/* How many do not have what they should; says what each has if @tell. */
+/* How many VMs have a wrong amount; prints the amounts if @tell. */
 static int compare(bool tell)
 {
 	u64 sum = 0, level = 0, all;
@@ -159,7 +163,7 @@ static int compare(bool tell)
 
 	for (u32 i = 0; i < nr; i++)
 		sum += resident[i];
-	/* All that they have, divided by shares, but at least min and at most max. */
+	/* Divides all their memory by shares, each at least its min and at most its max. */
 	for (u64 bit = 1ul << 40; bit; bit >>= 1) {
 		all = 0;
 		for (u32 i = 0; i < nr; i++)
@@ -184,7 +188,7 @@ static int compare(bool tell)
 	return bad;
 }
 
-/* storm=N: VMs 0 to N - 1 are in it; within=N: seconds in which it is to be over. */
+/* storm=N: VMs 0 to N - 1 are in it; within=N: seconds in which the storm must settle. */
 static int judge(void)
 {
 	u64 deadline = bare_rdtsc() + bare_arg_number("within", 40) * 1000 * bare_tsc_khz();
@@ -192,7 +196,7 @@ static int judge(void)
 
 	nr = (u32)bare_arg_number("storm", 8);
 	CHECK(nr && nr <= MAX_STORM);
-	/* Twice in a row: it stays so. */
+	/* Twice in a row: the amounts are stable. */
 	while (good < 2 && bare_rdtsc() < deadline) {
 		bad = !look(deadline) || waited || compare(false);
 		good = bad ? 0 : good + 1;

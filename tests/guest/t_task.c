@@ -25,7 +25,7 @@ u8 task_stacks[2][4096] __attribute__((aligned(16)));
 u8 task_old_idt[16], task_old_gdt[16], task_new_gdt[16], task_new_idt[16];
 u64 task_stack;
 
-/* What the code below has seen. */
+/* Values that the code below has seen. */
 u32 task_seen[16], task_error, task_nr_faults;
 
 __asm__("	.text\n"
@@ -60,12 +60,12 @@ __asm__("	.text\n"
 	"	pushf; pop %eax; mov %eax, task_seen + 24\n"
 	"	int $0x50\n" /* 1: through a gate */
 	"	str %eax; mov %eax, task_seen + 28\n"
-	"	ljmp $0x20, $0\n" /* 2: no way back but another jump */
+	"	ljmp $0x20, $0\n" /* 2: only another jump leads back */
 	"	str %eax; mov %eax, task_seen + 32\n"
 	"	mov $0x7ff8, %eax\n"
 	"	mov %eax, %fs\n"   /* 3: #GP with an error code; the other task steps over it */
 	"	lcall $0x38, $0\n" /* 4: #NP, of a TSS that is not there */
-	"	movl $0x7f0, task_other_tss + 84\n" /* 5: its DS is none: #TS in the new task */
+	"	movl $0x7f0, task_other_tss + 84\n" /* 5: its DS is invalid: #TS in the new task */
 	"	lcall $0x20, $0\n"
 	"	mov $0xc0000080, %ecx\n" /* back into long mode */
 	"	rdmsr\n"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Half a driver for virtio over MMIO: enough to start a device and to put anything into its
- * ring.  It never waits and checks nothing: what uses it wants to be wrong.
+ * Half a driver for virtio over MMIO: enough to start a device and to put anything into its ring.
+ * It never waits and checks nothing, because its users make errors on purpose.
  */
 #ifndef TESTS_GUEST_VIRTIO_H
 #define TESTS_GUEST_VIRTIO_H

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The init with which `make bench ONLY=balloon` measures balloons: the same for Aerostat's own
- * driver, for the stock one on Aerostat, and for the stock one under KVM.  The machine's TSC
- * counts the instructions of all that run on its one CPU: guest, hypervisor, KVM's Linux and QEMU.
+ * driver, for the stock one on Aerostat, and for the stock one under KVM. The machine's TSC counts
+ * the instructions of everything that runs on its one CPU: guest, hypervisor, KVM's Linux and QEMU.
  *
- * While it waits for the balloon it does not sleep, or idle time would count: it spins, below all
- * else in priority, and knows what a round costs.  What a window has besides such rounds is the
- * work of others.  Prints "bench: WINDOW NAME VALUE".
+ * While it waits for the balloon it does not sleep, because idle time would count: it spins at the
+ * lowest priority, and knows the instructions of a round. All other instructions of a window are
+ * the work of others. Prints "bench: WINDOW NAME VALUE".
  *
- * Its host is "aerostat", where the target is set by settarget.ko, or "kvm", where a byte to a
- * serial port asks the Linux outside (tests/linux/kvm.sh).
+ * Its host is "aerostat", where settarget.ko sets the target, or "kvm", where a byte to a serial
+ * port asks the Linux outside (tests/linux/kvm.sh).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -33,14 +33,14 @@
 #include <x86intrin.h>
 
 #define PAGE 4096UL
-#define PAGES (512UL << 8) /* what the balloon takes */
+#define PAGES (512UL << 8) /* pages that the balloon takes */
 #define LEFT (64UL << 8)   /* pages that a touch leaves free */
-#define ROUND 2000UL	   /* instructions of a round, about */
-#define SLICE 10000000UL   /* what is looked at to see whether anybody still works */
+#define ROUND 2000UL	   /* about the instructions of a round */
+#define SLICE 10000000UL   /* after each we look whether anybody still works */
 #define BACKGROUND (200 * 1000000UL)
 #define STALLED 100 /* slices in a row in which nobody did anything */
 #define MODULE "/sys/bus/platform/devices/AERO0001:00/"
-#define PORT_COUNT 0xf6 /* of a hypervisor that counts exits by what they are for: tests/count.c */
+#define PORT_COUNT 0xf6 /* port of a hypervisor that counts exits by cause: tests/count.c */
 #define TARGET "/sys/module/settarget/parameters/"
 
 typedef unsigned long u64;
@@ -81,8 +81,8 @@ static u64 number(const char *path)
 }
 
 /*
- * By a serial port, whose driver is the kernel's: a program has no ports under KVM in TCG once QEMU
- * has set the guest's TR, which KVM then says is busy.
+ * Uses a serial port through the kernel's driver: under KVM in TCG a program has no ports after
+ * QEMU has set the guest's TR, which KVM then marks as busy.
  */
 static void tell_kvm(char what)
 {
@@ -141,8 +141,8 @@ static u64 in_balloon(void)
 }
 
 /*
- * Pages that this kernel has zeroed: it does so with all that it allocates (init_on_alloc), and
- * with a large page of a program once more.
+ * Pages that this kernel has zeroed: it zeroes all pages that it allocates (init_on_alloc), and a
+ * program's large page once more.
  */
 static u64 zeroed(void)
 {
@@ -151,7 +151,7 @@ static u64 zeroed(void)
 
 /* --- time that is ours --- */
 
-/* One round; what it cost beyond the usual was others'. */
+/* One round; instructions beyond the usual number are others'. */
 static u64 spin(u64 *last, u64 *own)
 {
 	u64 n = ROUND / 2, now;
@@ -177,7 +177,7 @@ static u64 look(u64 *last, u64 *own)
 	return pages;
 }
 
-/* Others' instructions in the next @ticks, about; *@pages is the balloon at their end. */
+/* About the instructions of others in the next @ticks; *@pages is the balloon at their end. */
 static u64 slice(u64 ticks, u64 *pages)
 {
 	u64 start = __rdtsc(), last = start, own = 0;
@@ -211,12 +211,12 @@ static void calibrate(void)
 
 /* --- the balloon --- */
 
-/* What a window has counted, besides the TSC; the first is read just outside of it. */
+/* A window's counters besides the TSC; the first is read just outside of the window. */
 struct counts {
 	u64 exits, scrubbed, zeroed;
 };
 
-/* Everything that has been started is done, and the console is quiet. */
+/* Waits until all started work is done and the console is quiet. */
 static void settle(void)
 {
 	fflush(stdout);
@@ -229,14 +229,14 @@ static struct counts count(void)
 	struct counts c = { 0 };
 
 	if (kvm)
-		tell_kvm('m'); /* and printed outside, when all is over */
+		tell_kvm('m'); /* and printed outside, at the end */
 	else
 		c = (struct counts){ number(TARGET "exits"), number(TARGET "scrubbed"), 0 };
 	c.zeroed = zeroed();
 	return c;
 }
 
-static u64 first_scrubbed, scrubbed; /* by the host, when all began, and in windows */
+static u64 first_scrubbed, scrubbed; /* zeroed by the host: at the start, and in windows */
 
 static struct counts begin(void)
 {
@@ -282,7 +282,7 @@ static void ask(u64 pages)
 	put(TARGET "pages", text);
 }
 
-/* From the asking until the balloon is what it is to be, and nobody has anything to do any more. */
+/* From the request until the balloon has its target and all work is done. */
 static void move(const char *window, u64 to)
 {
 	struct counts before = begin();
@@ -305,7 +305,7 @@ static void move(const char *window, u64 to)
 	show(window, "instructions", others);
 }
 
-/* All that is free but for a rest, so that what was in the balloon is among it. */
+/* All free pages except a rest, so that pages that were in the balloon are among them. */
 static void touch(const char *window)
 {
 	struct counts before = begin();
@@ -325,8 +325,9 @@ static void touch(const char *window)
 }
 
 /*
- * More than there is, while the balloon holds the rest and nobody insists on it.  The policy, which
- * has plenty, gives everything back when it decides; if that was just now, it is tried again.
+ * Asks for more than is free, while the balloon has the rest and its target is not set by hand. The
+ * policy has plenty of memory, and at its next decision gives everything back; if that has just
+ * happened, this tries again.
  */
 static void grow(void)
 {
@@ -367,7 +368,7 @@ static void load_modules(void)
 {
 	char path[32];
 
-	for (int i = 0; !own_driver; i++) { /* a balloon belongs to who comes first */
+	for (int i = 0; !own_driver; i++) { /* the first driver gets the balloon */
 		snprintf(path, sizeof(path), "/modules/%d", i);
 		if (access(path, R_OK))
 			break;
@@ -416,7 +417,7 @@ int main(void)
 	cpu_flags();
 	if (sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ 0 }))
 		fail("SCHED_IDLE");
-	sleep(5); /* what the boot left to do, and the first report of free pages */
+	sleep(5); /* work that the boot left, and the first report of free pages */
 	calibrate();
 	move("asking", 0);
 	move("inflate-untouched", PAGES);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The init of the Linux that `make bench` boots, bare and as a guest: reads the
- * TSC first of all, then does one thing after another, with a mark for the
- * hypervisor's counts (tests/count.c) between them.  Static, no shell: what is
- * measured is the kernel.  Prints "bench: NAME VALUE".
+ * The init of the Linux that `make bench` boots, bare and as a guest: first reads the TSC, then
+ * does one task after another, with a mark for the hypervisor's counts (tests/count.c) between
+ * them. Static, no shell: it measures only the kernel. Prints "bench: NAME VALUE".
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,7 +24,7 @@
 #define LINE 64 /* with its end */
 
 #define BUFFERS 100
-#define BUFFER 1000 /* less than the driver sends at once */
+#define BUFFER 1000 /* fewer than the driver sends at once */
 
 enum { MARK_INIT = 1, MARK_BEGIN, MARK_IDLE, MARK_TTY, MARK_PRINTK, MARK_HVC };
 
@@ -41,7 +40,7 @@ static void mark(int n)
 	outb((unsigned char)n, PORT_COUNT);
 }
 
-/* What the kernel's idle task slept, in hundredths of a second: what is idle is no instruction. */
+/* The idle time of the kernel, in hundredths of a second: idle time has no instructions. */
 static long idle_cs(void)
 {
 	double up, idle = -1;
@@ -161,7 +160,7 @@ int main(void)
 	fflush(stdout);
 	f = fopen("/proc/cmdline", "r");
 	if (f && fgets(words, sizeof(words), f) && strstr(words, "more")) {
-		sleep_s(2); /* what the boot left to do */
+		sleep_s(2); /* work that the boot left */
 		mark(MARK_BEGIN);
 		sleep_s(IDLE_SECONDS);
 		mark(MARK_IDLE);

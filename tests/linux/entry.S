@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Takes the place of the first bytes of Linux's protected-mode code, whose 32-bit
- * entry is at its beginning and 64-bit entry at 0x200: says at which TSC that is
- * entered, and ends the machine.  What firmware and loader took is known then.
+ * Takes the place of the first bytes of Linux's protected-mode code, whose 32-bit entry is at its
+ * beginning and 64-bit entry at 0x200: prints the TSC at its entry, and ends the machine. That is
+ * the time that firmware and loader take.
  */
 	.text
 	.macro at_entry
 	rdtsc
 	mov %eax, %ebp
 	mov %edx, %edi
-	mov $3, %al			/* LCR: eight bits, which not every BIOS leaves so */
+	mov $3, %al			/* LCR: eight bits; not every BIOS leaves it so */
 	mov $0x3fb, %edx
 	out %al, %dx
 	mov $'=', %al

@@ -1,9 +1,9 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The init of the Linux whose KVM is measured (tools/bench_balloon.py): starts QEMU, /qemu, and does
-# what the guest asks for by bytes to a port: i and d, the balloon is to inflate and to deflate; m,
-# what has been counted is to be noted.  Nothing else runs while the guest measures, and what was
-# noted is printed when it has ended.
+# The init of the Linux whose KVM is measured (tools/bench_balloon.py): starts QEMU, /qemu, and
+# obeys bytes that the guest writes to a port: i and d inflate and deflate the balloon; m notes the
+# counts. Nothing else runs while the guest measures. The notes are printed when the guest has
+# ended.
 /bin/busybox --install -s /bin
 export PATH=/bin:/usr/bin
 mount -t proc proc /proc

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Copy on write: VMs A and B share frame S, read-only.  A write by A gets a copy C,
- * which is mapped read-only; the flush and an epoch begin, and once it has passed
- * the entry becomes writable, without a flush.  B, if it is left with the last
- * reference, may write S in place, once the epoch of A's leaving has passed.
+ * Copy on write: VMs A and B share frame S, read-only. A write by A gets a copy C, which is mapped
+ * read-only; the flush and an epoch begin, and once it has passed the entry becomes writable,
+ * without a flush. B, if it has the last reference, may write S in place, once the epoch of A's
+ * leaving has passed.
  *
  * A design: no code follows it yet.  Flush, epoch and idle are those of epoch.pml.
  *
- * CPUs 0 and 1 run A, CPU 2 runs B.  CPU 0 reads, as a guest and from the hypervisor;
- * CPU 1 writes.  What must hold: from the moment that A's page has been written on
- * nobody reads the old bytes there, and never B's.
+ * CPUs 0 and 1 run A, CPU 2 runs B. CPU 0 reads, as a guest and from the hypervisor; CPU 1 writes.
+ * What must hold: after A has written to the page, nobody reads the old bytes there, and nobody
+ * ever reads B's.
  */
 #define NCPU 3
 #define IDLE 255
@@ -20,7 +20,7 @@ byte frame = S;		/* of A's entry */
 bool writable;		/* it is */
 byte stamp;		/* the epoch of the copy */
 byte refs = 2;		/* of S */
-byte last_left;		/* the epoch in which a reference to S went */
+byte last_left;		/* the epoch in which a reference to S was dropped */
 byte data[3];		/* in S and C: 0 of old, 1 by A, 2 by B */
 byte truth;		/* in A's page */
 bool b_shares = true;	/* B's entry is S */

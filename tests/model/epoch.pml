@@ -26,7 +26,7 @@
 
 byte pte = 1;		   /* the frame that the page is mapped to; 0: none */
 byte fresh = 2;		   /* the next frame that the page gets */
-bool gone[UNMAPPINGS + 1]; /* this frame has another owner */
+bool gone[UNMAPPINGS + 1]; /* true: this frame has another owner */
 bool locked;		   /* p2m.lock */
 byte gen = 1;		   /* p2m.flush_gen */
 byte epoch = MOD - 2;	   /* epochs.now; in the records it wraps at once */
@@ -34,7 +34,7 @@ byte seen[NCPU] = IDLE;	   /* epochs.cpu[].seen */
 byte buffer = NONE;	   /* CPU 0's store to it that other CPUs do not see yet */
 chan quarantine = [UNMAPPINGS] of { byte, byte } /* frame, its record's aux */
 
-byte tlb;     /* the frame that CPU 0 has a translation to; 0: none */
+byte tlb;     /* the frame that CPU 0 has a translation for; 0: none */
 bool guest;   /* CPU 0 is in guest mode */
 byte pointer; /* the frame that the hypervisor on CPU 0 works in; 0: none */
 
@@ -42,7 +42,7 @@ byte pointer; /* the frame that the hypervisor on CPU 0 works in; 0: none */
 #define NVCPU 2
 byte last_cpu[NVCPU] = NONE;
 bool running[NVCPU];
-#else /* one, on CPU 0: those of other CPUs change nothing for it */
+#else /* only CPU 0's: other CPUs' do not matter for it */
 #define NVCPU 1
 #endif
 byte flushed[NVCPU]; /* vcpu.flush_gen */

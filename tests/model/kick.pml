@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Does an unmapped frame come back?  The kicks of p2m_commit() against
- * vcpu_execute() and go_idle() on three CPUs: a guest that computes leaves only
- * for a kick, and with -DBOUND also at its deadline; a CPU that sleeps is woken
- * by nobody.  epoch.pml says that the frame does not come back too early, so
- * here nothing is reached through translations, and stores are seen at once.
+ * Does an unmapped frame come back? The kicks of p2m_commit() against vcpu_execute() and go_idle()
+ * on three CPUs: a guest that computes leaves only for a kick, and with -DBOUND also at its
+ * deadline; nobody wakes a CPU that sleeps. epoch.pml proves that the frame does not come back too
+ * early, so this model uses no translations, and stores are seen at once.
  *
  * The claim needs weak fairness (pan -a -f): a CPU that can go on does.
  */
@@ -45,8 +44,8 @@ inline commit()
 }
 
 /*
- * Interrupts are off in the hypervisor: a kick that comes there ends the next run at once.
- * Other exits come if the guest likes.
+ * Interrupts are off in the hypervisor: a kick that comes there ends the next run at once. The
+ * guest may make other exits at any time.
  */
 inline guest()
 {
@@ -95,8 +94,8 @@ proctype Cpu(byte c)
 
 	do
 	:: commit()
-	/* vcpu_execute(): a CPU that gets no further than here has blocked this vCPU, and does
-	   not go round for ever */
+	/* vcpu_execute(): a CPU that stops here has blocked this vCPU, and does not loop for
+	   ever */
 	:: entered[c] = true;
 		step();
 		do

@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A mapping is taken away and the frame stays: LEAVING.  Once the epoch has
- * passed, a reclaimer copies (compresses, writes to disk) the page without
- * p2m.lock, looks at the entry again, and lets go of the frame.  A touch maps it
- * back before that: without a flush, and without a frame.
+ * A mapping is taken away and the frame stays: LEAVING. Once the epoch has passed, a reclaimer
+ * copies (compresses, writes to disk) the page without p2m.lock, looks at the entry again, and
+ * frees the frame. A touch maps it back before that: without a flush, and without a frame.
  *
  * A design: no code follows it yet.  The order of flush, epoch and idle is that
  * of epoch.pml, so here stores are seen at once, an entry's two loads are one
  * step, and so are epoch_safe()'s.
  *
- * CPU 0 runs the VM and reads and writes the page, as a guest and from the
- * hypervisor.  Other CPUs touch it at any time.  What must hold: CPU 0 uses no
- * frame that was let go of, and finds in the page what it wrote last.
+ * CPU 0 runs the VM and reads and writes the page, as a guest and from the hypervisor. Other CPUs
+ * touch it at any time. What must hold: CPU 0 uses no frame that was freed, and finds in the page
+ * what it wrote last.
  *
- * A page that leaves has a stamp, the epoch of that leaving, in its frame's record.
- * The reclaimer goes by it both times, not by what it remembers, and not by the
- * kind alone: the page may have been touched, written, and be leaving once more.
+ * A page that leaves has a stamp, the epoch of that leaving, in its frame's record. The reclaimer
+ * checks the stamp both times; neither its memory nor the entry's kind suffices, because the page
+ * may have been touched, written, and be leaving once more.
  */
 #ifndef LEAVINGS
 #define LEAVINGS 2
 #endif
 #ifndef OUTS
-#define OUTS 1 /* of them, those that come to an end */
+#define OUTS 1 /* the leavings of these that come to an end */
 #endif
 #ifndef OTHERS
 #define OTHERS 1 /* epochs that begin for other VMs */
@@ -39,8 +38,8 @@ byte frame = 1;	     /* of the entry, unless it is OUT */
 byte stamp;	     /* in the frame's record, while it is LEAVING */
 bool gone[OUTS + 2]; /* this frame has another owner */
 bit data[OUTS + 2];  /* what is in it */
-bit kept;	     /* what was kept of it, if it is OUT */
-bit truth;	     /* what was written last */
+bit kept;	     /* the copy of it, if it is OUT */
+bit truth;	     /* the last value written */
 byte leavings, outs, others;
 bool locked; /* p2m.lock */
 byte gen = 1, epoch = 1;
@@ -49,7 +48,7 @@ byte tlb, flushed; /* of CPU 0 */
 byte pointer;	   /* the frame that the hypervisor on CPU 0 works in; 0: none */
 
 #ifdef CLAIM_BIT
-bool claimed; /* in the entry: a reclaimer copies; gone with a touch */
+bool claimed; /* mark in the entry: a reclaimer copies; a touch clears it */
 #endif
 
 inline use(f)
@@ -127,7 +126,7 @@ active proctype Cpu()
 {
 	byte e;
 
-	sleep(); /* as it comes online */
+	sleep(); /* as a CPU does when it comes online */
 	do
 	:: sleep()
 	:: hypervisor_access()
@@ -152,7 +151,7 @@ proctype OtherCpu(byte c)
 	od
 }
 
-/* --- what reclaims --- */
+/* --- the reclaimer --- */
 
 /* The clock hand, on any CPU. */
 active proctype Hand()

@@ -8,7 +8,7 @@
  *
  * A design: no code follows it yet.  Flush, epoch and idle are those of epoch.pml.
  *
- * CPU 0 runs A.  What must hold: what A wrote is what A reads.
+ * CPU 0 runs A. What must hold: A reads what it wrote.
  */
 #define NCPU 3
 #define IDLE 255
@@ -62,7 +62,7 @@ active proctype Cpu()
 	e = epoch;
 	d_step { seen[0] = e; e = 0 }
 	do
-	/* a write fault: not where the page is shared, which is cow.pml's */
+	/* a write fault on a page of its own; cow.pml has those on shared pages */
 	:: d_step { !locked && frame == OWN && !writable -> writable = true; stamp = 0 }
 	:: d_step { writable && pointer == 0 -> pointer = frame }
 	:: pointer != 0 -> write(pointer)

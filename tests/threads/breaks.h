@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What can be left out of the code under test, to see that the tests notice.  Each source file
- * is compiled with this before its first line (threads.mk); nothing is left out unless
+ * Leaves a part out of the code under test, to see that the tests notice. Each source file is
+ * compiled with this before its first line (threads.mk); it leaves nothing out unless
  * broken_choose() was called.
  */
 #ifndef TESTS_THREADS_BREAKS_H
@@ -12,11 +12,11 @@
 
 extern struct broken {
 	enum lock_rank lock;	/* this kind is never taken */
-	bool unlock_relaxed;	/* locks are given back by a plain store */
-	bool no_flush;		/* a stale generation is noted, nothing is flushed */
+	bool unlock_relaxed;	/* a plain store frees a lock */
+	bool no_flush;		/* a CPU notes a stale generation and flushes nothing */
 	bool no_wait;		/* quarantine ends at once */
-	bool epoch_after_flush; /* the epoch is read behind the flush, not before it */
-	bool epoch_relaxed;	/* the epoch is published by a plain store */
+	bool epoch_after_flush; /* a CPU reads the epoch after the flush, not before it */
+	bool epoch_relaxed;	/* a plain store publishes the epoch */
 	bool idle_never_leaves; /* a CPU that was idle counts as idle until its next entry */
 } broken;
 
@@ -40,7 +40,7 @@ static inline void broken_release(u32 *held)
 	}
 }
 
-/* platform.c. Now and then other CPUs have a good deal of time here. */
+/* platform.c. Now and then this gives other CPUs much time. */
 void threads_dawdle(void);
 
 static inline void broken_quiescent(u32 cpu, u64 seen)

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What guests do: touch pages, call, send interrupts, sleep. */
+/* The guests: they touch pages, make hypercalls, send interrupts, and sleep. */
 #include <tests/threads/machine.h>
 
 #include <hv/apic/lapic_regs.h>
 #include <mm/guestmem.h>
 
-#define BATCH_GFN 0x50u /* and one more for each vCPU: there its requests and answers are */
+#define BATCH_GFN 0x50u /* and one more for each vCPU, with its requests and answers */
 #define BATCH_MAX 24u
 
-/* Of a vCPU, on whichever CPU it is: not atomic, so that its moves are checked. */
+/* Of a vCPU, whichever CPU runs it. Not atomic, so that ThreadSanitizer checks its moves. */
 static struct guest {
-	u64 call; /* that it has made, and waits for the answer; 0: none */
+	u64 call; /* the call that it has made and whose answer it waits for; 0: none */
 	u64 entry[BATCH_MAX];
 	u32 count, first;
 	bool smp; /* it has started the others */
@@ -104,7 +104,7 @@ static void take_answers(struct vcpu *v, u32 done)
 			given(v, g->entry[g->first], known);
 }
 
-/* The answer to its last call; true: it goes on with it. */
+/* Handles the answer to its last call; true: the call goes on. */
 static bool answered(struct vcpu *v, struct vmexit *e)
 {
 	struct guest *g = guest_of(v);
@@ -165,7 +165,7 @@ static void lapic(struct vcpu *v, u32 reg, u32 value)
 	lapic_mmio_write(v, reg, value);
 }
 
-/* Its local APIC on, the other vCPU started, the driver too. */
+/* Switches its local APIC on, starts the other vCPU, and starts the driver. */
 static bool boot(struct vcpu *v, struct vmexit *e)
 {
 	guest_of(v)->smp = true;

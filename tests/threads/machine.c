@@ -14,7 +14,7 @@
 
 #define STEPS 40000
 #define RAM MIB(24) /* for 3 VMs of 16 MiB */
-#define AT_ONCE 16  /* things that a guest does between two exits, at most */
+#define AT_ONCE 16  /* the most operations of a guest between two exits */
 
 static struct vm_config cfg[VMS];
 static struct cpu_backend machine_backend;
@@ -118,7 +118,7 @@ int __wrap_p2m_init(struct p2m *p, const struct pt_format *fmt, u16 owner, u64 n
 	return __real_p2m_init(p, fmt, owner, nr_gfns);
 }
 
-/* As boot/main.c has it, for the parts that there are. */
+/* As boot/main.c does it, for the parts that are linked. */
 static void tick(u64 now)
 {
 	governor_tick(now);
@@ -155,7 +155,7 @@ static void make_vm(u16 id)
 static void life(void)
 {
 	threads_assert(!balloon_cpu_init(),
-		       "no memory"); /* again: guest_machine() has but one CPU */
+		       "no memory"); /* again: guest_machine() has only one CPU */
 	sched_loop();
 }
 

@@ -4,10 +4,10 @@
 
 #include <tests/threads/threads.h>
 
-/* The guest on @v does something; true: that is an exit, which is in *@e. */
+/* The guest on @v does its next operation; true: it is an exit, which is in *@e. */
 bool guest_acts(struct vcpu *v, struct vmexit *e);
 
-/* VM @id gets a map: what its guest was about to do is forgotten. */
+/* VM @id gets a new p2m: forgets the operations that its guest had begun. */
 void guest_begins(u32 id);
 
 #endif

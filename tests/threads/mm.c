@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * mm/ alone.  Each CPU is a vCPU of each VM, and does what hv/ would do for it: it enters by the
- * epoch's rules, faults pages in, gives them away and takes them back, samples, audits, scrubs,
- * sleeps; and it takes whole VMs apart and starts them again, when nobody is in them.
+ * Only mm/. Each CPU is a vCPU of each VM, and plays hv/ for it: it enters by the epoch's rules,
+ * faults pages in, gives them away and takes them back, samples, audits, scrubs, sleeps. It also
+ * takes whole VMs apart and starts them again when no CPU is in them.
  */
 #include <tests/threads/threads.h>
 
@@ -10,17 +10,17 @@
 #include <mm/sample.h>
 
 #define STEPS 16000
-#define RAM MIB(12) /* of 3 VMs of 16 MiB: what comes back is taken again at once */
+#define RAM MIB(12) /* too little for 3 VMs of 16 MiB: frames are used again at once */
 #define TABLES 16
 
 static struct vm_slot {
 	struct p2m p2m;
 	struct sampler sampler; /* under p2m.lock */
 	u32 inside;		/* (a) CPUs that use it */
-	u32 ends;		/* (a) nobody comes in any more */
+	u32 ends;		/* (a) no CPU may come in any more */
 } slot[VMS];
 
-/* Of this CPU: the generation that it flushed last, per VM and life. */
+/* The generation that this CPU flushed last, per VM and life. */
 static _Thread_local u64 flushed[VMS];
 static _Thread_local struct p2m_entry pinned[VMS]; /* HOLE: none */
 
@@ -40,7 +40,7 @@ static void quiet(void)
 
 /* --- in a VM ---------------------------------------------------------------------------- */
 
-/* As vcpu.c's step(). */
+/* As step() of vcpu.c does. */
 static void enter(u32 vm)
 {
 	u64 epoch = epoch_now(), gen = atomic_load_seq(&slot[vm].p2m.flush_gen);
@@ -61,7 +61,7 @@ static u32 some_gfn(bool own)
 	return gfn;
 }
 
-/* As fault.c's serve(). */
+/* As serve() of fault.c does. */
 static void fault(u32 vm, u32 gfn)
 {
 	struct p2m *p = &slot[vm].p2m;
@@ -189,7 +189,7 @@ static void stay_in(u32 vm)
 
 static void run(u32 vm)
 {
-	flushed[vm] = 0; /* as enter_and_exit() does after another CPU */
+	flushed[vm] = 0; /* as enter_and_exit() does for a vCPU that comes from another CPU */
 	atomic_or(&slot[vm].p2m.active, BIT(plat_cpu()));
 	stay_in(vm);
 	if (pinned[vm].kind == P2M_MAPPED)
@@ -197,14 +197,14 @@ static void run(u32 vm)
 	atomic_and(&slot[vm].p2m.active, ~BIT(plat_cpu()));
 }
 
-/* As a device does. */
+/* As a device does it. */
 static void serve(u32 vm)
 {
 	for (u32 i = any(32); i; i--)
 		access_for(vm);
 }
 
-/* While it stays there nobody takes it apart. */
+/* While it stays there no CPU takes it apart. */
 static void visit(u32 vm, void (*how)(u32 vm))
 {
 	atomic_add(&slot[vm].inside, 1);
@@ -258,7 +258,7 @@ static void restart(u32 vm)
 	}
 	if (slot[vm].p2m.root.v)
 		end(vm);
-	/* No memory for tables: it stays away until somebody tries again. */
+	/* No memory for tables: it stays off until a CPU tries again. */
 	if (begin(vm) && slot[vm].p2m.root.v)
 		end(vm);
 	atomic_store_seq(&slot[vm].ends, 0u);
@@ -266,7 +266,7 @@ static void restart(u32 vm)
 
 /* --- the rest ------------------------------------------------------------------------------ */
 
-/* As governor.c and manage.c, with no VM's lock. */
+/* As governor.c and manage.c do it, without any VM's lock. */
 static void promises(u32 vm)
 {
 	struct frame_acct *acct = &slot[vm].p2m.acct;

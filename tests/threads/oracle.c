@@ -5,15 +5,15 @@
 #define AUDIT_STEPS 4000
 
 struct translation {
-	u32 gfn, frame; /* frame 0: nothing is cached */
+	u32 gfn, frame; /* frame 0: empty */
 };
 
-/* This CPU keeps what a vCPU used here, until it is told to flush it. */
+/* This CPU keeps the translations that a vCPU used here, until it flushes them. */
 static _Thread_local struct translation tlb[VMS][VCPUS][ENTRIES];
 
 /*
- * The version that was written last, 0: the page is zero.  Only the owner of a page looks here,
- * on whichever CPU it is now: a scheduler that hands over a vCPU too early is a race here, too.
+ * The version that was written last; 0: the page is zero. Only the owner of a page looks here,
+ * whichever CPU runs it: if the scheduler hands a vCPU over too early, that is a race here, too.
  */
 static u32 version[VMS][GFNS];
 #define UNKNOWN 0xfffffu
@@ -58,8 +58,8 @@ static u64 *word(u32 frame)
 }
 
 /*
- * The CPU's own walk, with its mark; false: a write there faults.  Entries by acquire: x86 keeps
- * the order of the loads of a walk.
+ * The CPU's own walk, with its mark; false: a write there faults. Loads entries with acquire,
+ * because x86 keeps the order of the loads of a walk.
  */
 static bool walk(const struct p2m *p, u32 gfn, u32 *frame)
 {
@@ -78,7 +78,7 @@ static bool walk(const struct p2m *p, u32 gfn, u32 *frame)
 		if (!(old & p->fmt->write))
 			return false;
 		if (!atomic_cas(e, old, old | p->fmt->accessed | p->fmt->dirty))
-			return false; /* it has changed: as after a fault, again */
+			return false; /* it has changed: try again, as after a fault */
 		*frame = (u32)((old & PT_ADDR) >> PAGE_SHIFT) +
 			 (gfn & ((1u << level_order(level)) - 1));
 		return true;
@@ -93,7 +93,7 @@ void oracle_look(u32 vm, u32 gfn, u64 is)
 		       vm, gfn, is);
 }
 
-/* What hypervisor code finds without a lock is used a while later. */
+/* Hypervisor code uses a page that it found without a lock a while later. */
 struct p2m_entry __real_p2m_lookup(const struct p2m *p, u64 gfn);
 struct p2m_entry __wrap_p2m_lookup(const struct p2m *p, u64 gfn);
 struct p2m_entry __wrap_p2m_lookup(const struct p2m *p, u64 gfn)

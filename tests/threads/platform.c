@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* hv/base/platform.h where each CPU is a thread: what tests/fake/fake.c has for one of them. */
+/* hv/base/platform.h for CPUs that are threads; tests/fake/fake.c has it for one thread. */
 #include <tests/threads/threads.h>
 
 #include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
 
-#define ROUNDS 16		  /* in which all CPUs stand still once */
-#define DAWDLE_MAX 32		  /* turns that others have at most */
+#define ROUNDS 16		  /* steps after which all CPUs stand still once */
+#define DAWDLE_MAX 32		  /* the most turns for other CPUs */
 #define STEP_TICKS (FAKE_KHZ / 4) /* a step is 250 us of the machine's time */
 
 static _Thread_local u32 this_cpu;
@@ -157,7 +157,7 @@ u64 __wrap_plat_time_us(void)
 	return atomic_load(&clock_now) * 1000 / FAKE_KHZ;
 }
 
-/* What the sender wrote before is not promised to be seen by the one that is kicked. */
+/* Relaxed: nothing promises that the kicked CPU sees earlier stores of the sender. */
 void __wrap_plat_kick(u32 cpu);
 void __wrap_plat_kick(u32 cpu)
 {

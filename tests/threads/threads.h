@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * mm/ and hv/ with a thread for each CPU, under ThreadSanitizer.  Unlike the other fakes nothing
- * here decides who goes on: the host's scheduler does.  What the harness itself shares between
- * threads is relaxed atomics, so that it adds no order which the code under test lacks.
+ * mm/ and hv/ with a thread for each CPU, under ThreadSanitizer. The host's scheduler decides which
+ * CPU goes on, unlike in the other fakes. The harness itself shares only relaxed atomics between
+ * threads, so that it adds no order which the code under test lacks.
  *
  *   platform.c  CPUs, time, kicks; the points at which all of them stand still
  *   oracle.c    translation caches, whose bytes a page has, accounts
@@ -33,25 +33,25 @@ void threads_fail(const char *what, const char *fmt, ...) __attribute__((noretur
 
 /* --- platform.c --- */
 
-/* Work that is left in this run, in steps of any CPU; and so far in it. */
+/* The steps of all CPUs that are left in this run, and those done. */
 void threads_begin(int argc, char **argv, u64 steps);
 
 /* Runs @life on CPUS threads until each has returned or left. */
 void threads_run(void (*life)(void));
 
 /*
- * A step of this CPU's; it moves the clock.  Now and then all CPUs wait here for each other, and
- * one of them calls @quiet while the others stand.  False: that was all.
+ * A step of this CPU; it moves the clock. Now and then all CPUs wait here for each other, and one
+ * of them calls @quiet while the others stand still. False: the run is over.
  */
 bool threads_step(void (*quiet)(void));
 
-/* This CPU's thread ends here and now. */
+/* Ends this CPU's thread at once. */
 void threads_leave(void) __attribute__((noreturn));
 
-/* A random number of this CPU's, below @n. */
+/* A random number below @n, from this CPU's generator. */
 u32 any(u32 n);
 
-/* Was this CPU kicked?  It is not any more. */
+/* True: this CPU was kicked. Clears the kick. */
 bool threads_kicked(void);
 
 /* --- oracle.c --- */
@@ -62,7 +62,7 @@ void oracle_life(u32 vm);
 /* The guest's CPU forgets its translations. */
 void oracle_flush(u32 vm, u32 vcpu);
 
-/* A page that guests use; most often one of a few, so that they meet. */
+/* A page that guests use; mostly one of a few, so that their uses meet. */
 #define HOT_PAGES 16u
 static inline u32 oracle_some_gfn(void)
 {
@@ -71,7 +71,7 @@ static inline u32 oracle_some_gfn(void)
 	return any(8) ? gfn / 512 * 512 + gfn % HOT_PAGES : gfn;
 }
 
-/* Who of @nr vCPUs writes to @gfn and gives it away; the others only look. */
+/* The one of @nr vCPUs that writes to @gfn and gives it away; the others only read. */
 static inline u32 owner_of(u32 gfn, u32 nr)
 {
 	return (gfn >> ORDER_2M) % nr;
@@ -80,18 +80,18 @@ static inline u32 owner_of(u32 gfn, u32 nr)
 /* vCPU @vcpu of @vm, on this CPU, touches a page; false: that faults. */
 bool oracle_touch(const struct p2m *p, u32 vm, u32 vcpu, u32 gfn, bool own);
 
-/* Somebody else's page holds @is: any version of it, or nothing. */
+/* Checks @is, read from another vCPU's page: it must be some version of that page, or 0. */
 void oracle_look(u32 vm, u32 gfn, u64 is);
 
-/* By the owner, who has given the page away; or does not know whether it has. */
+/* The owner has given the page away, or does not know whether it has. */
 void oracle_given(u32 vm, u32 gfn);
 void oracle_unknown(u32 vm, u32 gfn);
 
-/* The word that the page should hold; false: that is not known. */
+/* The word that the page should hold; false: unknown. */
 bool oracle_word(u32 vm, u32 gfn, u64 *word);
 #define WORD_AT (PAGE_SIZE - sizeof(u64))
 
-/* Nobody else runs: tables, records and sums agree. */
+/* Checks that tables, records and sums agree; no other CPU runs. */
 void oracle_check(struct p2m *const *maps, u32 nr, audit_p2m_fn p2m_of);
 
 #endif

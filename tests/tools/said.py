@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a machine says, for tests: a summary that has heard it."""
+"""The output of a machine, for tests: a summary that has read it."""
 
 from runner.summary import Summary
 

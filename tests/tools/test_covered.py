@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""tools/covered.py: which sources have no test, and what is wrong with the table."""
+"""tools/covered.py: finds sources without a test, and errors in the table."""
 
 import unittest
 

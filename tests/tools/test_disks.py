@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""tools/runner/disks.py: images with partitions, checked by what others say of them."""
+"""tools/runner/disks.py: images with partitions, checked by other programs."""
 
 import os
 import subprocess

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""tools/runner: how each emulator is told what to run, and the command line of tools/run."""
+"""tools/runner: the arguments of each emulator, and the command line of tools/run."""
 
 import contextlib
 import io
@@ -68,6 +68,11 @@ class Commands(WithFiles):
                       ["-serial", f"file:{self.folder}/serial"],
                       ["-drive", f"file={self.image},format=raw,media=cdrom"]):
             self.assertEqual(command[command.index(words[0]):][:2], words)
+
+    def test_a_disk_by_a_relative_path(self):
+        disk = self.write("my.img", "")
+        command = qemu.Qemu(self.options("--disk", os.path.relpath(disk)), self.folder).command()
+        self.assertIn(f"file={disk},format=raw,if=none,id=disk0", command)
 
     def test_qemu_counts_instructions_for_one_cpu(self):
         self.assertIn("-icount", qemu.Qemu(self.options("--icount"), self.folder).command())

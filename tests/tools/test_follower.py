@@ -85,7 +85,8 @@ LENT = (b"@console a: Ctrl-a 0 goes back\r\n> @halt status=3\r\n@exit name=a sta
         b"\x1e\x1b[0m\r\n[    2.000000] back\r\n")
 
 
-# A prompt, at which it pauses; a long line; a line of another in between; its turn, in which its prompt comes again.
+# A prompt, at which the VM pauses; a long line; a line of another VM in between; its turn, in which
+# its prompt comes again.
 PIECES = (b"a|+login: \r\na|+ver\r\nb| noise\r\na| dict: checks=3 wrong=1 oom=0\r\na|+\r\na| \r\na|+# \r\n"
           b"@console a: Ctrl-a 0 goes back [2]\r\n# ls\r\nbin\r\n# \x1e\x1b[0m\r\na|+ls\r\na| \r\n")
 

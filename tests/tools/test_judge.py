@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""tools/runner/judge.py: whether a whole-machine test passed."""
+"""tools/runner/judge.py: decides whether a whole-machine test passed."""
 
 import unittest
 
@@ -16,7 +16,7 @@ a| hello
 
 
 def results(asked, serial=GOOD, code=0, vms=("a",), heard=()):
-    """{what: None or what is wrong}; ASKED: lines "#!" without that."""
+    """{check: None or the error}; ASKED: lines "#!" without that."""
     expected = Expectations("".join(f"#! {line}\n" for line in asked))
     return dict(judge(expected, list(vms), code, serial, list(heard), 3))
 

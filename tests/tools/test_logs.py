@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""tools/runner/logs.py, and what tools/run says when it is given something that cannot be used."""
+"""tools/runner/logs.py, and the messages of tools/run about arguments that it cannot use."""
 
 import contextlib
 import io

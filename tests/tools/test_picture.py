@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""tools/runner/picture.py: what gnuplot is given."""
+"""tools/runner/picture.py: the input of gnuplot."""
 
 import re
 import unittest

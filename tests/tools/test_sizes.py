@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""tools/sizes.py: which files and functions are too long."""
+"""tools/sizes.py: finds files and functions that are too long."""
 
 import textwrap
 import unittest

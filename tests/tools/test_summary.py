@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""tools/runner/summary.py: what is learned from the lines of a run."""
+"""tools/runner/summary.py: the facts in the lines of a run."""
 
 import unittest
 

@@ -118,7 +118,7 @@ UNIT_TESTS := base lock version date frame reserve quarantine epoch buddy p2m p2
 	driver driver_pages efi elf leave mtrr multiboot boot_acpi acpi_uart consoles pci serial fb screen \
 	scrollback status timed power aeroctl gpt block nvme ata blk_host blk_data
 
-# What links all of hv/ links the guests' DSDT too.
+# Programs that link all of hv/ link the guests' DSDT, too.
 $(foreach t,$(UNIT_TESTS),$(if $(findstring hv/load/acpi.c,$(test_$(t)_SRCS)),$(eval test_$(t)_OBJS += $(DSDT))))
 
 # --- how ---
@@ -157,7 +157,7 @@ unit-tools: ## Of them those of the tools, in Python
 unit-links: # Which sources each of them links, for tools/covered.py
 	$(foreach t,$(UNIT_TESTS),$(info test_$(t): $(test_$(t)_SRCS) $(test_$(t)_LINKS)))@:
 
-# The tests that are made for a file: those of its name, and what else it says here.
+# The tests of a file: those of its name, and those named here.
 tests_of = $(filter $(1) $(1)_%,$(UNIT_TESTS)) $(tests_of_$(1))
 tests_of_policy := entitlement
 

@@ -34,8 +34,9 @@ def add_machine(p):
                    help="Bochs: another firmware, a path or a name in " + Bochs.ROMS)
     p.add_argument("--machine", metavar="TYPE", default="", help="QEMU's, as in q35")
     p.add_argument("--mem", type=int, default=1024, metavar="MiB")
-    p.add_argument("--disk", metavar="FILE[,block=4096]", action="append", default=[],
-                   help="a disk of the machine, by NVMe; its serial number is the file's name (QEMU)")
+    p.add_argument("--disk", metavar="FILE[,block=4096][,serial=NAME]", action="append", default=[],
+                   help="a disk of the machine, by NVMe; its serial number is the file's name if "
+                   "not given.  FILE may be anything that QEMU knows by a URI (QEMU)")
     p.add_argument("--smp", type=int, default=1, metavar="N")
     p.add_argument("--icount", action="store_true",
                    help="QEMU: the TSC counts instructions, as it does "
@@ -59,7 +60,7 @@ def add_run(p):
 
 def check_files(opts):
     for path in ([opts.image] if opts.image else [opts.hv, opts.conf]) + [d.split(",")[0] for d in opts.disk]:
-        if not os.path.isfile(path):
+        if "://" not in path and not os.path.isfile(path):
             raise Unusable(f"no such file: {path}")
 
 

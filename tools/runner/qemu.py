@@ -53,8 +53,10 @@ class Qemu(Emulator):
         """What is written to them stays."""
         words = []
         for i, disk in enumerate(self.opts.disk):
-            path, _, block = disk.partition(",block=")
-            serial = os.path.splitext(os.path.basename(path))[0][:20]
+            path, *words_of = disk.split(",")
+            more = dict(word.partition("=")[::2] for word in words_of)
+            block = more.get("block")
+            serial = more.get("serial", os.path.splitext(os.path.basename(path))[0])[:20]
             words += ["-drive", f"file={os.path.abspath(path)},format=raw,if=none,id=disk{i}",
                       "-device", f"nvme,drive=disk{i},serial={serial},"
                       f"logical_block_size={block or 512},physical_block_size={block or 512}"]

@@ -48,7 +48,7 @@ static struct {
 	bool x2;
 	bool deadline_mode;
 	volatile u32 *mmio;
-	u64 tsc_per_tick_shl16; /* one-shot mode: TSC ticks per timer tick, times 65536 */
+	u64 tsc_per_tick_shl16; /* one-shot mode: TSC ticks per tick of the timer, times 65536 */
 } apic;
 
 static u32 apic_read(u32 reg)
@@ -65,8 +65,8 @@ static void apic_write(u32 reg, u32 v)
 }
 
 /*
- * SDM: "MSR Access in x2APIC Mode", "TSC-Deadline Mode".  WRMSR to these registers waits
- * neither for stores nor for reads of the TSC before it.
+ * SDM: "MSR Access in x2APIC Mode", "TSC-Deadline Mode". WRMSR to these registers does not wait for
+ * earlier stores and reads of the TSC.
  */
 static void fence_before_wrmsr(void)
 {
@@ -76,7 +76,7 @@ static void fence_before_wrmsr(void)
 static void icr_write(u32 dest, u32 low)
 {
 	if (apic.x2) {
-		fence_before_wrmsr(); /* the other CPU must see what we kick it for */
+		fence_before_wrmsr(); /* the other CPU must see the stores for which we kick it */
 		wrmsr(MSR_X2APIC_BASE + (APIC_ICR >> 4), (u64)dest << 32 | low);
 		return;
 	}
@@ -123,7 +123,7 @@ static void lvt_write(u32 reg, u32 v)
 			 plat_cpu(), reg, now, v);
 }
 
-/* What the firmware took and never ended holds back all interrupts of lower priority. */
+/* An interrupt that the firmware took and never ended holds back all of lower priority. */
 static void end_left_overs(void)
 {
 	for (u32 i = 0; i < 256; i++) {
@@ -142,7 +142,7 @@ void apic_enable(void)
 	if (apic.x2)
 		wrmsr(MSR_IA32_APIC_BASE,
 		      rdmsr(MSR_IA32_APIC_BASE) | APIC_BASE_EN | APIC_BASE_EXTD);
-	/* SDM: "Local APIC State After It Has Been Software Disabled": until here masks stay set. */
+	/* SDM: "Local APIC State After It Has Been Software Disabled": masks stay set before it. */
 	apic_write(APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
 	apic_write(APIC_TPR, 0);
 	end_left_overs();
@@ -194,7 +194,7 @@ void apic_nmi_others(void)
 		icr_write(0, ICR_NMI | ICR_ASSERT | ICR_ALL_BUT_SELF);
 }
 
-/* TSC ticks a timer tick, times 65536. What delays us between two readings makes it less. */
+/* TSC ticks per tick of the timer, times 65536. A delay between two readings makes it less. */
 static u64 measure_timer(void)
 {
 	u64 start, tsc;

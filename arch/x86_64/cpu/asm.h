@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Instructions that C does not have, one wrapper each. */
+/* Instructions that C does not have, each in a function of its own. */
 #ifndef ARCH_CPU_ASM_H
 #define ARCH_CPU_ASM_H
 
@@ -18,7 +18,7 @@ static inline void wrmsr(u32 msr, u64 v)
 	asm volatile("wrmsr" ::"c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
 }
 
-/* false where the CPU answers #GP; *@v is 0 then. */
+/* Returns false if the CPU raises #GP; *@v is 0 then. */
 static inline bool rdmsr_safe(u32 msr, u64 *v)
 {
 	u32 lo = 0, hi = 0;

@@ -52,8 +52,8 @@ static const u32 msrs[GMSR_NR] = {
 };
 
 /*
- * AMD's CPUs restore FIP, FDP and FOP only with a pending exception, unless they say
- * otherwise (XSA-52).  APM: "CPUID Fn8000_0008_EBX", XSaveErPtr.
+ * AMD's CPUs restore FIP, FDP and FOP only with a pending exception, unless CPUID says otherwise
+ * (XSA-52). APM: "CPUID Fn8000_0008_EBX", XSaveErPtr.
  */
 static bool x87_leaks(void)
 {
@@ -157,11 +157,10 @@ void guestregs_load(const struct guestregs *g)
 }
 
 /*
- * An x87 that holds nothing but its initial state is marked so, and XRSTOR
- * initialises it instead of loading it.  Beside being less work this keeps
- * QEMU 7.2 healthy: there, loading an x87 status on any CPU clears the first
- * CPU's IGNNE by an update that is not atomic and that now and then undoes a
- * flag that the first CPU changes meanwhile, such as "nested paging is on".
+ * Marks an x87 that holds only its initial state, so that XRSTOR initialises it instead of loading
+ * it. That is less work, and it avoids a bug of QEMU 7.2: loading an x87 status on any CPU clears
+ * the first CPU's IGNNE by an update that is not atomic. Now and then the update undoes a flag that
+ * the first CPU changes at that moment, such as "nested paging is on".
  */
 static void drop_initial_x87(u64 *image)
 {
@@ -173,7 +172,7 @@ static void drop_initial_x87(u64 *image)
 		image[FXSAVE_SIZE / 8] &= ~XCR0_X87; /* XSTATE_BV */
 }
 
-/* SDM: "XSETBV", what is #GP */
+/* SDM: "XSETBV": the values that raise #GP */
 static bool xcr0_valid(u64 value)
 {
 	if (!(value & XCR0_X87) || value & ~host.mask)
@@ -186,7 +185,7 @@ static bool xcr0_valid(u64 value)
 void guestregs_save(struct guestregs *g)
 {
 	if (host.xsave) {
-		/* QEMU 7.2 does not intercept XSETBV: there it may have changed unseen. */
+		/* QEMU 7.2 does not intercept XSETBV: the guest may have changed XCR0 unseen. */
 		if (xcr0_valid(xgetbv(0)))
 			g->xcr0 = xgetbv(0);
 		xsetbv(0, host.mask);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The guest registers that neither VMX nor our exit path switches: extended
- * state, debug registers, CR2, the SYSCALL MSRs and TSC_AUX.  Switched
- * eagerly whenever a CPU changes from one vCPU to another, so that none of
- * them can leak.  The hypervisor itself uses none of them.
+ * The guest registers that neither VMX nor our exit path switches: extended state, debug registers,
+ * CR2, the SYSCALL MSRs and TSC_AUX. A CPU switches all of them whenever it changes from one vCPU
+ * to another, so that none can leak. The hypervisor itself uses none of them.
  */
 #ifndef ARCH_CPU_GUESTREGS_H
 #define ARCH_CPU_GUESTREGS_H
@@ -39,10 +38,10 @@ void guestregs_destroy(struct guestregs *g);
 void guestregs_load(const struct guestregs *g);
 void guestregs_save(struct guestregs *g);
 
-/* What INIT makes of the debug registers of a loaded guest, DR7 excepted, and of CR2. */
+/* INIT of a loaded guest: sets its CR2 and its debug registers, except DR7. */
 void guestregs_init_debug(void);
 
-/* XSETBV by a loaded guest; false: #GP. */
+/* Carries out XSETBV of a loaded guest; false: it gets #GP. */
 bool guestregs_set_xcr0(struct guestregs *g, u32 index, u64 value);
 
 #endif

@@ -5,9 +5,9 @@
  * paging on: one set of 4 KiB entries maps the image, by section, both at its
  * load address and at VA_IMAGE; everything else is mapped no-execute.
  *
- * These tables and the stack of boot_main() are in the boot room, behind the
- * image: the headers ask the loader to keep it free, no loader need clear it,
- * and memory_give_back_boot_room() ends its use.
+ * These tables and the stack of boot_main() are in the boot room, behind the image: the headers ask
+ * the loader to keep it free, the loader need not clear it, and memory_give_back_boot_room() ends
+ * its use.
  */
 #include "regs.h"
 
@@ -61,8 +61,9 @@ mb2:	.long 0xe85250d6
 	.short 6, 0
 	.long 8
 	/*
-	 * A screen of pixels, if there is one (flag 1: optional); text will do.  Multiboot 1
-	 * has no "if there is one": a loader that cannot set modes would refuse us.
+	 * Asks for a screen of pixels if the machine has one (flag 1: optional); text is enough.
+	 * Multiboot 1 has no optional request: a loader that cannot set modes would refuse to load
+	 * us.
 	 */
 	.align 8
 	.short 4, 1
@@ -91,7 +92,7 @@ _start:
 	mov %eax, PHYS(boot_tsc)
 	mov %edx, PHYS(boot_tsc) + 4
 
-	/* Long mode and NX are not negotiable. */
+	/* Aerostat cannot run without long mode and NX. */
 	mov $0x80000000, %eax
 	cpuid
 	cmp $0x80000001, %eax

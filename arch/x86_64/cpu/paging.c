@@ -49,7 +49,7 @@ static u64 table_pa(u64 *t)
 	return (u64)t - VA_DIRECT;
 }
 
-/* The entry for @va at @level (1 = 4 KiB), making tables on the way. */
+/* The entry for @va at @level (1 = 4 KiB); makes tables on the way. */
 static u64 *entry_for(u64 va, int level)
 {
 	u64 *t = root;
@@ -142,7 +142,7 @@ int paging_map_range(u64 va, hpa_t at, u64 bytes)
 	return HV_OK;
 }
 
-/* Every absent entry of [va, end) in @t at @level becomes what @hole has for that level. */
+/* Every absent entry of [va, end) in @t at @level becomes the entry of @hole for that level. */
 static void fill(u64 *t, int level, u64 va, u64 end, const u64 hole[])
 {
 	u64 size = PAGE_SIZE << (9 * (level - 1)), next;
@@ -238,6 +238,6 @@ int paging_map_trampoline(hpa_t pa)
 
 void paging_unmap_low(void)
 {
-	root[0] = 0; /* the table below it is lost: one page, once */
+	root[0] = 0; /* the table below it is never freed: one page, once */
 	write_cr3(read_cr3());
 }

@@ -25,24 +25,24 @@ int paging_map_direct(hpa_t start, hpa_t end);
 int paging_map_range(u64 va, hpa_t pa, u64 bytes);
 
 /*
- * Whatever is not mapped in [va, end) reads as zero from now on, for three
- * pages in all.  @va begins a top-level entry.  HV_ENOMEM.
+ * All addresses in [va, end) that are not mapped read as zero from now on; that takes three pages
+ * in all. @va begins a top-level entry. HV_ENOMEM.
  */
 int paging_fill_holes(u64 va, u64 end);
 
 /* Maps @pages 4 KiB pages at @va. HV_ENOMEM. */
 int paging_map(u64 va, hpa_t pa, u64 pages, unsigned int flags);
 
-/* Makes the final tables this CPU's; also on every AP. */
+/* Switches this CPU to the final tables; every AP calls it, too. */
 void paging_activate(void);
 
-/* Device memory: a new mapping, for good; NULL without memory. */
+/* Maps device memory, for good. NULL: no memory. */
 void *paging_map_mmio(hpa_t pa, size_t bytes, unsigned int flags);
 
-/* Physical root, for the AP trampoline. */
+/* The physical address of the root table, for the AP trampoline. */
 hpa_t paging_root(void);
 
-/* An identity mapping of the AP trampoline page, and its removal. */
+/* Maps the AP trampoline's page 1:1, and takes that mapping away. */
 int paging_map_trampoline(hpa_t pa);
 void paging_unmap_low(void);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What one CPU owns. Reached through GS, whose base is the CPU's struct cpu. */
+/* The record and stacks of one CPU. The base of GS points to the CPU's struct cpu. */
 #ifndef ARCH_CPU_PERCPU_H
 #define ARCH_CPU_PERCPU_H
 
@@ -31,8 +31,8 @@ struct cpu {
 	void *stack_top;
 	struct tss tss;
 	u64 gdt[5];
-	void *backend; /* what the VMX or SVM back end keeps per CPU */
-	u64 last_run;  /* struct vm's, of the VM that was here last; 0: none was */
+	void *backend; /* the VMX or SVM back end's data for this CPU */
+	u64 last_run;  /* vm->run of the VM that ran here last; 0: none */
 	u32 tsc_sync;  /* (a) time/tsc_sync.h */
 };
 
@@ -49,7 +49,7 @@ static inline struct cpu *this_cpu(void)
 /* Allocates a CPU's record and its guarded stacks. HV_ENOMEM. */
 int percpu_create(u32 id, u32 apic_id);
 
-/* Loads GS, GDT, TSS and IDT of @c on the CPU that runs. */
+/* Loads GS, GDT, TSS and IDT of @c on this CPU. */
 void percpu_load(struct cpu *c);
 
 #endif

@@ -50,7 +50,7 @@ void plat_scrub(void *p, size_t bytes)
 	zero_qwords(p, bytes);
 }
 
-/* Interrupts of devices, by vector; those who are here stay. */
+/* Handlers of devices' interrupts, by vector; none is ever taken away. */
 #define MESSAGES 16
 #define MESSAGE_ADDRESS 0xfee00000UL /* SDM: "Message Address Register Format" */
 
@@ -64,7 +64,7 @@ bool plat_message(void (*fn)(void *arg), void *arg, struct plat_message *m)
 {
 	u32 id = this_cpu()->apic_id;
 
-	/* Eight bits of an id are all that fits without a remapping IOMMU. */
+	/* Without a remapping IOMMU the message has room for 8 bits of an APIC id. */
 	if (nr_messages == MESSAGES || id > 254)
 		return false;
 	message[nr_messages].fn = fn;
@@ -109,7 +109,7 @@ void plat_idle(u64 deadline, const u32 *wake)
 {
 	apic_timer_set(deadline);
 	mitigate_idle();
-	/* A kick that comes after this check is taken right behind STI. */
+	/* The CPU takes a kick that comes after this check right behind STI. */
 	if (!atomic_load_seq(wake))
 		asm volatile("sti; hlt; cli" ::: "memory");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* SDM: "Multiple-Processor (MP) Initialization"; by broadcast, all CPUs in parallel. */
+/* SDM: "Multiple-Processor (MP) Initialization". A broadcast starts all CPUs in parallel. */
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/paging.h>
@@ -13,7 +13,7 @@
 #include <mm/epoch.h>
 
 #define INIT_US 10000	   /* from INIT to the first SIPI */
-#define SIPI_US 1000	   /* to the second, for those that are not up */
+#define SIPI_US 1000	   /* to the second, for CPUs that are not up */
 #define GIVE_UP_US 1000000 /* emulated CPUs are threads, and on a busy machine some are slow */
 #define POLL_US 1000
 
@@ -24,7 +24,7 @@ struct trampoline_args {
 	u64 cr3;
 	u64 entry;
 	u64 cpus;
-	u64 taken;  /* bit per slot: by the CPU, or by us, for it has come too late */
+	u64 taken;  /* bit per slot: set by its CPU, or by us, which closes the slot */
 	u64 x2apic; /* the mode that the APICs must be in */
 	u64 lift;   /* what a CPU adds to its APIC's register before it looks, for tests */
 	u32 ids[MAX_CPUS];
@@ -32,7 +32,7 @@ struct trampoline_args {
 _Static_assert(sizeof(struct trampoline_args) == 304, "trampoline.S");
 _Static_assert(offsetof(struct cpu, stack_top) == 32, "trampoline.S");
 
-/* Slots with a record; a CPU that never comes up counts as idle for good. */
+/* Slots with a record. A CPU that never comes up counts as idle for good. */
 static u32 nr_cpus = 1;
 static void (*ap_entry)(bool in_step);
 static hpa_t trampoline;
@@ -65,7 +65,7 @@ static void ap_main(struct cpu *c)
 	paging_activate();
 	percpu_load(c);
 	apic_enable();
-	c->apic_id = apic_id(); /* what IPIs go by */
+	c->apic_id = apic_id(); /* the id that IPIs use */
 	in_step = tsc_sync_join(c);
 	epoch_cpu_online(c->id);
 	atomic_store_seq(&c->online, 1);
@@ -134,7 +134,7 @@ static u32 count_online(void)
 	return n;
 }
 
-/* Closes the slots of CPUs that are not here; false if one is on its way through the trampoline. */
+/* Closes the slots of CPUs that have not come; false: one is on its way through the trampoline. */
 static bool give_up(void)
 {
 	bool none = true;
@@ -162,7 +162,7 @@ static u64 finish(bool unmap)
 	return UINT64_MAX;
 }
 
-/* The TSCs of those that are there now, one after the other. False: one does not answer yet. */
+/* Measures the TSCs of the CPUs that have come, one by one. False: one does not answer yet. */
 static bool measure_tscs(void)
 {
 	u32 busy = tsc_sync_busy();
@@ -176,7 +176,7 @@ static bool measure_tscs(void)
 	return true;
 }
 
-/* Those that are still in the trampoline will not be measured; false: others are nearly here. */
+/* Gives up CPUs that are still in the trampoline; false: others are about to be online. */
 static bool leave_behind(void)
 {
 	bool all = true;
@@ -198,7 +198,7 @@ u64 smp_poll(u64 now)
 		return now + us(POLL_US);
 	if (count_online() == nr_cpus)
 		return finish(true);
-	/* "All but self" must not be said by any other than the boot CPU. */
+	/* Only the boot CPU may send to "all but self". */
 	if (now < smp.next || plat_cpu())
 		return now + us(POLL_US);
 	switch (smp.stage) {
@@ -207,7 +207,7 @@ u64 smp_poll(u64 now)
 		smp.stage = SMP_SIPI;
 		smp.next = now + us(SIPI_US);
 		break;
-	case SMP_SIPI: /* those that have started ignore it */
+	case SMP_SIPI: /* CPUs that have started ignore it */
 		apic_startup_others((u8)(trampoline.v >> PAGE_SHIFT));
 		smp.stage = SMP_WAIT;
 		smp.next = now + us(GIVE_UP_US);

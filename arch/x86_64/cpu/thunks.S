@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Indirect branches of our C code come here (-mindirect-branch=thunk-extern).
- * A retpoline: what the CPU predicts is a return to the loop, never what a
- * guest has trained; where that is not needed, a plain jump.
+ * Indirect branches of our C code come here (-mindirect-branch=thunk-extern). A retpoline: the CPU
+ * predicts a return to the loop, never a target that a guest has trained. On CPUs that do not need
+ * it, a plain jump.
  */
 #include <arch/x86_64/cpu/guest_exit.inc>
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where the other CPUs start, all at once: real mode at the start of a page
- * below 1 MiB.  One that finds itself in the list of smp.c, and is the first
- * to take that slot, goes straight to long mode on the final page tables,
- * which map this page 1:1 for a while.  All others stay here for good: the
- * page is never used for anything else, and an NMI finds a table of its own.
- * It is wherever smp_start() put it; all who come write the same addresses
- * into it.  Arguments are at its end (struct trampoline_args).
+ * The other CPUs start here, all at once, in real mode at the start of a page below 1 MiB. One that
+ * finds itself in the list of smp.c, and is the first to take that slot, goes straight to long mode
+ * on the final page tables, which map this page 1:1 for a while. All others stay here for good: the
+ * page is never used for anything else, and an NMI finds a table of its own. smp_start() decides
+ * where the page is; every CPU that comes writes the same addresses into it. Arguments are at its
+ * end (struct trampoline_args).
  */
 #include "regs.h"
 
@@ -44,8 +43,8 @@ trampoline_start:
 	mov %eax, OFF(tramp_gdt_ptr) + 2
 	lgdtl OFF(tramp_gdt_ptr)
 	/*
-	 * Which CPU is this?  The ACPI table has what is in the APIC's register. CPUID has
-	 * what was in it at reset: some firmware lifts the ids afterwards.
+	 * Which CPU is this? The ACPI table has the ids of the APICs' registers. CPUID has the id
+	 * from reset, and some firmware changes the ids afterwards.
 	 */
 	mov $MSR_IA32_APIC_BASE, %ecx
 	rdmsr

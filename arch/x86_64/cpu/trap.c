@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Exceptions of the host: a dump that a person can read, and the end. */
+/* Exceptions of the host: print a dump that a person can read, and stop the machine. */
 #include <stdarg.h>
 
 #include <arch/x86_64/cpu/apic.h>
@@ -87,7 +87,7 @@ static void __attribute__((noreturn)) stop(void)
 		asm volatile("cli; hlt");
 }
 
-/* First CPU to panic prints; it stops the others by NMI. */
+/* The first CPU that panics prints; it stops the others by NMI. */
 static void panic_enter(void)
 {
 	if (!atomic_cas(&panicking, 0u, this_cpu()->id + 1))
@@ -122,7 +122,7 @@ static void dump(const struct trap_frame *f)
 	log_raw("  r12 %016lx r13 %016lx r14 %016lx r15 %016lx", f->r12, f->r13, f->r14, f->r15);
 	log_raw("  cr0 %lx cr2 %016lx cr3 %lx cr4 %lx", read_cr0(), read_cr2(), read_cr3(),
 		read_cr4());
-	/* A jump into nowhere: the jumping function is on the stack. */
+	/* The CPU jumped to an address without code: the function that jumped is on the stack. */
 	if (!in_text(f->rip) && on_stack(f->rsp))
 		backtrace(*(const u64 *)f->rsp, f->rbp);
 	else
@@ -146,7 +146,7 @@ static bool fixed_up(struct trap_frame *f)
 
 u32 nmi_count;
 
-/* It may have interrupted anything, the log's lock included: count, and let others print. */
+/* The NMI may have interrupted the holder of the log's lock: only count it, others print. */
 static void nmi(void)
 {
 	if (atomic_load(&panicking))

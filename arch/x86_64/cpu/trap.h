@@ -11,20 +11,20 @@ struct trap_frame {
 	u64 rip, cs, rflags, rsp, ss;
 };
 
-/* NMIs without a known source, ever, on all CPUs. (a) */
+/* NMIs without a known source, on all CPUs since the start. (a) */
 extern u32 nmi_count;
 /* The same for interrupts, and the vector of the last one. (a) */
 extern u32 stray_count, stray_vector;
 
 void trap_handler(struct trap_frame *f);
 
-/* A host interrupt: from the IDT while idle, or acknowledged by a VM exit. */
+/* Handles a host interrupt: from the IDT while idle, or acknowledged by a VM exit. */
 void host_interrupt(u32 vector);
 
 /* Name of an exception vector ("#PF page fault"), never NULL. */
 const char *exception_name(u32 vector);
 
-/* Nearest symbol at or below @addr; its name is "?" where there is none. */
+/* The nearest symbol at or below @addr; its name is "?" if there is none. */
 const char *symbol_lookup(u64 addr, u64 *offset);
 
 /* Prints the call chain that starts at frame pointer @rbp. */

@@ -15,7 +15,7 @@ enum { SECOND = 0, MINUTE = 2, HOUR = 4, DAY = 7, MONTH = 8, YEAR = 9, REG_A = 1
 #define WAIT_MS 10
 #define TRIES 4
 
-static u64 wall_at_boot; /* us, when plat_time_us() was 0; 0: unknown */
+static u64 wall_at_boot; /* us since 1970 when plat_time_us() was 0; 0: unknown */
 
 static u8 cmos(u32 index)
 {
@@ -53,11 +53,11 @@ static void read_date(struct date *d, u8 century)
 		d->hour = d->hour % 12 + (hour & HOUR_PM ? 12 : 0);
 	d->day = number(DAY, binary);
 	d->month = number(MONTH, binary);
-	/* Where firmware has no such register, there is any value. */
+	/* On firmware without this register the byte has any value. */
 	d->year = (hundreds >= 20 && hundreds < 22 ? hundreds : 20) * 100 + number(YEAR, binary);
 }
 
-/* Reads until two readings agree: then no update came in between. */
+/* Reads until two readings agree: then no update came between them. */
 static bool read_steady(struct date *d, u8 century)
 {
 	struct date again;
@@ -93,7 +93,7 @@ u64 plat_wall_time_us(void)
 	return wall_at_boot ? wall_at_boot + plat_time_us() : 0;
 }
 
-/* Bit 7 of the RTC's index port; a write to that wants a read of the data. */
+/* Bit 7 of the RTC's index port; a write to that port wants a read of the data port. */
 void cmos_hold_nmi(bool hold)
 {
 	outb(0x70, hold ? 0x8d : 0x0d);

@@ -33,13 +33,12 @@ void serial_write(const char *bytes, size_t n);
 struct log_sink *serial_sink(void);
 
 /*
- * From now on the port is read, too: by interrupt if it is a PC's COM port, else by
- * polling.  @read_at asks for a serial_read() at that TSC, from any CPU.  Boot CPU, once
- * its APIC works.
+ * Starts reading the port: by interrupt if it is a PC's COM port, else by polling. @read_at asks
+ * for a serial_read() at that TSC, from any CPU. Boot CPU, after its APIC works.
  */
 void serial_listen(void (*read_at)(u64 tsc));
 
-/* Takes the bytes that were typed, at most @max, and asks for the next call. */
+/* Takes at most @max bytes that were typed, and asks for the next call. */
 u32 serial_read(char *bytes, u32 max);
 
 /* Line @irq of the 8259 has interrupted this CPU. */

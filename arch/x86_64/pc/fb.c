@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Pixels as a face of the screen: 16, 24 or 32 bits each, with the font of the
- * build, enlarged where pixels are tiny.  The memory is mapped write-combining
- * and never read.
+ * The screen's face for pixels of 16, 24 or 32 bits. Draws with the font of the build, enlarged on
+ * screens of high resolution. The memory is mapped write-combining and never read.
  */
 #include <arch/x86_64/pc/fb.h>
 #include <arch/x86_64/cpu/paging.h>
@@ -17,7 +16,7 @@
 #define SCALE_WIDTH 1280
 #define SCALE_HEIGHT 700
 
-/* tools/font: U+0020 to U+007E, and one for the rest. */
+/* tools/font: U+0020 to U+007E, and one glyph for all others. */
 extern const u8 font_glyphs['~' - GLYPH_FIRST + 2][GLYPH_HEIGHT];
 
 static struct {
@@ -28,7 +27,7 @@ static struct {
 	struct screen_face face;
 } fb;
 
-/* The upper bits of @value (8 bits), where the mode has that colour. */
+/* The upper bits of @value (8 bits), at the place of that colour in the mode. */
 static u32 field(u32 value, const struct fb_field *f)
 {
 	return (f->bits > 8 ? value << (f->bits - 8) : value >> (8 - f->bits)) << f->at;
@@ -85,7 +84,7 @@ static bool field_fits(const struct fb_field *f, u32 bpp)
 	return f->bits && f->at + f->bits <= bpp;
 }
 
-/* Why a mode cannot be used, or NULL. */
+/* Why we cannot use the mode; NULL: we can. */
 static const char *fault(const struct fb_mode *m)
 {
 	if (m->bpp != 32 && m->bpp != 24 && m->bpp != 16 && m->bpp != 15)
@@ -100,7 +99,7 @@ static const char *fault(const struct fb_mode *m)
 	return NULL;
 }
 
-/* The fields of nearly all screens, for loaders that give none. */
+/* The colours' places on nearly all screens, for loaders that do not tell them. */
 static void usual_fields(struct fb_mode *m)
 {
 	u8 bits = m->bpp > 16 ? 8 : 5, green = m->bpp == 16 ? 6 : bits;

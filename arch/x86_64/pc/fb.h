@@ -4,7 +4,7 @@
 
 #include <hv/base/screen_face.h>
 
-/* A colour's place in a pixel: its lowest bit, and how many. */
+/* A colour's place in a pixel: its lowest bit, and the number of bits. */
 struct fb_field {
 	u8 at, bits;
 };
@@ -14,12 +14,12 @@ struct fb_mode {
 	u32 pitch;			  /* bytes from one row to the next */
 	u32 width, height;		  /* pixels */
 	u8 bpp;				  /* bits a pixel */
-	struct fb_field red, green, blue; /* all without bits: as is usual for bpp */
+	struct fb_field red, green, blue; /* all of 0 bits: the usual places for bpp */
 };
 
 /*
- * Maps the pixels and gives the face that draws there; NULL, with the reason
- * logged, for a mode that it cannot use.  Once.
+ * Maps the pixels and returns the face that draws there. NULL, with the reason logged: it cannot
+ * use the mode. Once.
  */
 const struct screen_face *fb_init(struct fb_mode m);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The keyboard through an i8042, polled.  Its interrupts stay off, so that a stuck key
- * costs no more than the poll of each tick.  Every wait has an end: on many machines
- * firmware only pretends that there is a controller.
+ * The keyboard through an i8042, polled. Its interrupts stay off, so that a stuck key costs only
+ * the poll of each tick. Every wait has an end: on many machines firmware imitates the controller,
+ * and badly.
  */
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/pc/console.h>
@@ -12,15 +12,15 @@
 #define STATUS 0x64	     /* reading */
 #define COMMAND 0x64	     /* writing */
 #define STATUS_OUTPUT BIT(0) /* a byte for us */
-#define STATUS_INPUT BIT(1)  /* it has not taken ours yet */
+#define STATUS_INPUT BIT(1)  /* the controller has not taken our last byte yet */
 #define STATUS_MOUSE BIT(5)  /* the byte is the mouse's */
 #define READ_CONFIG 0x20
 #define WRITE_CONFIG 0x60
 #define CONFIG_INTERRUPTS 0x03
 #define CONFIG_KEYBOARD_OFF BIT(4)
-#define CONFIG_TRANSLATE BIT(6) /* any keyboard speaks set 1 then */
+#define CONFIG_TRANSLATE BIT(6) /* the controller translates every keyboard's codes to set 1 */
 #define KEYBOARD_SCAN 0xf4
-#define TRIES 20000 /* about as many microseconds: a port takes one */
+#define TRIES 20000 /* polls; each takes about 1 us */
 #define LEFTOVERS 32
 
 static bool present;
@@ -33,7 +33,7 @@ static bool wait_taken(void)
 	return false;
 }
 
-/* A byte for us within the time, or -1. */
+/* A byte that came within the time, or -1. */
 static int wait_byte(void)
 {
 	for (int i = 0; i < TRIES; i++)
@@ -50,7 +50,7 @@ static bool send(u16 port, u8 value)
 	return true;
 }
 
-/* false: it does not answer. */
+/* False: the controller does not answer. */
 static bool set_up(void)
 {
 	int config;
@@ -92,7 +92,7 @@ int i8042_read(void)
 {
 	u8 status = present ? inb(STATUS) : 0;
 
-	if (status == 0xff) { /* there is no controller, or none any more */
+	if (status == 0xff) { /* there is no controller, or it has gone away */
 		present = false;
 		return -1;
 	}

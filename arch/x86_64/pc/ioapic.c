@@ -30,7 +30,7 @@ static void put(volatile u32 *regs, u32 reg, u32 v)
 	regs[WINDOW] = v;
 }
 
-/* As an edge, for that forgets a level interrupt which nobody has ended. */
+/* As an edge, because that drops a level interrupt which nobody has ended. */
 u32 ioapic_quiet_entry(u32 low)
 {
 	if ((low & DELIVERY) == DELIVERY_SMI)
@@ -38,7 +38,7 @@ u32 ioapic_quiet_entry(u32 low)
 	return (low & ~(u32)(LEVEL | REMOTE_IRR)) | MASKED;
 }
 
-/* How many entries were on. */
+/* Returns how many entries were on. */
 static u32 quiet(volatile u32 *regs)
 {
 	u32 version = get(regs, ID_VERSION), pins = (version >> 16 & 0xff) + 1, on = 0;

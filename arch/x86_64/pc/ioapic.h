@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The I/O APICs: they are not used, but firmware may have left them on, and a
- * level interrupt that nobody ends comes again for ever.
+ * The I/O APICs: we do not use them, but firmware may have left them on, and a level interrupt that
+ * nobody ends comes again for ever.
  */
 #ifndef ARCH_PC_IOAPIC_H
 #define ARCH_PC_IOAPIC_H
@@ -10,10 +10,10 @@
 
 #define IOAPICS_MAX 32
 
-/* Masks all entries of the @n I/O APICs at @pa but those that are the firmware's own (SMI). */
+/* Masks all entries of the @n I/O APICs at @pa, except the firmware's own (SMI). */
 void ioapic_quiet(const u32 *pa, u32 n);
 
-/* Pure: what the low half of a redirection entry becomes. */
+/* Pure: the new value of the low half of a redirection entry. */
 u32 ioapic_quiet_entry(u32 low);
 
 /* For tests: an entry of the first I/O APIC delivers the PIT's ticks to this CPU, @apic_id. */

@@ -48,5 +48,5 @@ volatile void *plat_map_device(hpa_t pa, size_t bytes)
 
 void plat_delay(void)
 {
-	inb(0x80); /* the POST code's port: a slow one, without effect */
+	inb(0x80); /* a write to the POST code's port takes about 1 us and has no effect */
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Off and reset.  ACPI Specification 6.4: "PM1 Control Registers", "Sleep
- * Control and Status Registers", "Reset Register".  No AML is run: \_PTS, which
- * some firmware would like to see before S5, does nothing that S5 needs.
+ * Powers off and resets the machine. ACPI Specification 6.4: "PM1 Control Registers", "Sleep
+ * Control and Status Registers", "Reset Register". No AML is run: some firmware wants \_PTS before
+ * S5, but S5 needs nothing that it does.
  */
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/paging.h>
@@ -91,7 +91,7 @@ static void write8(const struct power_reg *r, u8 v)
 	}
 }
 
-/* In legacy mode firmware owns these registers: ask for ACPI mode, once. */
+/* In legacy mode the firmware owns these registers: ask for ACPI mode, once. */
 static void enable_acpi(void)
 {
 	u64 end = rdtsc() + ENABLE_MS * plat_tsc_khz();
@@ -121,7 +121,7 @@ static void sleep_s5(void)
 	b = (u16)(power.pm1b_control.address ? (read16(&power.pm1b_control) & ~(SLP_TYP | SLP_EN)) |
 						       (u16)(power.s5_type_b << SLP_TYP_SHIFT) :
 					       0);
-	/* The type first: some chip sets look at it only then. */
+	/* Write the type first: some chip sets look at it only before SLP_EN is set. */
 	write16(&power.pm1a_control, a);
 	write16(&power.pm1b_control, b);
 	write16(&power.pm1a_control, (u16)(a | SLP_EN));

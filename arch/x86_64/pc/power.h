@@ -4,12 +4,14 @@
 
 #include <hv/base/types.h>
 
-/* A register anywhere. ACPI: "Generic Address Structure". */
+/*
+ * A register in memory, in ports or in PCI configuration space. ACPI: "Generic Address Structure".
+ */
 enum power_space { POWER_MEMORY = 0, POWER_PORT = 1, POWER_PCI = 2 };
 struct power_reg {
 	u64 address;	     /* 0: there is none */
 	u8 space;	     /* enum power_space */
-	volatile u8 *mapped; /* where memory is, once power_map() ran */
+	volatile u8 *mapped; /* its mapping, if it is in memory; set by power_map() */
 };
 
 /* ACPI: "PM1 Control Registers", "Hardware-reduced ACPI", "Reset Register", the \_S5 package. */
@@ -27,12 +29,12 @@ struct power_info {
 
 void power_init(const struct power_info *info);
 
-/* Maps those registers that are memory. Once, when the final page tables are in use. */
+/* Maps the registers that are in memory. Once, when the final page tables are in use. */
 void power_map(void);
 
-/* Tries every way to power the machine off; returns if none works. */
+/* Tries all ways to power the machine off; returns if none works. */
 void power_try_off(void);
-/* Ends Bochs, by a port that nothing else has. */
+/* Ends Bochs, by a port that no other machine has. */
 void power_end_bochs(void);
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The one serial console: a 16550 behind ports or in memory.  An interrupt only asks for
- * a serial_read().  Until a first interrupt has come, and where none can, the port is
- * polled.
+ * The one serial console: a 16550 behind ports or in memory. An interrupt only asks for a
+ * serial_read(). The port is polled until its first interrupt comes, and for ever if none can come.
  */
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
@@ -16,7 +15,7 @@ enum { UART_DATA, UART_IER, UART_FCR, UART_LCR, UART_MCR, UART_LSR, UART_MSR, UA
 #define LCR_8N1 3
 #define LCR_DLAB 0x80
 #define LSR_READY 1
-#define LSR_BAD 0x1c /* parity, framing, break: the byte is none */
+#define LSR_BAD 0x1c /* parity, framing, break: the byte is not valid */
 #define LSR_THRE 0x20
 #define IER_RX 1
 #define IER_TX 2
@@ -30,11 +29,11 @@ enum { UART_DATA, UART_IER, UART_FCR, UART_LCR, UART_MCR, UART_LSR, UART_MSR, UA
 #define POLL_BUSY_MS 1 /* the FIFO of 16 bytes is full after 1.4 ms at 115,200 baud */
 
 static struct serial_port uart;
-static volatile u8 *regs; /* of one in memory */
+static volatile u8 *regs; /* mapping of a UART in memory */
 static bool is_open, dead;
 static void (*read_at)(u64 tsc); /* asks for a serial_read(); NULL: the port is not read */
 static u32 irq;			 /* of the 8259; 0: none */
-static u32 masked;		 /* (a) it has interrupted, and waits to be read */
+static u32 masked;		 /* (a) it has interrupted, and serial_read() is due */
 static bool interrupts;		 /* they work */
 
 static u8 in(u32 reg)
@@ -66,7 +65,7 @@ static void put(char c)
 {
 	for (int i = 0; !(in(UART_LSR)&LSR_THRE); i++)
 		if (i == SPIN_MAX) {
-			dead = true; /* unplugged: must not slow the machine down */
+			dead = true; /* unplugged: it must not slow the machine down */
 			return;
 		}
 	out(UART_DATA, (u8)c);
@@ -89,7 +88,7 @@ static void write_lines(const char *s, size_t len)
 
 static struct log_sink sink = { .write = write_lines };
 
-/* Tested by the scratch register, or by the loopback, which UARTs without that register have. */
+/* Tests the scratch register, or, for UARTs without it, the loopback. */
 static bool answers(void)
 {
 	bool found;
@@ -177,7 +176,10 @@ void serial_listen(void (*ask)(u64 tsc))
 	irq = uart.base & 0x100 ? 4 : 3;
 	out(UART_MCR, MCR_DTR_RTS | MCR_OUT2);
 	pic_unmask(irq);
-	/* The transmitter is empty and interrupts at once: a test whether interrupts reach us. */
+	/*
+	 * The transmitter is empty and so interrupts at once: that tests whether interrupts reach
+	 * us.
+	 */
 	out(UART_IER, IER_RX | IER_TX);
 }
 
@@ -210,7 +212,7 @@ u32 serial_read(char *bytes, u32 max)
 			bytes[n++] = (char)byte;
 	}
 	if (atomic_swap(&masked, 0u)) {
-		out(UART_IER, IER_RX); /* a byte that waits already makes an edge */
+		out(UART_IER, IER_RX); /* a byte that already waits makes an edge */
 		if (!interrupts)
 			log_line("console: serial port %lx interrupts", uart.base);
 		interrupts = true;

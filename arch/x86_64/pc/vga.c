@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* VGA text as a face of the screen. It is only written: reading video memory is slow. */
+/* The screen's face for VGA text. It only writes video memory: reading that is slow. */
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/pc/console.h>
 #include <arch/x86_64/cpu/paging.h>

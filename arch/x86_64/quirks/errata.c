@@ -7,7 +7,7 @@
 #define XAPIC_ID_MAX 254 /* 255 is all of them */
 #define ANY_STEPPING 0xff
 
-/* Linux, deadline_match[]: from which microcode on the APIC timer keeps TSC deadlines. */
+/* Linux, deadline_match[]: the first microcode with which the APIC timer keeps TSC deadlines. */
 static const struct {
 	u8 model; /* of Intel's family 6 */
 	u8 stepping;
@@ -33,7 +33,7 @@ static const struct {
 	{ 0x9e, ANY_STEPPING, 0x52 },	    /* */
 };
 
-/* The revision that is wanting, or 0. */
+/* The microcode revision that the CPU needs and does not have; 0: none. */
 static u32 deadline_microcode(const struct cpu_id *c)
 {
 	if (!c->intel || c->hypervisor)
@@ -48,14 +48,14 @@ static u32 deadline_microcode(const struct cpu_id *c)
 }
 
 /*
- * Some Sandy Bridge boards lose their other CPUs in x2APIC mode, and SMM handlers look for
- * the APIC at its page.  So it is taken only where something speaks for it.
+ * Some Sandy Bridge boards lose their other CPUs in x2APIC mode, and SMM handlers look for the APIC
+ * at its page. So we use x2APIC only if we have a reason to.
  */
 static bool choose_x2(const struct apic_facts *f, const char **why)
 {
 	bool left_on = f->base & APIC_BASE_EXTD, wanted = f->highest_id > XAPIC_ID_MAX;
 
-	/* There is no way back that keeps the APIC enabled. */
+	/* The way back to xAPIC would disable the APIC. */
 	if (left_on)
 		*why = "x2APIC left on by the firmware";
 	else if (!(f->leaf1_ecx & LEAF1_X2APIC))
@@ -91,7 +91,7 @@ static const u32 preemption_timers[] = {
 
 bool errata_preemption_timer(const struct cpu_id *c)
 {
-	/* An outer hypervisor has a timer of its own for us. */
+	/* An outer hypervisor emulates this timer with one of its own. */
 	for (size_t i = 0; i < ARRAY_SIZE(preemption_timers) && c->intel && !c->hypervisor; i++)
 		if ((c->signature & ~SIGNATURE_RESERVED) == preemption_timers[i])
 			return true;

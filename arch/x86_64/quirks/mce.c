@@ -42,5 +42,5 @@ void mce_report(bool may_lock)
 		corrupt |= report_bank(bank, may_lock);
 	if (corrupt && may_lock)
 		plat_panic("machine check: the CPU's state is lost");
-	wrmsr_safe(MSR_MCG_STATUS, 0); /* a second one would shut the CPU down */
+	wrmsr_safe(MSR_MCG_STATUS, 0); /* a second machine check would shut the CPU down */
 }

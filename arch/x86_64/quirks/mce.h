@@ -5,8 +5,8 @@
 #include <hv/base/types.h>
 
 /*
- * Logs and clears this CPU's machine-check banks; a frame with a known address
- * is never used again (not where locks may be held: @may_lock).  Panics if the CPU says that its state is lost.
+ * Logs and clears this CPU's machine-check banks; if it names an address, its frame is never used
+ * again. That takes locks: only if @may_lock. Panics if the CPU says that its state is lost.
  */
 void mce_report(bool may_lock);
 

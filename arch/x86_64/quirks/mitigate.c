@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reads what the CPU is, has vulns.c decide, and does it.  It owns the patched
- * code, IA32_SPEC_CTRL of the host, and the choice of when to raise a barrier
- * between VMs.  docs/cpus.md has the reasons.
+ * Identifies the CPU, lets vulns.c decide, and carries that out. It owns the patched code,
+ * IA32_SPEC_CTRL of the host, and the decision when a barrier between VMs is due. docs/cpus.md has
+ * the reasons.
  */
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/quirks/errata.h>
@@ -31,7 +31,7 @@ extern u8 __image_start[], __text_end[];
 extern const struct patch patches[], patches_end[];
 extern const u16 verw_selector;
 
-/* "Extended Topology Enumeration": how far to shift an APIC id to get the core's. */
+/* "Extended Topology Enumeration": the shift that makes a core's id of an APIC id. */
 static bool threads_share_cores(const u32 *ids, u32 n)
 {
 	struct cpuid_regs r = cpuid(0xb, 0);
@@ -46,8 +46,8 @@ static bool threads_share_cores(const u32 *ids, u32 n)
 }
 
 /*
- * The only writing to our own text there ever is: before other CPUs run, with
- * interrupts off.  Text has no writable alias, so CR0.WP it is.
+ * Nothing else writes to our own text. It runs before other CPUs do, with interrupts off. Text has
+ * no writable alias, so it clears CR0.WP.
  */
 static void patch(u32 needed)
 {
@@ -81,10 +81,10 @@ static void report(const struct mitigations *m, enum mitigate_mode mode)
 			m->fill_rsb ? "returns filled after exits, " : "",
 			m->has_ibpb ?
 				"barrier between VMs" :
-				"NO BARRIER between VMs, for want of microcode support; update the firmware");
+				"NO BARRIER between VMs, because the microcode lacks it; update the firmware");
 	if (m->smt_open)
 		log_line(
-			"smt: CPUs share cores, where one VM can watch another in spite of the above; switch Hyper-Threading off in the firmware setup if VMs do not trust each other");
+			"smt: CPUs share cores, so one VM can spy on another in spite of the mitigations above; switch Hyper-Threading off in the firmware setup if VMs do not trust each other");
 }
 
 int mitigate_init(enum mitigate_mode mode, const u32 *apic_ids, u32 nr)
@@ -140,7 +140,7 @@ int mitigate_cpu_init(void)
 	return HV_OK;
 }
 
-/* mitigations=off takes the controls from guests too: switching them costs at each exit. */
+/* mitigations=off takes the controls from guests, too: to switch them costs time at each exit. */
 void mitigate_host_cpuid(u32 leaf, u32 sub, u32 regs[4])
 {
 	struct cpuid_regs r = cpuid(leaf, sub);
@@ -156,7 +156,9 @@ void mitigate_host_cpuid(u32 leaf, u32 sub, u32 regs[4])
 	regs[3] = r.d;
 }
 
-/* What is true of a guest's CPU too; the rest (TSX_CTRL, MISC_PACKAGE...) has other MSRs with it. */
+/*
+ * Bits that hold for a guest's CPU, too. The others (TSX_CTRL, MISC_PACKAGE...) promise more MSRs.
+ */
 #define GUEST_ARCH_CAPS                                                                       \
 	(ARCH_CAP_RDCL_NO | ARCH_CAP_IBRS_ALL | BIT(2) /* RSBA */ | BIT(4) /* SSB_NO */ |     \
 	 ARCH_CAP_MDS_NO | ARCH_CAP_TAA_NO | BIT(13) | BIT(14) | BIT(15) /* MMIO's _NO */ |   \
@@ -167,7 +169,7 @@ u64 mitigate_guest_arch_caps(void)
 {
 	if (!(boot_id.seven_edx & SEVEN_EDX_ARCH_CAPS))
 		return 0;
-	/* A guest maps nothing by itself: we see to it that it meets no multihit. */
+	/* Only we map a guest's memory, and we avoid multihits: the guest need not. */
 	return (boot_id.arch_caps & GUEST_ARCH_CAPS) | ARCH_CAP_PSCHANGE_MC_NO;
 }
 
@@ -182,7 +184,7 @@ void mitigate_vm_load(u64 run)
 		wrmsr(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 }
 
-/* Pages first, so that no page walk comes between the lines. */
+/* Touch the pages first, so that no page walk comes between the lines. */
 static void displace_l1d(void)
 {
 	const volatile u8 *p = displacement;

@@ -4,14 +4,13 @@
 #define MTRR_VALID BIT(11)
 
 struct span {
-	u64 start, end; /* start == end: none */
+	u64 start, end; /* start == end: empty */
 	u8 type;
 };
 
 /*
- * A mask with holes in it describes many ranges.  No firmware is known to do
- * that: then all from the first to the last counts, if it takes cacheability
- * away, and none of it, if it gives it.
+ * A mask with holes in it describes many ranges. No firmware is known to do that. We then take all
+ * addresses from the first range to the last if the type is not WB, and none of them if it is.
  */
 static struct span span_of(const struct mtrrs *m, u32 i)
 {
@@ -22,7 +21,7 @@ static struct span span_of(const struct mtrrs *m, u32 i)
 		return s;
 	mask &= m->address_mask & ~PAGE_MASK;
 	base &= mask;
-	/* A mask made for fewer address bits than there are: meant are all above. */
+	/* A mask for fewer address bits than this CPU has: the upper bits count as set. */
 	if (mask)
 		mask |= m->address_mask & ~(BIT(63 - __builtin_clzl(mask)) - 1);
 	size = mask ? mask & -mask : m->address_mask + 1;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the firmware says of memory's cacheability, above 1 MiB (of what is
- * below, nothing is ever given out).  SDM: "Memory Type Range Registers
- * (MTRRs)"; APM volume 2: "Memory-Type Range Registers", "Extended Fixed-Range
- * MTRR Type-Field Encodings".
+ * What the firmware says of memory's cacheability, above 1 MiB (no memory below is ever given out).
+ * SDM: "Memory Type Range Registers (MTRRs)"; APM volume 2: "Memory-Type Range Registers",
+ * "Extended Fixed-Range MTRR Type-Field Encodings".
  */
 #ifndef ARCH_CPU_MTRR_H
 #define ARCH_CPU_MTRR_H
@@ -17,7 +16,7 @@ enum mtrr_type { MTRR_UC = 0, MTRR_WC = 1, MTRR_WT = 4, MTRR_WP = 5, MTRR_WB = 6
 struct mtrrs {
 	bool enabled; /* otherwise all memory is UC */
 	u8 default_type;
-	u64 wb_4g_to; /* AMD: RAM from 4 GiB to here is WB whatever the default is; 0: no such rule */
+	u64 wb_4g_to; /* AMD: RAM from 4 GiB to here is WB, whatever the default; 0: no such rule */
 	u64 address_mask; /* bits that a physical address can have */
 	u32 nr;
 	struct {
@@ -25,12 +24,12 @@ struct mtrrs {
 	} range[MTRR_MAX];
 };
 
-/* This CPU's. Firmware makes them the same on all. */
+/* Reads this CPU's MTRRs. Firmware makes them the same on all CPUs. */
 void mtrr_read(struct mtrrs *m);
 
 /*
- * The type at @pa, and where another may begin in *@end (UINT64_MAX: nowhere).
- * Overlaps that the manual leaves undefined are UC.
+ * Returns the type at @pa; *@end: where another type may begin (UINT64_MAX: nowhere). Overlaps that
+ * the manual leaves undefined are UC.
  */
 enum mtrr_type mtrr_type(const struct mtrrs *m, u64 pa, u64 *end);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The registers of mtrr.c.  Called before there is an IDT: only those that must be there. */
+/* Reads the registers for mtrr.c. There is no IDT yet: it reads only MSRs that must exist. */
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/quirks/mtrr.h>
 #include <arch/x86_64/cpu/regs.h>
@@ -13,7 +13,7 @@
 #define SYS_CFG_TOM2_FORCE_WB BIT(22)
 #define MSR_AMD_TOP_MEM2 0xc001001d
 
-/* Emulators and outer hypervisors have the vendor, and not always the registers. */
+/* Emulators and outer hypervisors show AMD as vendor, and do not always have the registers. */
 static bool is_real_amd(void)
 {
 	struct cpuid_regs r = cpuid(0, 0);

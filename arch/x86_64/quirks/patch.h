@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Assembly that most CPUs need and some do not.  It is written out in full;
- * where mitigate_init() finds that it is not needed it is overwritten by what
- * is cheaper.  A test of a flag would not do: a CPU may speculate past it.
+ * Assembly that most CPUs need and some do not. The source has it in full; mitigate_init()
+ * overwrites it with something cheaper if the CPU does not need it. A test of a flag would not be
+ * safe: a CPU may speculate past it.
  */
 #ifndef ARCH_CPU_PATCH_H
 #define ARCH_CPU_PATCH_H

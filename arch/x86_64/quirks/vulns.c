@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The models are those of Linux's tables of CPU vulnerabilities, as far as a
- * CPU with VT-x, EPT and unrestricted guest can be one of them.
+ * The models are those of Linux's tables of CPU vulnerabilities that have VT-x, EPT and
+ * unrestricted guest.
  */
 #include <arch/x86_64/quirks/vulns.h>
 
@@ -78,9 +78,9 @@ static bool verw_clears(const struct cpu_id *c)
 }
 
 /*
- * Before every entry, and not only after exits that touched another's memory:
- * each exit handler is a place for a guest to make us load, speculatively,
- * whatever the direct map has, and our exits are too alike to prove some clean.
+ * The flush comes before every entry, not only after exits that touched another VM's memory: in
+ * each exit handler a guest may make us load, speculatively, any memory of the direct map, and we
+ * cannot prove of any kind of exit that this is impossible.
  */
 static void decide_l1tf(const struct cpu_id *c, enum mitigate_mode mode, struct mitigations *m)
 {
@@ -124,7 +124,7 @@ static void decide_buffers(const struct cpu_id *c, enum mitigate_mode mode, stru
 		return;
 	} else if (verw_clears(c)) {
 		m->buffers = "VERW before guest entries and idle";
-	} else { /* tried, as an outer hypervisor may hide the bit */
+	} else { /* use VERW anyway: an outer hypervisor may hide the bit */
 		m->buffers =
 			"AFFECTED, no microcode support: VERW may do nothing; update the firmware";
 	}
@@ -143,10 +143,10 @@ static void decide_itlb(const struct cpu_id *c, enum mitigate_mode mode, struct 
 }
 
 /*
- * Host and guest: enhanced (or automatic) IBRS keeps guests from steering our
- * branches, else retpolines do, and on CPUs where branch history is still
- * shared both.  Returns: the buffer is filled after exits wherever a return of
- * ours might use a guest's entry.  Guest and guest: a barrier between VMs.
+ * Between host and guest: enhanced (or automatic) IBRS keeps guests from steering our branches;
+ * without it retpolines do; CPUs that share branch history in spite of IBRS get both. Returns: we
+ * fill the return stack buffer after exits if a return of ours might use a guest's entry. Between
+ * guests: a barrier when a CPU changes to another VM.
  */
 static void decide_spectre(const struct cpu_id *c, enum mitigate_mode mode, struct mitigations *m)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which of the CPU's transient-execution flaws concern guests, and what is
- * done about each.  Pure: what identifies the CPU in, decisions and the words
- * for them out.  mitigate.c reads the one and does the other.
+ * Decides which of the CPU's transient-execution flaws concern guests, and what to do about each.
+ * Pure: it takes what identifies the CPU and returns decisions, also in words. mitigate.c reads the
+ * CPU and carries the decisions out.
  */
 #ifndef ARCH_CPU_VULNS_H
 #define ARCH_CPU_VULNS_H
@@ -11,16 +11,16 @@
 
 enum mitigate_mode {
 	MITIGATE_AUTO,	/* what the CPU needs */
-	MITIGATE_OFF,	/* nothing, and nothing for guests to use */
-	MITIGATE_FORCE, /* everything, for tests and the distrustful */
+	MITIGATE_OFF,	/* do nothing, and give guests no controls */
+	MITIGATE_FORCE, /* do everything, for tests and for users who do not trust the tables */
 };
 
 /* What CPUID and IA32_ARCH_CAPABILITIES say. */
 struct cpu_id {
 	bool intel, amd; /* Hygon counts as AMD */
 	bool smt;	 /* two of the CPUs share a core */
-	bool hypervisor; /* we run under one */
-	u32 signature;	 /* leaf 1 EAX, of which these are parts: */
+	bool hypervisor; /* an outer hypervisor runs us */
+	u32 signature;	 /* leaf 1 EAX; family, model and stepping are parts of it: */
 	u32 family, model, stepping;
 	u32 microcode;
 	u32 seven_ebx, seven_edx, seven2_edx; /* leaf 7; its subleaf 2 */
@@ -63,19 +63,19 @@ struct cpu_id {
 #define SPEC_CTRL_BHI_DIS_S BIT(10)
 
 struct mitigations {
-	bool off;	    /* by the user's wish */
+	bool off;	    /* the user asks for no mitigations */
 	bool l1d_flush;	    /* before each entry, by IA32_FLUSH_CMD */
 	bool l1d_displace;  /* the same, by reading 64 KiB */
 	bool verw;	    /* before each entry and before idling */
 	bool no_exec_large; /* large pages of guests are not executable */
-	bool thunks;	    /* indirect branches of ours through retpolines */
+	bool thunks;	    /* our indirect branches are retpolines */
 	bool fill_rsb;	    /* after each exit */
 	bool auto_ibrs;	    /* EFER.AutoIBRS */
 	bool has_ibpb; /* IA32_PRED_CMD is there: used when a CPU goes from one VM to another */
-	bool has_spec_ctrl;		   /* IA32_SPEC_CTRL is there, so guests have one each */
+	bool has_spec_ctrl;		   /* IA32_SPEC_CTRL is there; each guest has its own */
 	bool has_flush_cmd;		   /* IA32_FLUSH_CMD is there */
-	u32 host_spec_ctrl;		   /* what the host runs with */
-	bool smt_open;			   /* a thread next door can look on nevertheless */
+	u32 host_spec_ctrl;		   /* IA32_SPEC_CTRL of the host */
+	bool smt_open;			   /* a thread on the same core can still spy */
 	const char *l1tf, *buffers, *itlb; /* the decisions in words */
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What SVM must have, with the words that its absence earns, and what is used
- * where it is there.  Pure.  APM volume 2: "Enabling SVM", volume 3:
- * "Function 8000_000Ah: SVM Features".
+ * The features that SVM must have, the message if one is missing, and the features that we use if
+ * they are there. Pure. APM volume 2: "Enabling SVM", volume 3: "Function 8000_000Ah: SVM
+ * Features".
  */
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/svm/svm.h>

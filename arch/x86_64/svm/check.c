@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Why VMRUN refused a VMCB: its own checks again, one by one, in words.  The
- * CPU says only VMEXIT_INVALID.  Pure.  APM volume 2, "VMRUN Instruction":
- * "Canonicalization and Consistency Checks".
+ * Finds why VMRUN refused a VMCB: repeats its checks one by one and returns a message. The CPU says
+ * only VMEXIT_INVALID. Pure. APM volume 2, "VMRUN Instruction": "Canonicalization and Consistency
+ * Checks".
  */
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/svm/svm.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * CR0, CR4 and EFER of the guest.  CR3 it writes itself.  CR0 exits only for
- * writes of bits other than TS and MP, CR4 for writes, EFER as an MSR.  SVM has
- * no shadows: while a bit that safety wants set or clear (NE, CD, NW, MCE) is
- * not as the guest wrote it, all reads of that register exit, and writes of CR0.
+ * CR0, CR4 and EFER of the guest; it writes CR3 without exits. A write of CR0 exits only if it
+ * changes bits other than TS and MP; all writes of CR4 exit, and EFER exits as an MSR. SVM has no
+ * read shadows: we force some bits for safety (NE, CD, NW, MCE), and while one of them differs from
+ * what the guest wrote, all its reads of that register exit, and all its writes of CR0.
  */
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/regs.h>
@@ -54,7 +54,7 @@ static bool cr0_valid(const struct vmcb *b, u64 value)
 	return !(b->cr4 & CR4_PCIDE) && !(b->efer & EFER_LMA && code64);
 }
 
-/* What the VMCB gets. A guest must not slow the machine down by CD, nor freeze it by !NE. */
+/* CR0 for the VMCB. A guest must not slow the machine down by CD or freeze it by !NE. */
 static void put_cr0(struct vcpu *v, u64 value)
 {
 	struct vmcb *b = vmcb_of(v);
@@ -66,7 +66,7 @@ static void put_cr0(struct vcpu *v, u64 value)
 	svm_flush(v);
 }
 
-/* With MCE clear a machine check of the host would be a shutdown. */
+/* With MCE clear a machine check of the host would shut the CPU down. */
 static void put_cr4(struct vcpu *v, u64 value)
 {
 	struct vmcb *b = vmcb_of(v);
@@ -118,7 +118,7 @@ static bool is_mode64(const struct vmcb *b)
 	return b->efer & EFER_LMA && b->seg[VMCB_CS].attr & VMCB_SEG_L;
 }
 
-/* The instruction: from the CPU where it decodes, else from guest memory. */
+/* The instruction's bytes: from the CPU if it has decode assists, else from guest memory. */
 static bool find_insn(struct vcpu *v, struct svm_cr_insn *insn)
 {
 	const struct vmcb *b = vmcb_of(v);
@@ -168,7 +168,10 @@ static bool emulate_cr0(struct vcpu *v, const struct svm_cr_insn *i)
 	return svm_set_cr0(v, value);
 }
 
-/* Rare, and not known what it does: for SMSW to memory, the guest sees the CPU's bits. */
+/*
+ * A rare access that we cannot decode. If it reads CR0 (SMSW to memory), reads do not exit any
+ * more.
+ */
 static void cannot_decode(struct vcpu *v, struct vmexit *e)
 {
 	const struct vmcb *b = vmcb_of(v);

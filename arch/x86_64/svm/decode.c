@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From exit code to struct vmexit, by table.  Pure: the VMCB in, the exit and
- * what is left to do out.  APM volume 2: "SVM Intercept Exit Codes".
+ * Turns exit codes into struct vmexit, by table. Pure: it takes the VMCB, and returns the exit and
+ * what is left to do. APM volume 2: "SVM Intercept Exit Codes".
  */
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/svm/svm.h>
@@ -10,8 +10,8 @@ struct row {
 	const char *name;
 	enum vmexit_kind kind;
 	/*
-	 * Of the plain opcode, for CPUs without NRIP save.  A guest that puts
-	 * prefixes before one of these confuses only itself.
+	 * Lengths without prefixes, for CPUs without NRIP save. A guest that puts prefixes before
+	 * one of these instructions harms only itself.
 	 */
 	u8 length;
 	enum svm_action action;
@@ -107,7 +107,7 @@ enum svm_action svm_decode(const struct vmcb *b, const struct svm_caps *caps, st
 {
 	const struct row *r = find((u32)b->exit_code);
 
-	asm("" : "+r"(r)); /* or gcc computes the row's address anew for each field */
+	asm("" : "+r"(r)); /* a copy: gcc would compute the row's address for each field */
 	e->kind = r->kind;
 	e->length = r->length;
 	e->cpl = b->cpl;
@@ -124,8 +124,8 @@ enum svm_action svm_decode(const struct vmcb *b, const struct svm_caps *caps, st
 }
 
 /*
- * The exit came while an interrupt was being delivered: its vector, or -1.  QEMU
- * calls a virtual interrupt an exception.
+ * The vector of the interrupt during whose delivery the exit came, or -1. QEMU reports a virtual
+ * interrupt as an exception.
  */
 int svm_interrupt_again(u64 exit_int_info)
 {
@@ -138,9 +138,8 @@ int svm_interrupt_again(u64 exit_int_info)
 }
 
 /*
- * The exit came while another event was being delivered: what to inject so that it
- * is delivered again, 0 for nothing.  INT n, INT3 and INTO are not among it:
- * RIP still points at them.  APM: "EXITINTINFO Pseudo-Code"
+ * The event during whose delivery the exit came, as we inject it to deliver it again; 0: none. INT
+ * n, INT3 and INTO are none: RIP still points at them. APM: "EXITINTINFO Pseudo-Code"
  */
 u64 svm_event_again(u64 exit_int_info)
 {

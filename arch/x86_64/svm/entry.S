@@ -2,10 +2,9 @@
 /*
  * void svm_enter(u64 *gpr, u64 vmcb_pa)
  *
- * Loads the guest's general registers and runs it until #VMEXIT.  RAX and RSP
- * are in the VMCB.  GIF is clear before and after.  RFLAGS.IF of the host is
- * what lets a physical interrupt end the guest's run (V_INTR_MASKING); it is
- * set long before VMRUN, because the shadow of an STI right before it leaks
+ * Loads the guest's general registers and runs it until #VMEXIT. RAX and RSP are in the VMCB. GIF
+ * is clear before and after. RFLAGS.IF of the host lets a physical interrupt end the guest's run
+ * (V_INTR_MASKING); it is set long before VMRUN, because the shadow of an STI right before it leaks
  * into the guest on some CPUs.
  */
 #include <arch/x86_64/cpu/guest_exit.inc>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* After #VMEXIT: what decoding (decode.c) leaves to do. */
+/* After #VMEXIT: the work that decoding (decode.c) leaves. */
 #include <arch/x86_64/quirks/mce.h>
 #include <arch/x86_64/svm/svm.h>
 #include <hv/base/log.h>
 #include <hv/vm/vm.h>
 
-/* The CPU says only "invalid": say why. */
+/* The CPU says only "invalid": find out why. */
 static void explain(struct vcpu *v, struct vmexit *e)
 {
 	const char *why = svm_vmcb_check(vmcb_of(v), &svm_caps);
@@ -14,8 +14,8 @@ static void explain(struct vcpu *v, struct vmexit *e)
 }
 
 /*
- * An interrupt goes back to the local APIC and is delivered anew, after whatever goes
- * before it.  Whether the CPU has cleared V_IRQ by then, the manual does not say.
+ * An interrupt goes back to the local APIC, which delivers it anew after all events of higher
+ * priority. The manual does not say whether the CPU has cleared V_IRQ by then.
  */
 void svm_event_interrupted(struct vcpu *v)
 {
@@ -44,12 +44,12 @@ static void give_back_nmi(struct vcpu *v)
 	atomic_or(&v->pending, PENDING_NMI);
 }
 
-/* What IRET may raise. */
+/* The exceptions that IRET may raise. */
 #define IRET_FAULTS ((u32)(BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF)))
 
 /*
- * An NMI waits behind the IRET that comes next.  SVM has no exit for that moment, so the IRET
- * is single-stepped; should it fault, the guest must not see our TF in what it pushes.
+ * An NMI waits for the next IRET to be done. SVM has no exit at that moment, so we single-step the
+ * IRET. If it faults, the guest must not see our TF in the RFLAGS that the CPU pushes.
  */
 void svm_step_iret(struct vcpu *v)
 {
@@ -66,7 +66,7 @@ void svm_step_iret(struct vcpu *v)
 	svm_dirty(v, CLEAN_INTERCEPTS);
 }
 
-/* True: the IRET has been executed, and the guest knows nothing of the trap behind it. */
+/* True: the IRET has been executed, and we hide the trap behind it from the guest. */
 static bool end_step(struct vcpu *v, u8 vector)
 {
 	struct svm_vcpu *x = svm_of(v);
@@ -88,10 +88,9 @@ static bool end_step(struct vcpu *v, u8 vector)
 }
 
 /*
- * #DB and #AC are intercepted because a guest that arranges for one to be
- * raised while it is being delivered would otherwise never leave the CPU.
- * DR6 and DR7 in the VMCB are already as the guest's handler must see them.
- * Others are only while an IRET is stepped.
+ * We intercept #DB and #AC because a guest that makes their delivery raise them again would
+ * otherwise never leave the CPU. DR6 and DR7 in the VMCB are already as the guest's handler must
+ * see them. We intercept other exceptions only while we step an IRET.
  */
 static void pass_exception(struct vcpu *v, struct vmexit *e)
 {
@@ -111,9 +110,8 @@ static void pass_exception(struct vcpu *v, struct vmexit *e)
 }
 
 /*
- * The guest is about to leave its NMI handler.  SVM reports IRET before it is
- * executed; the next NMI may come only when it is done, which is so as soon as
- * RIP is another.
+ * The guest is about to leave its NMI handler. SVM reports IRET before it is executed. The next NMI
+ * may come only after that, which we see by a change of RIP.
  */
 static void iret(struct vcpu *v, struct vmexit *e)
 {

@@ -14,7 +14,7 @@
 #define NPT_DIRTY BIT(6)
 #define NPT_NX BIT(63)
 
-/* gib_pages is set by svm_probe() from what the CPU has. */
+/* svm_probe() clears gib_pages if the CPU lacks them. */
 struct pt_format npt_format = {
 	.name = "NPT",
 	.present = NPT_P,

@@ -56,7 +56,7 @@ void svm_set_state(struct vcpu *v, const struct guest_state *s)
 	b->cr3 = s->cr3;
 	b->cr0 = s->cr0;
 	b->cr4 = s->cr4;
-	b->seg[VMCB_CS].attr = 0; /* as far as the checks of CR0 go */
+	b->seg[VMCB_CS].attr = 0; /* as far as CR0's checks demand */
 	svm_set_efer(v, s->efer);
 	hv_assert(svm_set_cr4(v, s->cr4));
 	hv_assert(svm_set_cr0(v, s->cr0));
@@ -91,7 +91,7 @@ void svm_init_events(struct vcpu *v)
 	x->clean = 0;
 }
 
-/* Those that need no more than a place in the VMCB. */
+/* Registers that need only a place in the VMCB. */
 static u64 *reg_field(struct vmcb *b, enum guest_reg r)
 {
 	switch (r) {
@@ -171,7 +171,9 @@ void svm_set_reg(struct vcpu *v, enum guest_reg r, u64 value)
 	}
 }
 
-/* Takes back the interrupt that the CPU was given; false: there is none that it has not taken. */
+/*
+ * Takes back the interrupt that we gave to the CPU; false: there is none, or the CPU has taken it.
+ */
 bool svm_take_virq(struct vcpu *v)
 {
 	struct svm_vcpu *x = svm_of(v);
@@ -184,8 +186,8 @@ bool svm_take_virq(struct vcpu *v)
 }
 
 /*
- * The guest has not run since it was given the interrupt, for something of the host came
- * first.  What happens now may go before that interrupt, which nobody must see in service.
+ * The guest has not run since we gave it the interrupt, because an event of the host came first. An
+ * event that comes now may go before that interrupt, which must not be in service then.
  */
 void svm_withdraw_virq(struct vcpu *v)
 {
@@ -213,7 +215,7 @@ bool svm_nmi_allowed(struct vcpu *v)
 	if (unlikely(x->virq))
 		svm_withdraw_virq(v);
 	if (x->iret_pending && x->iret_rip != b->rip)
-		x->iret_pending = false; /* it has been executed, or has faulted */
+		x->iret_pending = false; /* the IRET has been executed, or has faulted */
 	return !x->nmi_masked && !x->iret_pending && !(b->int_state & INTERRUPT_SHADOW) &&
 	       !(b->event_inj & EVENT_VALID);
 }
@@ -221,8 +223,8 @@ bool svm_nmi_allowed(struct vcpu *v)
 #define VIRQ (V_IRQ | V_IGN_TPR | V_INTR_PRIO)
 
 /*
- * By V_IRQ, not by EVENTINJ, of which QEMU delivers an interrupt twice now and then:
- * docs/debugging.md.  The TPR is not asked; hv/apic/lapic.c has.
+ * Uses V_IRQ, because QEMU sometimes delivers an interrupt of EVENTINJ twice: docs/emulators.md.
+ * Ignores the TPR, which hv/apic/lapic.c has checked.
  */
 void svm_inject_interrupt(struct vcpu *v, u8 vector)
 {
@@ -273,7 +275,7 @@ void svm_set_cr8(struct vcpu *v, u8 value)
 	svm_dirty(v, CLEAN_INT_CTL);
 }
 
-/* SVM has no threshold: each write exits while something waits for one. */
+/* SVM has no TPR threshold: each write of CR8 exits while an interrupt waits for a lower TPR. */
 void svm_tpr_exit(struct vcpu *v, u8 below)
 {
 	struct svm_vcpu *x = svm_of(v);
@@ -286,9 +288,8 @@ void svm_tpr_exit(struct vcpu *v, u8 below)
 }
 
 /*
- * A virtual interrupt that is never delivered: as soon as it could be, its
- * intercept ends the guest's run.  Meanwhile writes of CR8 exit, since with
- * V_IRQ set they are the end of QEMU.
+ * Sets a virtual interrupt that the CPU never delivers: its intercept ends the guest's run as soon
+ * as the CPU could. Meanwhile writes of CR8 exit, because with V_IRQ set they crash QEMU.
  */
 void svm_request_virq(struct vcpu *v, bool on)
 {
@@ -312,7 +313,7 @@ void svm_interrupt_window(struct vcpu *v, bool on)
 {
 	svm_of(v)->irq_window = on; /* svm_run() looks at it */
 	if (on)
-		svm_withdraw_virq(v); /* something of a higher priority has come meanwhile */
+		svm_withdraw_virq(v); /* an event of higher priority has come meanwhile */
 	else
 		svm_request_virq(v, false);
 }

@@ -3,13 +3,12 @@
  * The SVM back end: probe, enable, load, run.  It owns each CPU's host save
  * area and ASIDs, and the VMCBs.
  *
- * From vcpu_load() to vcpu_unload() GIF is clear except in the guest itself
- * and in svm_host_window(), and the CPU keeps the guest's FS, TR, LDTR and
- * SYSENTER registers.  #VMEXIT restores none of them, and VMLOAD and VMSAVE at
- * every exit would cost more than the rest of our path.  The hypervisor needs
- * two: GS, whose base alone is exchanged at each exit, and TR, for the stacks
- * of NMI and #MC, neither of which can come while GIF is clear.  (A #DF, that
- * is a bug of ours, finds no stack in that time and resets the machine.)
+ * From vcpu_load() to vcpu_unload() GIF is clear except in the guest itself and in
+ * svm_host_window(), and the CPU keeps the guest's FS, TR, LDTR and SYSENTER registers. #VMEXIT
+ * restores none of them, and VMLOAD and VMSAVE at every exit would cost more time than the rest of
+ * our path. The hypervisor needs two registers: GS, of which we exchange only the base at each
+ * exit, and TR, for the stacks of NMI and #MC; neither can come while GIF is clear. (A #DF in that
+ * time, caused by a bug of ours, finds no stack and resets the machine.)
  */
 #include <arch/x86_64/cpu/apic.h>
 #include <arch/x86_64/cpu/asm.h>
@@ -26,7 +25,7 @@ _Static_assert(offsetof(struct vcpu, gpr) == 0 && offsetof(struct vcpu, spec_ctr
 
 struct svm_caps svm_caps;
 
-/* How soon we look again at what waits for a single instruction of the guest. */
+/* The time until we look again whether the guest has executed a single instruction. */
 #define POLL_US 50
 #define VIRQ_MISSED_MAX 16 /* times in a row */
 
@@ -77,7 +76,7 @@ static int svm_probe(void)
 		return HV_ENOENT;
 	read_cpuid(&c);
 	if (!c.svm)
-		return HV_ENOENT; /* boot/main.c says so, if no other back end fits */
+		return HV_ENOENT; /* boot/main.c logs it if no other back end fits */
 	missing = svm_caps_check(&c, &svm_caps);
 	if (missing)
 		return log_error(HV_ENODEV, "svm: %s", missing);
@@ -118,7 +117,7 @@ static int svm_cpu_enable(void)
 	c = frame_alloc_pages(2);
 	if (!c || svm_maps_init())
 		return HV_ENOMEM;
-	/* The first ASID that is asked for begins another generation, and so flushes all. */
+	/* The first vCPU that needs an ASID begins a new generation, which flushes everything. */
 	c->generation = 1;
 	c->last_asid = svm_caps.nr_asids - 1;
 	wrmsr(MSR_VM_HSAVE_PA, plat_pa(c->host_save).v);
@@ -168,7 +167,7 @@ static void svm_vcpu_destroy(struct vcpu *v)
 	v->arch = NULL;
 }
 
-/* The guest's registers that VMSAVE knows, from the CPU into the VMCB. */
+/* Saves the guest's registers that VMSAVE knows from the CPU into the VMCB. */
 void svm_registers_save(struct vcpu *v)
 {
 	struct svm_vcpu *x = svm_of(v);
@@ -177,7 +176,7 @@ void svm_registers_save(struct vcpu *v)
 	x->vmcb->seg[VMCB_GS].base = x->gs_base;
 }
 
-/* And back. GIF is clear; GS is ours again at the end. */
+/* Loads them into the CPU. GIF is clear; at the end GS is ours again. */
 void svm_registers_load(struct vcpu *v)
 {
 	struct svm_vcpu *x = svm_of(v);
@@ -196,7 +195,7 @@ static void svm_vcpu_load(struct vcpu *v)
 	asm volatile("clgi" ::: "memory");
 	svm_registers_load(v);
 	guestregs_load(&x->regs);
-	x->clean = 0; /* "VMCB State Caching": it may have run elsewhere, or another here */
+	x->clean = 0; /* "VMCB State Caching": this vCPU may have run elsewhere, or another here */
 	if (v->last_cpu != plat_cpu())
 		x->generation = 0;
 }
@@ -210,8 +209,8 @@ static void svm_vcpu_unload(struct vcpu *v)
 }
 
 /*
- * What waits for the host comes now, through its IDT, with all registers the
- * host's own.  Interrupts behind the shadow of STI; NMI and SMI at STGI.
+ * The host takes its pending events now, through its IDT, with its own registers: interrupts after
+ * the shadow of STI, NMI and SMI at STGI.
  */
 void svm_host_window(struct vcpu *v)
 {
@@ -222,8 +221,8 @@ void svm_host_window(struct vcpu *v)
 }
 
 /*
- * Another ASID is as good as a flush of the present one, and every SVM has
- * it; when they run out, everything is flushed and a generation begins.
+ * A new ASID has the effect of a flush of the present one, and works on every CPU with SVM. When
+ * ASIDs run out, we flush everything and begin a new generation.
  */
 static void new_asid(struct vcpu *v, struct svm_cpu *c)
 {
@@ -258,14 +257,16 @@ static void retire(struct vcpu *v)
 	v->advance = 0;
 	/* A debugger in the guest steps over it like over any other instruction. */
 	if (unlikely(b->rflags & RFLAGS_TF)) {
-		b->dr6 |= DR6_BS; /* and GD: delivery of what is injected changes neither */
+		b->dr6 |= DR6_BS; /* and GD: delivery of an injected event changes neither */
 		b->dr7 &= ~DR7_GD;
 		svm_dirty(v, CLEAN_DR);
 		svm_inject_exception(v, VEC_DB, false, 0);
 	}
 }
 
-/* There is no preemption timer: the local APIC's ends the run. False: it is time already. */
+/*
+ * There is no preemption timer: the local APIC's timer ends the run. False: the time is up already.
+ */
 static bool arm_timer(u64 deadline)
 {
 	if (deadline <= rdtsc())
@@ -275,9 +276,10 @@ static bool arm_timer(u64 deadline)
 }
 
 /*
- * The CPU clears V_IRQ when it takes the interrupt, which is before the guest executes anything.
- * QEMU now and then forgets one until the next entry, since threads of it write to the same word;
- * Bochs takes none, and where that shows they are injected instead.  True: the CPU still has it.
+ * True: the CPU still has the interrupt. It clears V_IRQ when it takes the interrupt, before the
+ * guest executes anything. QEMU sometimes forgets one until the next entry, because several of its
+ * threads write to the same word. Bochs takes none; when we notice that, we inject interrupts
+ * instead.
  */
 static bool virq_waits(struct vcpu *v)
 {
@@ -293,7 +295,7 @@ static bool virq_waits(struct vcpu *v)
 	return x->virq;
 }
 
-/* Before the events are delivered anew, in what may be another order. */
+/* First, because the events may be delivered anew in another order. */
 static void retire_and_withdraw(struct vcpu *v)
 {
 	if (svm_of(v)->virq && virq_waits(v))
@@ -302,9 +304,10 @@ static void retire_and_withdraw(struct vcpu *v)
 }
 
 /*
- * Something waits until the guest can take it.  The shadow of STI or MOV SS gives no exit when
- * it ends, and so is looked at soon.  VMRUN ought to restore it, and V_IRQ to wait for it; QEMU
- * does not, and there the HLT in STI; HLT would be entered with its wake-up already consumed.
+ * An event waits until the guest can take it. The end of a shadow of STI or MOV SS causes no exit,
+ * so we look again soon. By the manual VMRUN restores the shadow and V_IRQ waits for its end; in
+ * QEMU neither is so, and in STI; HLT the interrupt would come before HLT, which would then sleep
+ * on.
  */
 static u64 open_windows(struct vcpu *v, u64 deadline)
 {
@@ -323,7 +326,7 @@ static u64 open_windows(struct vcpu *v, u64 deadline)
 	return poll ? min(deadline, rdtsc() + plat_tsc_khz() * POLL_US / 1000) : deadline;
 }
 
-/* Not inlined: it would cost each entry the registers that it needs. */
+/* Not inlined: each entry would have to save the registers that it uses. */
 static __attribute__((noinline)) u64 before_entry(struct vcpu *v, u64 deadline)
 {
 	struct svm_vcpu *x = svm_of(v);
@@ -337,7 +340,7 @@ static __attribute__((noinline)) u64 before_entry(struct vcpu *v, u64 deadline)
 	return x->irq_window || x->nmi_window ? open_windows(v, deadline) : deadline;
 }
 
-/* The instruction in the shadow has not been executed before RIP is another. */
+/* As long as RIP is the same, the instruction in the shadow has not been executed. */
 static inline void keep_shadow(struct svm_vcpu *x)
 {
 	struct vmcb *b = x->vmcb;
@@ -384,7 +387,7 @@ static void svm_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 		return;
 	svm_handle_exit(v, e, action);
 	if (e->kind == EXIT_ENTRY_FAILED)
-		c->last_asid = svm_caps.nr_asids - 1; /* a flush that was due has not happened */
+		c->last_asid = svm_caps.nr_asids - 1; /* a flush that was due has not been done */
 }
 
 const struct cpu_backend svm_backend = {

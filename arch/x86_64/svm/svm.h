@@ -7,7 +7,7 @@
 #include <arch/x86_64/svm/vmcb.h>
 #include <hv/vm/vcpu.h>
 
-/* Raw values that describe the CPU; reading them is svm_probe's, judging is pure. */
+/* Raw values that describe the CPU. svm_probe() reads them; pure code judges them. */
 struct svm_cpuid {
 	bool svm;     /* 0x80000001 ECX */
 	bool gib;     /* 0x80000001 EDX: 1 GiB pages */
@@ -17,25 +17,25 @@ struct svm_cpuid {
 	u64 vm_cr;
 };
 
-/* What of it we use. Only nested paging is a must. */
+/* The features that we use. Only nested paging is required. */
 struct svm_caps {
 	u32 nr_asids;
 	u32 phys_bits;
 	bool nrip, decode_assists, clean_bits, flush_by_asid;
 	bool pause_filter, pause_threshold;
 	bool fsgsbase;
-	bool ignores_virq; /* seen: VMRUN does not take a virtual interrupt. Bochs */
+	bool ignores_virq; /* VMRUN has ignored a virtual interrupt, as in Bochs */
 };
 extern struct svm_caps svm_caps;
 
-/* caps.c, pure: fills @caps; returns NULL, or in plain words why SVM cannot be used. */
+/* caps.c, pure: fills @caps. Returns NULL, or a message why we cannot use SVM. */
 const char *svm_caps_check(const struct svm_cpuid *c, struct svm_caps *caps);
 
-/* What one CPU owns; in struct cpu's backend pointer. */
+/* The record of one CPU; the backend pointer of struct cpu points to it. */
 struct svm_cpu {
-	u8 host_save[PAGE_SIZE]; /* VM_HSAVE_PA: VMRUN's own, no layout is promised */
+	u8 host_save[PAGE_SIZE]; /* VM_HSAVE_PA: for VMRUN alone; its layout is not defined */
 	struct vmcb host;	 /* FS, GS, TR ... of the host, for VMLOAD */
-	u64 generation;		 /* of ASIDs; from 1 */
+	u64 generation;		 /* generation of ASIDs, from 1 */
 	u32 last_asid;
 };
 
@@ -43,27 +43,27 @@ struct svm_cpu {
 struct svm_vcpu {
 	struct vmcb *vmcb;
 	u64 vmcb_pa;
-	u64 generation; /* that its ASID is from; 0: it needs another */
-	u64 gs_base;	/* the guest's, while the vCPU is loaded: the CPU has ours */
+	u64 generation; /* generation of its ASID; 0: it needs another one */
+	u64 gs_base;	/* the guest's, while the vCPU is loaded; the CPU has ours */
 	u64 pat;
 	u64 cr0, cr4; /* as the guest wrote them: cr.c */
 	u32 clean;    /* parts of the VMCB that have not changed since the last entry */
 	union {
 		struct {
 			bool irq_window; /* exit as soon as an interrupt could be taken */
-			bool nmi_window; /* tell when nmi_masked changes */
-			bool mitigate;	 /* mitigate_entries; here for one test less */
-			bool virq; /* an interrupt was given to the CPU, which may not have taken it */
+			bool nmi_window; /* report when nmi_masked changes */
+			bool mitigate;	 /* mitigate_entries; a copy here saves a test */
+			bool virq; /* we gave an interrupt to the CPU; it may not have taken it */
 		};
 		u32 before_entry; /* any of them */
 	};
 	u64 shadow_rip;	 /* where the guest was last seen in the shadow of STI or MOV SS */
 	bool nmi_masked; /* an NMI handler runs: its IRET is intercepted */
 	bool iret_pending;
-	u64 iret_rip; /* of the IRET that was intercepted and may not be done yet */
-	/* That IRET is single-stepped, for an NMI waits behind it: exit.c */
+	u64 iret_rip; /* RIP of the IRET that was intercepted and may not be done yet */
+	/* We single-step that IRET, because an NMI waits for it: exit.c */
 	bool stepping, guest_tf;
-	bool tpr_exit; /* an interrupt waits for the TPR to be less */
+	bool tpr_exit; /* an interrupt waits for a lower TPR */
 	u64 guest_dr6;
 	u8 virq_missed; /* times in a row that the CPU did not take a virtual interrupt */
 	struct guestregs regs;
@@ -94,7 +94,7 @@ static inline void vmsave(u64 pa)
 	asm volatile("vmsave" ::"a"(pa) : "memory");
 }
 
-/* entry.S: @gpr but RAX and RSP, which are in the VMCB. GIF must be clear. */
+/* entry.S: loads @gpr, except RAX and RSP, which are in the VMCB. GIF must be clear. */
 void svm_enter(u64 *gpr, u64 vmcb_pa);
 
 /* decode.c, pure: what is left to do after decoding */
@@ -120,10 +120,12 @@ struct svm_cr_insn {
 };
 bool svm_decode_cr(const u8 *bytes, size_t len, bool mode64, struct svm_cr_insn *out);
 
-/* check.c, pure: the first VMRUN consistency check that @b fails, in words; NULL: none. */
+/* check.c, pure: a message for the first VMRUN consistency check that @b fails; NULL: none. */
 const char *svm_vmcb_check(const struct vmcb *b, const struct svm_caps *caps);
 
-/* exit.c: the exit came while an event was being delivered; what svm_decode() left to do */
+/*
+ * exit.c: puts back the event during whose delivery the exit came; the work that svm_decode() left
+ */
 void svm_event_interrupted(struct vcpu *v);
 void svm_step_iret(struct vcpu *v);
 void svm_handle_exit(struct vcpu *v, struct vmexit *e, enum svm_action action);
@@ -163,7 +165,7 @@ void svm_withdraw_virq(struct vcpu *v);
 void svm_nmi_window(struct vcpu *v, bool on);
 
 /* vmcb.c */
-/* The permission maps; once, on the boot CPU. HV_ENOMEM. */
+/* Makes the permission maps. Once, on the boot CPU. HV_ENOMEM. */
 int svm_maps_init(void);
 void svm_vmcb_init(struct vcpu *v);
 

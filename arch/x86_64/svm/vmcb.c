@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a fresh VMCB holds, and the two permission maps that all VMs share. */
+/* Fills a new VMCB, and makes the two permission maps that all VMs share. */
 #include <arch/x86_64/quirks/mitigate.h>
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/svm/svm.h>
@@ -13,7 +13,7 @@ static u8 *io_map, *msr_map;
 #define MSR_MAP_ORDER 1
 
 #define ALL_WRITE_BACK 0x0606060606060606UL
-#define PAUSE_COUNT 3000 /* PAUSEs in a row before an exit */
+#define PAUSE_COUNT 3000 /* PAUSEs in one loop before an exit */
 #define PAUSE_GAP 128	 /* cycles between two that belong to the same loop */
 
 static void allow_msr(u32 msr)
@@ -24,8 +24,8 @@ static void allow_msr(u32 msr)
 }
 
 /*
- * The guest's own MSRs, which VMLOAD or guestregs switch.  EFER shows SVME, the PAT is not the guest's, and not every CPU adds
- * the TSC offset to RDMSR: those exit.
+ * MSRs of the guest that VMLOAD or guestregs switch need no exit. Others exit: EFER would show
+ * SVME, the PAT is not the guest's, and not every CPU adds the TSC offset to RDMSR.
  */
 int svm_maps_init(void)
 {
@@ -73,11 +73,11 @@ void svm_vmcb_init(struct vcpu *v)
 	b->nested_ctl = NESTED_PAGING;
 	b->nested_cr3 = v->vm->p2m.root.v;
 	/*
-	 * The guest's RAM is write-back whatever its PAT says, as under EPT: it
-	 * must not be able to look past the caches at what a frame held before.
+	 * The guest's RAM is write-back whatever its PAT says, as under EPT: it must not be able to
+	 * read a frame's old bytes past the caches.
 	 */
 	b->g_pat = ALL_WRITE_BACK;
-	x->pat = 0x0007040600070406; /* as after reset; what the guest reads */
+	x->pat = 0x0007040600070406; /* as after reset; the guest reads this value */
 	x->shadow_rip = UINT64_MAX;
 	x->mitigate = mitigate_entries;
 	b->dr6 = VMCB_DR6_INIT;

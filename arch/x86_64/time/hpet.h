@@ -6,15 +6,15 @@
 #include <hv/base/types.h>
 
 /*
- * At @pa, 0: there is none.  Ends the interrupts that the firmware may have left on, and lets
- * the counter run.
+ * Takes the HPET at @pa (0: there is none), ends interrupts that the firmware may have left on, and
+ * starts the counter.
  */
 void hpet_init(u64 pa);
 
-/* The same for registers that are mapped; how many timers were on, or -1: it is no HPET. */
+/* The same for mapped registers. Returns how many timers were on, or -1: it is no HPET. */
 int hpet_quiet(volatile u32 *regs);
 
-/* Of the counter; 0: there is none. */
+/* Hz of the counter; 0: there is none. */
 u64 hpet_hz(void);
 /* Its low 32 bits. */
 u32 hpet_read(void);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The TSC frequency is never guessed: CPUID may state it, but an emulator's
- * CPUID often copies a real chip's while its TSC runs at another rate, so a
- * clock that the machine really has is asked, and CPUID only refines it.  An
- * outer hypervisor is believed: it says what its own clock for us goes by.
+ * Measures the TSC's frequency. CPUID may state it, but an emulator's CPUID often copies a real
+ * chip's while its TSC runs at another rate. So we measure against a clock of the machine, and use
+ * CPUID's figure only if it agrees. We believe an outer hypervisor, which tells the scale of the
+ * clock that it keeps for us.
  */
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/regs.h>
@@ -19,7 +19,7 @@
 
 #define PM_TIMER_HZ 3579545
 #define PIT_HZ 1193182
-#define SAID_TOLERANCE 1000 /* a crystal is good to 1/10000, but windows are not */
+#define SAID_TOLERANCE 1000 /* crystals are accurate to 1/10000, our windows are not */
 #define REFINE_MS 1000
 #define HYPERVISOR_BASE 0x40000000u
 #define HYPERVISOR_TIMING 0x10 /* kHz in EAX of this leaf */
@@ -31,7 +31,7 @@ static u64 khz; /* (a) */
 static u64 start;
 u64 tsc_calibration;
 
-static struct ref_clock clock; /* what it was measured with; hz 0: nothing */
+static struct ref_clock clock; /* the clock that measured it; hz 0: none did */
 static struct tsc_edge first;
 static u64 refine_at;
 static u16 pm_port;
@@ -59,7 +59,7 @@ static void start_pit(void)
 	outb(0x42, 0);
 }
 
-/* The first of the machine's clocks that can be used. */
+/* Returns the first of the machine's clocks that we can use. */
 static u64 measure(void)
 {
 	const struct ref_clock clocks[] = {
@@ -94,7 +94,7 @@ struct kvmclock {
 };
 _Static_assert(sizeof(struct kvmclock) == 32, "struct pvclock_vcpu_time_info");
 
-/* KVM writes there how its clock for us goes; Linux: Documentation/virt/kvm/x86/msr.rst. */
+/* KVM writes the scale of its clock for us there; Linux: Documentation/virt/kvm/x86/msr.rst. */
 static u64 from_kvmclock(void)
 {
 	volatile struct kvmclock *t = frame_alloc_pages(0);
@@ -110,7 +110,7 @@ static u64 from_kvmclock(void)
 	return said;
 }
 
-/* Some show two sets of leaves, KVM's behind Hyper-V's. */
+/* Some hypervisors show two sets of leaves, KVM's behind Hyper-V's. */
 static u64 from_hypervisor(void)
 {
 	u64 said = 0;
@@ -127,7 +127,7 @@ static u64 from_hypervisor(void)
 	return said >= TSC_KHZ_LEAST && said <= TSC_KHZ_MOST ? said : 0;
 }
 
-/* CPUID's word on it, or 0. */
+/* The frequency by CPUID, in kHz, or 0. */
 static u64 from_cpu(const struct cpu_id *id)
 {
 	struct tsc_words w = { .cpu = id };

@@ -5,21 +5,21 @@
 #include <hv/base/types.h>
 
 /*
- * Finds the TSC frequency: an outer hypervisor's word, or measured against the ACPI PM timer
- * (@pm_port, 0 if there is none), the HPET or the PIT, and taken from CPUID where that agrees.
+ * Finds the TSC frequency: asks an outer hypervisor, or measures against the ACPI PM timer
+ * (@pm_port, 0 if there is none), the HPET or the PIT, and takes CPUID's figure if it agrees.
  */
 void tsc_init(u16 pm_port);
 
 /*
- * Measures it again, by all the time since then.  What was begun with the frequency before must
- * not be mixed with the new one: call it before VMs start.
+ * Measures it again, over all the time since tsc_init(). VMs must not see the frequency change:
+ * call it before they start.
  */
 void tsc_refine(void);
 
-/* The same for VMs that start later, once, after a second; returns when (TSC) to call again. */
+/* The same for VMs that start later, once, after 1 s. Returns the TSC at which to call again. */
 u64 tsc_tick(u64 now);
 
-/* TSC at our entry point, and how much of it the measuring in tsc_init() took. */
+/* The TSC at our entry point, and the ticks that measuring in tsc_init() took. */
 extern u64 boot_tsc, tsc_calibration;
 
 #endif

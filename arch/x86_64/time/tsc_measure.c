@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Both clocks go on during an SMI, and while an outer hypervisor is away: only
- * one between the two readings of an edge does harm.  It makes the edge wide,
- * or else the two windows beside it differ from the others.
+ * Both clocks go on during an SMI, and while an outer hypervisor runs something else. Such a pause
+ * does harm only between the two readings of an edge. Then the edge is wide, or the two windows
+ * beside it differ from the others.
  */
 #include <arch/x86_64/time/tsc_measure.h>
 
 #define EDGE_TRIES 4
-#define STILL_READS 10000  /* a port takes a microsecond */
-#define WAIT_READS 1000000 /* for a window; no clock is looked at for longer */
-#define REFINE_LEAST 50	   /* ms: twice as long as what was measured */
+#define STILL_READS 10000  /* a read of a port takes about 1 us */
+#define WAIT_READS 1000000 /* the most reads for one window */
+#define REFINE_LEAST 50	   /* ms: twice the time of the first measurement */
 #define REFINE_MOST 2000   /* a better value differs by less than 1/2000 */
 
 static bool one_edge(const struct ref_clock *c, struct tsc_edge *e)
@@ -116,7 +116,7 @@ static bool take(const struct ref_clock *c, u32 us, struct tsc_edge *first, stru
 
 u64 tsc_measure(const struct ref_clock *c, struct tsc_edge *first)
 {
-	/* Where a reading takes long, only long windows agree, and in the end not by much. */
+	/* If a reading takes long, only long windows agree, and in the last try only roughly. */
 	static const struct {
 		u32 us, tolerance;
 	} tries[] = { { 4000, 2000 }, { 4000, 2000 }, { 16000, 1000 }, { 16000, 50 } };

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The TSC's frequency, measured against a clock of the machine.  The readings
- * are the caller's; nothing here touches hardware.
+ * Measures the TSC's frequency against a clock of the machine. The caller supplies the readings;
+ * nothing here touches hardware.
  */
 #ifndef ARCH_TIME_TSC_MEASURE_H
 #define ARCH_TIME_TSC_MEASURE_H
 
 #include <hv/base/types.h>
 
-/* Bochs has 50 MHz; what is outside of this was no clock, or no TSC. */
+/* Bochs has 50 MHz. A result outside of these limits means that the clock or the TSC is broken. */
 #define TSC_KHZ_LEAST 10000
 #define TSC_KHZ_MOST 10000000
 
 struct ref_clock {
 	const char *name;
 	u64 hz;
-	u32 mask;	   /* of the bits that count, upwards */
-	u32 (*read)(void); /* takes a microsecond or so */
+	u32 mask;	   /* the bits that count; the clock counts upwards */
+	u32 (*read)(void); /* takes about 1 us */
 	u64 (*tsc)(void);
 };
 
@@ -32,24 +32,24 @@ struct tsc_window {
 };
 
 /*
- * When the clock has just changed, the sharpest of a few tries: an SMI in one makes it wide.
- * False: the clock stands still, which takes it 10000 readings to prove.
+ * Finds a moment at which the clock has just changed: the narrowest of a few tries, because an SMI
+ * makes a try wide. False: the clock has not changed in 10000 readings.
  */
 bool tsc_edge(const struct ref_clock *c, struct tsc_edge *e);
 
 /*
- * kHz by most of @n windows, those that agree to 1/@tolerance; 0: most do not, or what they
- * agree on is no TSC.
+ * Returns the kHz on which most of @n windows agree to 1/@tolerance; 0: most do not agree, or the
+ * result is outside of the limits.
  */
 #define TSC_WINDOWS 6
 u64 tsc_decide(const struct tsc_window *w, u32 n, u64 hz, u32 tolerance);
 
-/* kHz, or 0; @first becomes an edge of what was measured. Some 24 ms. */
+/* Returns kHz, or 0; @first becomes an edge of the measurement. Takes about 24 ms. */
 u64 tsc_measure(const struct ref_clock *c, struct tsc_edge *first);
 
 /*
- * Better kHz: by all the time since @first, which must be less than the clock takes to wrap.
- * @khz where there is nothing better.
+ * Returns more exact kHz, over all the time since @first, which must be shorter than the clock
+ * takes to wrap; @khz if the new value is no better.
  */
 u64 tsc_refine_khz(const struct ref_clock *c, const struct tsc_edge *first, u64 khz);
 

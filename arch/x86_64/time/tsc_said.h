@@ -7,12 +7,12 @@
 
 struct tsc_words {
 	const struct cpu_id *cpu;
-	u32 leaf15[3]; /* EAX, EBX, ECX; zeroes where there is none */
+	u32 leaf15[3]; /* EAX, EBX, ECX; zeroes if there is no such leaf */
 	u32 leaf16;    /* EAX: base frequency, MHz */
 	u64 p0;	       /* AMD's MSR of P-state 0, or 0 */
 };
 
-/* kHz, as far as the crystal is what it should be; 0: nothing is said. */
+/* kHz, if the crystal has its nominal frequency; 0: the CPU says nothing. */
 u64 tsc_said(const struct tsc_words *w);
 
 /* kHz of a kvmclock with this scale (Linux: struct pvclock_vcpu_time_info). */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How far another CPU's TSC is ahead of ours, by round trips between the two.
- * Pure: readings in, verdict out; tsc_sync.c takes them.
+ * Finds how far another CPU's TSC is ahead of ours, by round trips between the two. Pure: it takes
+ * the readings of tsc_sync.c, and returns a verdict.
  */
 #ifndef ARCH_TIME_TSC_SPAN_H
 #define ARCH_TIME_TSC_SPAN_H
 
 #include <hv/base/types.h>
 
-/* What all round trips together leave possible, in ticks. */
+/* The differences that all round trips together leave possible, in ticks. */
 struct tsc_span {
 	s64 least, most;
 };
@@ -17,18 +17,18 @@ struct tsc_span {
 /* The other CPU read @theirs after we read @sent and before we read @received. */
 void tsc_span_add(struct tsc_span *s, u64 sent, u64 theirs, u64 received);
 
-/* What was found and done about one CPU; zeroed before its first span. */
+/* What we have found and done about one CPU; zeroed before its first span. */
 struct tsc_fix {
 	u32 shifts;
 	s64 ahead; /* at first */
-	s64 lost;  /* ticks that pass while the TSC is written */
-	s64 shift; /* to add to it now, before the next span; 0: no more */
+	s64 lost;  /* ticks that a write of the TSC takes */
+	s64 shift; /* ticks to add to it before the next span; 0: none */
 };
 
 enum tsc_verdict {
-	TSC_EQUAL,    /* nobody can see a difference */
-	TSC_APART,    /* by a fixed number of ticks */
-	TSC_UNSTEADY, /* by no fixed number */
+	TSC_EQUAL,    /* no difference can be seen */
+	TSC_APART,    /* ahead by a fixed number of ticks */
+	TSC_UNSTEADY, /* ahead by a number that changes */
 };
 /* @exact: by TSC_ADJUST, which loses no ticks. */
 enum tsc_verdict tsc_fix(struct tsc_fix *f, const struct tsc_span *s, bool exact);

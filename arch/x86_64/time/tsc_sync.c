@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * SDM: "Time-Stamp Counter Adjustment".  Firmware leaves TSCs apart, by what it
- * wrote to them or added in IA32_TSC_ADJUST.  That is set to 0; then each CPU
- * answers round trips, and its TSC is shifted if they show it to be apart.
+ * SDM: "Time-Stamp Counter Adjustment". Firmware leaves the TSCs of CPUs apart, because it wrote to
+ * them or to IA32_TSC_ADJUST. We set the latter to 0; then each CPU answers round trips, and we
+ * shift its TSC if they show a difference.
  */
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/regs.h>
@@ -12,17 +12,17 @@
 #include <hv/base/log.h>
 
 #define ROUNDS 32
-#define ANSWER_US 1000 /* an SMI may take longer: we look again later */
+#define ANSWER_US 1000 /* an SMI may take longer: then we look again later */
 
 s64 tsc_sync_skew;
 
 /* One CPU is measured at a time. */
 static struct {
-	u32 cpu;	     /* (a) whose turn it is; 0: nobody's */
+	u32 cpu;	     /* (a) the CPU whose turn it is; 0: none */
 	u32 asked, answered; /* (a) round trips */
 	u64 theirs;	     /* the answer */
 	s64 shift;	     /* for the other CPU to do before it answers */
-	/* Of the CPU that measures: */
+	/* Of the measuring CPU: */
 	struct tsc_span span;
 	u32 rounds;
 	u64 sent; /* the round trip under way */
@@ -84,12 +84,12 @@ bool tsc_sync_join(struct cpu *c)
 	if (tsc_sync_skew)
 		wrmsr(MSR_IA32_TSC, rdtsc() + (u64)(c->id & 1 ? tsc_sync_skew : -tsc_sync_skew));
 	clear_adjust();
-	/* An outer hypervisor keeps them in step, and may not run two of us at once. */
+	/* An outer hypervisor keeps the TSCs in step, and may not run two of our CPUs at once. */
 	if (cpuid(1, 0).c & BIT(31)) {
 		atomic_store(&c->tsc_sync, TSC_SYNC_IN_STEP);
 		return true;
 	}
-	/* Else it has been given up. */
+	/* Otherwise the boot CPU has given it up. */
 	if (atomic_cas(&c->tsc_sync, TSC_SYNC_ABSENT, TSC_SYNC_WAITS))
 		while (atomic_load_acquire(&c->tsc_sync) == TSC_SYNC_WAITS) {
 			if (atomic_load_acquire(&sync.cpu) == c->id)
@@ -99,7 +99,7 @@ bool tsc_sync_join(struct cpu *c)
 	return c->tsc_sync == TSC_SYNC_IN_STEP;
 }
 
-/* One round trip; false if the answer does not come for now. */
+/* One round trip; false: the answer has not come yet. */
 static bool round_trip(void)
 {
 	u64 end = rdtsc() + ANSWER_US * plat_tsc_khz() / 1000;

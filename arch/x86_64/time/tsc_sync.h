@@ -5,12 +5,12 @@
 
 #include <arch/x86_64/cpu/percpu.h>
 
-/* A CPU's way; only the CPU that measures takes it from WAITS on. */
+/* The states of a CPU, in order; only the measuring CPU changes them after WAITS. */
 enum { TSC_SYNC_ABSENT, TSC_SYNC_WAITS, TSC_SYNC_IN_STEP, TSC_SYNC_WARPS };
 
 /*
- * Boot CPU, first of all that reads the TSC twice: takes back what firmware has added to it.
- * Returns what that was, in ticks.
+ * Boot CPU, before any code that reads the TSC twice: takes back the ticks that firmware has added
+ * to it, and returns their number.
  */
 s64 tsc_sync_boot(void);
 
@@ -20,13 +20,16 @@ bool tsc_sync_join(struct cpu *c);
 /* Measures @c, which waits, from a CPU that is in step; false: call again soon. */
 bool tsc_sync_measure(struct cpu *c);
 
-/* The one that it has been called for and has not finished with; 0: none. It goes first. */
+/*
+ * The CPU that tsc_sync_measure() has begun with and not finished; 0: none. Call it for this one
+ * first.
+ */
 u32 tsc_sync_busy(void);
 
-/* If @c comes after this it is not measured, and must not run guests. Returns where it is now. */
+/* A CPU @c that comes later is not measured, and must not run guests. Returns its state. */
 u32 tsc_sync_close(struct cpu *c);
 
-/* For tests: the other CPUs come up with TSCs so far ahead and behind, in turns. Ticks. */
+/* For tests: the other CPUs' TSCs start this many ticks ahead or behind, in turns. */
 extern s64 tsc_sync_skew;
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What VT-x must have, each with the words that its absence earns.  Pure:
- * values of the capability MSRs in, controls out, so host tests can feed it
- * any CPU.  SDM: "VMX Capability Reporting Facility".
+ * The features that VT-x must have, each with the message if it is missing. Pure: it takes the
+ * values of the capability MSRs and returns controls, so that host tests can feed it any CPU. SDM:
+ * "VMX Capability Reporting Facility".
  */
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/vmx/vmx.h>
@@ -34,8 +34,9 @@ static const struct need cpu_needs[] = {
 };
 static const struct need cpu2_needs[] = {
 	{ CPU2_EPT,
-	  "EPT (second-level page tables); any Intel CPU since 2009 but some Atoms has it" },
-	{ CPU2_UNRESTRICTED, "unrestricted guest (real mode in a guest); any since 2010 has it" },
+	  "EPT (second-level page tables); Intel CPUs since 2009 have it, except some Atoms" },
+	{ CPU2_UNRESTRICTED,
+	  "unrestricted guest (real mode in a guest); Intel CPUs since 2010 have it" },
 	{ CPU2_VPID, "VPID" },
 	{ 0, NULL },
 };
@@ -68,7 +69,7 @@ const char *vmx_feature_control(u64 now, u64 *want)
 	return "the firmware has locked VT-x off: enable \"Virtualization Technology\" in its setup and switch the machine off and on";
 }
 
-/* Bits of @window (interrupt and NMI windows) are needed but start switched off. */
+/* Bits of @window (interrupt and NMI windows) are needed, and start switched off. */
 static const char *choose(u64 msr, const struct need *needs, u32 optional, u32 start_off, u32 *out)
 {
 	u32 must = (u32)msr, may = (u32)(msr >> 32);
@@ -110,7 +111,7 @@ const char *vmx_caps_check(const struct vmx_msrs *m, struct vmx_caps *caps)
 		.cr4_fixed1 = m->cr4_fixed1,
 		.ept_ad = m->ept_vpid & EPT_CAP_AD,
 	};
-	/* What people know by name first: a CPU often lacks several. */
+	/* Check the features with known names first: a CPU often lacks several. */
 	missing = choose(m->cpu, cpu_needs, CPU_RDPMC | CPU_TPR_SHADOW,
 			 CPU_INTERRUPT_WINDOW | CPU_NMI_WINDOW, &caps->cpu);
 	if (!missing)
@@ -127,7 +128,7 @@ const char *vmx_caps_check(const struct vmx_msrs *m, struct vmx_caps *caps)
 		missing = choose(m->entry, entry_needs, 0, 0, &caps->entry);
 	if (caps->cpu & CPU_TPR_SHADOW)
 		caps->cpu &= ~(u32)(CPU_CR8_LOAD | CPU_CR8_STORE) | (u32)m->cpu;
-	/* Where TRUE MSRs exist these may be off, and then should be. */
+	/* CPUs with TRUE MSRs let us switch these off, so we do. */
 	caps->cpu &= ~(u32)(CPU_CR3_LOAD | CPU_CR3_STORE) | (u32)m->cpu;
 	return missing;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * CR0, CR4 and EFER of the guest.  VMX needs bits set that the guest does not
- * see (NE, VMXE); the masks keep them ours and the shadows show the guest its
- * own values.  PG is ours too: LMA and the "IA-32e mode guest" control follow.
+ * CR0, CR4 and EFER of the guest. VMX needs bits set that the guest does not see (NE, VMXE): the
+ * masks make these bits exit, and the shadows show the guest its own values. Changes of PG exit,
+ * too, because LMA and the "IA-32e mode guest" control must follow them.
  */
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/regs.h>
@@ -107,7 +107,7 @@ bool vmx_set_cr4(struct vcpu *v, u64 value)
 		return false;
 	v->flush_gen = 0;
 	vmwrite(VMCS_CR4_SHADOW, value);
-	/* MCE: without it a machine check in the guest would reset the CPU, not exit. */
+	/* Without MCE a machine check in the guest would shut the CPU down and not exit. */
 	vmwrite(VMCS_GUEST_CR4, value | vmx_caps.cr4_fixed0 | CR4_MCE);
 	return true;
 }

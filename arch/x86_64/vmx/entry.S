@@ -23,7 +23,7 @@ vmx_enter:
 	push %rdi
 	mov $VMCS_HOST_RSP, %eax
 	vmwrite %rsp, %rax
-	test %rsi, %rsi			/* ZF survives the loads */
+	test %rsi, %rsi			/* the loads keep ZF */
 	mov RAX(%rdi), %rax
 	LOAD_GUEST_GPRS
 	jz 1f

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The EPT encoding, as data for mm/p2m.c.  SDM: "EPT Translation Mechanism".
- * RAM is write-back and the guest's PAT is ignored for it (bit 6): no device
- * ever reads guest memory behind the caches' back, and a guest must not be
- * able to make an uncached alias.  A/D flags are on where the CPU has them.
+ * The EPT encoding, as data for mm/p2m.c. SDM: "EPT Translation Mechanism". RAM is write-back,
+ * whatever the guest's PAT says (bit 6): no device reads guest memory past the caches, and a guest
+ * must not be able to make an uncached alias. A/D flags are on if the CPU has them.
  */
 #include <mm/pt_format.h>
 
@@ -15,7 +14,7 @@
 #define EPT_DIRTY BIT(9)
 #define EPT_MEMTYPE(t) ((u64)(t) << 3)
 
-/* gib_pages is set by vmx_probe() from what the CPU has. */
+/* vmx_probe() clears gib_pages if the CPU lacks them. */
 struct pt_format ept_format = {
 	.name = "EPT",
 	.present = EPT_R | EPT_W | EPT_X,

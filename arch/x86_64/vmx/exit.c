@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From exit to struct vmexit: reasons.c says what there is to read. SDM: "VM-Exit Information Fields". */
+/*
+ * Turns an exit into struct vmexit: reasons.c says which fields to read. SDM: "VM-Exit Information
+ * Fields".
+ */
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/quirks/mce.h>
 #include <arch/x86_64/cpu/trap.h>
@@ -8,8 +11,8 @@
 #include <hv/vm/vm.h>
 
 /*
- * The exit came while an event was being delivered: deliver it again at the
- * next entry.  SDM: "Information for VM Exits During Event Delivery"
+ * The exit came during the delivery of an event: deliver that event again at the next entry. SDM:
+ * "Information for VM Exits During Event Delivery"
  */
 static void reinject(void)
 {
@@ -24,7 +27,7 @@ static void reinject(void)
 	if (type == INTR_TYPE_SOFT_INTERRUPT || type == INTR_TYPE_SOFT_EXCEPTION ||
 	    type == INTR_TYPE_ICEBP)
 		vmwrite(VMCS_ENTRY_LENGTH, vmread(VMCS_EXIT_LENGTH));
-	if (type == INTR_TYPE_NMI) /* it blocked NMIs; entry will block them again */
+	if (type == INTR_TYPE_NMI) /* it blocked NMIs; the entry will block them again */
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
 			vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~BLOCKED_BY_NMI);
 }
@@ -59,7 +62,7 @@ void vmx_decode_exception(struct vcpu *v, struct vmexit *e, u64 qualification)
 	e->kind = EXIT_NONE;
 	give_back_interrupt(v);
 	if ((info & INTR_TYPE_MASK) == INTR_TYPE_ICEBP) {
-		/* INT1: delivered as such, or the guest would come back to it for ever */
+		/* INT1: delivered as INT1, or the guest would execute it for ever */
 		vmwrite(VMCS_ENTRY_LENGTH, vmread(VMCS_EXIT_LENGTH));
 		vmwrite(VMCS_ENTRY_INTERRUPT_INFO, info & ~BIT(12));
 		return;
@@ -96,7 +99,10 @@ void vmx_decode_ept(struct vcpu *v, struct vmexit *e, u64 qualification)
 	e->fault.read = qualification & EPT_QUAL_READ;
 	e->fault.write = qualification & EPT_QUAL_WRITE;
 	e->fault.exec = qualification & EPT_QUAL_FETCH;
-	/* IRET had unblocked NMIs before it faulted: undo that. While an event is delivered: undefined. */
+	/*
+	 * IRET had unblocked NMIs before it faulted: undo that. The bit is undefined during a
+	 * delivery.
+	 */
 	if (qualification & EPT_QUAL_NMI_UNBLOCKED &&
 	    !(vmread(VMCS_IDT_VECTORING_INFO) & INTR_VALID))
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
@@ -128,7 +134,7 @@ void vmx_decode_exit(struct vcpu *v, struct vmexit *e)
 		e->raw.name = "unknown";
 		return;
 	}
-	asm("" : "+r"(r)); /* or gcc computes the row's address anew for each field */
+	asm("" : "+r"(r)); /* a copy: gcc would compute the row's address for each field */
 	e->kind = r->kind;
 	if (r->length)
 		e->length = (u8)vmread(VMCS_EXIT_LENGTH);

@@ -8,8 +8,8 @@
 	}
 
 /*
- * Also those of instructions that guests do not have but that exit whatever the controls say,
- * TDCALL on a CPU with TDX for example, and some whose controls are off.
+ * The table also has instructions that guests do not have but that exit whatever the controls say,
+ * TDCALL on a CPU with TDX for example, and some reasons whose controls are off.
  */
 const struct vmx_reason vmx_reasons[VMX_REASON_NR] = {
 	[VMX_REASON_EXCEPTION] = { "exception or NMI", EXIT_NONE, 0, 1, 1, 0,
@@ -74,7 +74,7 @@ const struct vmx_reason vmx_reasons[VMX_REASON_NR] = {
 	[VMX_REASON_XSETBV] = { "XSETBV", EXIT_NONE, 1, 0, 0, 1, vmx_decode_xsetbv },
 };
 
-/* SDM: "VM-Entry Failures During or After Loading Guest State"; what the qualification adds. */
+/* SDM: "VM-Entry Failures During or After Loading Guest State"; what the qualification tells. */
 const char *vmx_invalid_state(u64 qualification)
 {
 	switch (qualification) {

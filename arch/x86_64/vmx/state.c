@@ -166,7 +166,10 @@ void vmx_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
 		INTR_VALID | INTR_TYPE_HARD_EXCEPTION | vector | (has_error ? INTR_ERROR_CODE : 0));
 }
 
-/* SDM: "Exit Qualification for Debug Exceptions": DR6 and DR7.GD are left to us; so at an injection. */
+/*
+ * SDM: "Exit Qualification for Debug Exceptions": the CPU leaves DR6 and DR7.GD to us, also at an
+ * injection.
+ */
 void vmx_note_debug(u64 dr6)
 {
 	write_dr6((read_dr6() & ~0xfUL) | dr6 | 0xffff0ff0);
@@ -207,7 +210,7 @@ void vmx_set_cr8(struct vcpu *v, u8 value)
 	*(volatile u32 *)&vmx_of(v)->vtpr = (u32)value << 4;
 }
 
-/* Without the shadow each access exits. */
+/* Without the TPR shadow each access exits. */
 void vmx_tpr_exit(struct vcpu *v, u8 below)
 {
 	(void)v;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * VT-x leaves task switches to us: from the exit to hv/emulate/task.c, and the new task into the
- * VMCS.  SDM: "Treatment of Task Switches".
+ * VT-x leaves task switches to us: this file hands the exit to hv/emulate/task.c, and puts the new
+ * task into the VMCS. SDM: "Treatment of Task Switches".
  */
 #include <arch/x86_64/cpu/regs.h>
 #include <arch/x86_64/vmx/vmx.h>
@@ -10,7 +10,7 @@
 #define DR7_LOCAL 0x155UL /* L0 to L3, LE: for the old task only */
 #define DR6_BT BIT(15)
 
-/* The event that the gate was for, if it was one. */
+/* The event that came through the task gate, if there is one. */
 static void read_event(struct task_switch *t, u32 info)
 {
 	u32 type = info & INTR_TYPE_MASK;
@@ -20,7 +20,7 @@ static void read_event(struct task_switch *t, u32 info)
 	t->external = type == INTR_TYPE_EXTERNAL || type == INTR_TYPE_NMI ||
 		      type == INTR_TYPE_HARD_EXCEPTION;
 	if (t->external)
-		t->advance = 0; /* it comes back to where it was */
+		t->advance = 0; /* the old task goes on at the instruction */
 	t->has_error = info & INTR_ERROR_CODE;
 	if (t->has_error)
 		t->error = (u32)vmread(VMCS_IDT_VECTORING_ERROR);
@@ -39,7 +39,7 @@ static void inject(struct vcpu *v, const struct task_fault *f)
 	vmx_inject_exception(v, (u8)f->vector, true, f->error);
 }
 
-/* Nothing of before hinders the new task, but an NMI: its handler blocks others until IRET. */
+/* Clears what blocked the old task. Only an NMI still blocks others, until its handler's IRET. */
 static void put_task(struct vcpu *v, const struct guest_state *s, bool nmi)
 {
 	vmx_put_segments(s);
@@ -53,7 +53,7 @@ static void put_task(struct vcpu *v, const struct guest_state *s, bool nmi)
 	v->flush_gen = 0; /* another CR3 */
 }
 
-/* Until it is known that the switch takes place, the event is to be delivered again: reinject(). */
+/* Deliver the event again unless the switch takes place: reinject(). */
 void vmx_decode_task_switch(struct vcpu *v, struct vmexit *e, u64 qualification)
 {
 	u32 info = (u32)vmread(VMCS_IDT_VECTORING_INFO);

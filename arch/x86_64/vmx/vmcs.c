@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* VMREAD and VMWRITE, and what a fresh VMCS holds. */
+/* VMREAD and VMWRITE, and the contents of a new VMCS. */
 #include <arch/x86_64/cpu/asm.h>
 #include <arch/x86_64/cpu/percpu.h>
 #include <arch/x86_64/cpu/regs.h>
@@ -8,7 +8,7 @@
 #include <hv/vm/vm.h>
 
 #define PLE_GAP 128	/* TSC ticks between two PAUSEs that belong to the same loop */
-#define PLE_WINDOW 4096 /* and how long the loop may last before an exit */
+#define PLE_WINDOW 4096 /* TSC ticks that the loop may last before an exit */
 
 void vmx_read_failed(u32 field)
 {
@@ -25,8 +25,8 @@ void vmx_write_failed(u32 field, u64 value)
 }
 
 /*
- * MSRs that the guest reaches without an exit: those that the VMCS or
- * guestregs switch.  One page for all VMs.  SDM: "MSR-Bitmap Address".
+ * The guest reaches these MSRs without an exit: the VMCS or guestregs switch them. One page for all
+ * VMs. SDM: "MSR-Bitmap Address".
  */
 static u8 *msr_bitmap;
 
@@ -55,7 +55,7 @@ int vmx_msr_bitmap_init(void)
 	return HV_OK;
 }
 
-/* Host state that differs from CPU to CPU; at each load on a CPU. */
+/* Sets the host state that differs from CPU to CPU; at each load on a CPU. */
 void vmx_vmcs_load_host(void)
 {
 	struct cpu *c = this_cpu();
@@ -107,8 +107,8 @@ void vmx_vmcs_init(struct vcpu *v)
 	vmwrite(VMCS_EXIT_CONTROLS, vmx_caps.exit);
 	vmwrite(VMCS_ENTRY_CONTROLS, vmx_caps.entry);
 	/*
-	 * #DB and #AC too: a guest that arranges for one to be raised while it
-	 * is being delivered would otherwise never leave the CPU.
+	 * #DB and #AC, too: a guest that makes their delivery raise them again would otherwise
+	 * never leave the CPU.
 	 */
 	vmwrite(VMCS_EXCEPTION_BITMAP, BIT(VEC_MC) | BIT(VEC_DB) | BIT(17));
 	vmwrite(VMCS_PF_ERROR_MASK, 0);

@@ -5,7 +5,7 @@
 
 enum vmcs_field {
 	VMCS_VPID = 0x0000,
-	VMCS_GUEST_ES = 0x0800, /* then CS SS DS FS GS LDTR TR, 2 apart */
+	VMCS_GUEST_ES = 0x0800, /* CS SS DS FS GS LDTR TR follow, 2 apart */
 	VMCS_HOST_ES = 0x0c00,
 	VMCS_HOST_CS = 0x0c02,
 	VMCS_HOST_SS = 0x0c04,

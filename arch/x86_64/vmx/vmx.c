@@ -80,7 +80,7 @@ static void read_msrs(struct vmx_msrs *m)
 	}
 }
 
-/* What ends a run of the guest in time. */
+/* The timer that ends a run of the guest. */
 static void choose_timer(void)
 {
 	bool there = vmx_caps.pin & PIN_PREEMPTION_TIMER;
@@ -102,7 +102,7 @@ static int vmx_probe(void)
 	u64 feature, want;
 
 	if (!(cpuid(1, 0).c & BIT(5)))
-		return HV_ENOENT; /* boot/main.c says so, if no other back end fits */
+		return HV_ENOENT; /* boot/main.c logs it if no other back end fits */
 	rdmsr_safe(MSR_IA32_FEATURE_CONTROL, &feature);
 	missing = vmx_feature_control(feature, &want);
 	if (missing)
@@ -147,7 +147,7 @@ static int vmx_cpu_enable(void)
 		return log_error(HV_ENODEV, "vmx: VMXON fails on CPU %u", plat_cpu());
 	}
 	this_cpu()->backend = region;
-	/* Whatever ran before us may have left translations behind. */
+	/* Software that ran before us may have left translations behind. */
 	if (vmx_caps.ept_vpid & EPT_CAP_INVEPT_ALL)
 		invept(2, 0);
 	return HV_OK;
@@ -227,9 +227,9 @@ static void vmx_flush(struct vcpu *v)
 }
 
 /*
- * Moves past an emulated instruction, as the CPU would have.  Its trap is injected: one that is
- * pending is lost when something else is injected, an interrupt that waits for example.
- * Inlined: a call of it is 8 of the 250 instructions that a hypercall may cost.
+ * Moves past an emulated instruction, as the CPU would have. We inject its trap, because a pending
+ * trap is lost when we inject another event, for example a waiting interrupt. Inlined: a call takes
+ * 8 of the 250 instructions that a hypercall may take.
  */
 static inline __attribute__((always_inline)) void retire(struct vcpu *v)
 {
@@ -287,7 +287,7 @@ static void vmx_run(struct vcpu *v, u64 deadline, struct vmexit *e)
 static void host_cpuid(u32 leaf, u32 sub, u32 regs[4])
 {
 	mitigate_host_cpuid(leaf, sub, regs);
-	/* What our controls do not let a guest execute, it must not be told of. */
+	/* Hide instructions from the guest that our controls do not let it execute. */
 	if (leaf == 7 && !(vmx_caps.cpu2 & CPU2_INVPCID))
 		regs[1] &= ~(u32)BIT(10);
 	if (leaf == 7 && !(vmx_caps.cpu2 & CPU2_RDTSCP))

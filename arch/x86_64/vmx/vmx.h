@@ -7,7 +7,7 @@
 #include <arch/x86_64/vmx/vmcs.h>
 #include <hv/vm/vcpu.h>
 
-/* What the CPU can do, as the controls that we will use. */
+/* The CPU's features, as the controls that we will use. */
 struct vmx_caps {
 	u32 revision;
 	u32 pin, cpu, cpu2, exit, entry;
@@ -18,19 +18,19 @@ struct vmx_caps {
 };
 extern struct vmx_caps vmx_caps;
 
-/* Raw values of the capability MSRs; reading them is vmx_probe's, judging is pure. */
+/* Raw values of the capability MSRs. vmx_probe() reads them; pure code judges them. */
 struct vmx_msrs {
 	u64 basic, pin, cpu, exit, entry, misc, cpu2, ept_vpid;
 	u64 cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
 };
 
 /*
- * Pure: what IA32_FEATURE_CONTROL must become for VMXON to work; as it is where the
- * firmware has locked it.  NULL, or in plain words why it never will.
+ * Pure: *@want is the value of IA32_FEATURE_CONTROL with which VMXON works; the present one if the
+ * firmware has locked it. Returns NULL, or a message why VMXON cannot work.
  */
 const char *vmx_feature_control(u64 now, u64 *want);
 
-/* Pure: fills @caps; returns NULL, or in plain words what is missing. */
+/* Pure: fills @caps. Returns NULL, or the name of a missing feature. */
 const char *vmx_caps_check(const struct vmx_msrs *m, struct vmx_caps *caps);
 
 #define VMX_VTPR 0x80
@@ -40,12 +40,12 @@ struct vmx_vcpu {
 	void *vmcs;
 	u64 vmcs_pa;
 	u64 launched;
-	u32 cpu_controls; /* as now in the VMCS */
+	u32 cpu_controls; /* the values in the VMCS */
 	u64 ept_pointer;
 	u64 efer;
 	/*
-	 * The guest's TPR.  For the CPU this page is the "virtual-APIC page", of which "use TPR
-	 * shadow" alone gives it these four bytes.
+	 * The guest's TPR. The CPU takes this page as the "virtual-APIC page"; "use TPR shadow"
+	 * alone lets it use only these four bytes.
 	 */
 	u32 vtpr __attribute__((aligned(VMX_VTPR)));
 	struct guestregs regs;
@@ -60,7 +60,7 @@ static inline struct vmx_vcpu *vmx_of(struct vcpu *v)
 void vmx_read_failed(u32 field) __attribute__((noreturn, cold));
 void vmx_write_failed(u32 field, u64 value) __attribute__((noreturn, cold));
 
-/* VMREAD and VMWRITE with checked flags; a failure is ours, and is fatal. */
+/* VMREAD and VMWRITE with checked flags; a failure is a bug of ours, and panics. */
 static inline u64 vmread(u32 field)
 {
 	u64 value;
@@ -90,13 +90,13 @@ failed:
 /* entry.S: 0 after an exit; 1, 2: VMLAUNCH or VMRESUME failed with CF, ZF. */
 int vmx_enter(u64 *gpr, u64 launched);
 
-/* reasons.c, pure: what an exit reason is, and what of its information there is to read. */
+/* reasons.c, pure: the meaning of an exit reason, and the information fields to read. */
 struct vmx_reason {
 	const char *name;      /* NULL: unknown */
-	enum vmexit_kind kind; /* unless decoding finds another */
+	enum vmexit_kind kind; /* unless decoding finds another kind */
 	bool length;	       /* of the instruction */
 	bool qualification;
-	bool vectoring; /* may interrupt the delivery of an event; these have a qualification */
+	bool vectoring; /* may come during the delivery of an event; these have a qualification */
 	bool privileged;
 	void (*decode)(struct vcpu *v, struct vmexit *e, u64 qualification);
 };
@@ -120,7 +120,7 @@ void vmx_set_efer(struct vcpu *v, u64 value);
 u64 vmx_get_cr0(void);
 u64 vmx_get_cr4(void);
 void vmx_init_cr(void);
-/* Into the VMCS, from what CR3 points at; false: that is not in memory. */
+/* Loads the PDPTEs at CR3 into the VMCS; false: CR3 does not point to memory. */
 bool vmx_load_pdptes(struct vcpu *v);
 void vmx_cr_exit(struct vcpu *v, struct vmexit *e, u64 qualification);
 

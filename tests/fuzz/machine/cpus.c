@@ -11,7 +11,7 @@
 #define STACK (256UL * 1024)
 #define HOME CPUS_MAX
 
-/* [HOME] is the harness, which has a stack already. */
+/* [HOME] is the harness, which already has a stack. */
 static struct {
 	ucontext_t context;
 	void *fake_stack;
@@ -46,7 +46,7 @@ static void change_to(u32 to)
 
 static void life(void)
 {
-	/* The first to come from there tells where the harness has its stack. */
+	/* The first switch from the harness tells where its stack is. */
 	__sanitizer_finish_switch_fiber(NULL, cpu[HOME].bottom ? NULL : &cpu[HOME].bottom,
 					cpu[HOME].bottom ? NULL : &cpu[HOME].size);
 	fake.cpu = runs;

@@ -12,20 +12,20 @@
 #include <hv/vm/sched.h>
 
 #define TOUCHES_MAX 64
-#define SPINS_MAX 8	 /* pieces of background work in a row, then others have their turn */
-#define END_STEPS 100000 /* entries and idle CPUs until all VMs have ended */
+#define SPINS_MAX 8	 /* pieces of background work in a row before other work */
+#define END_STEPS 100000 /* entries and idle turns until all VMs must have ended */
 #define END_IDLE_TICKS (FAKE_KHZ)
 
 static struct input *in;
 static u32 nr_cpus, spins, end_steps;
 static bool tracing;
 
-/* Pages that a vCPU is about to touch: after a fault it goes on, but not for ever. */
+/* Pages that a vCPU is about to touch: it tries again after a fault, a limited number of times. */
 static struct {
 	u32 gfn, left, faulted;
 } touches[VMS_MAX][2];
 
-/* An operation of the guest on @v: true if it is an exit, which is in @e. */
+/* An operation of the guest on @v; true: it is an exit, which is in @e. */
 typedef bool (*op_fn)(struct vcpu *v, struct vmexit *e);
 
 static bool touch(struct vcpu *v, u32 gfn, struct vmexit *e)
@@ -38,7 +38,7 @@ static bool touch(struct vcpu *v, u32 gfn, struct vmexit *e)
 	return true;
 }
 
-/* Of the pages that guests use; few, so that they meet. */
+/* The pages that guests use; few, so that their uses meet. */
 static u32 some_gfn(const struct vcpu *v)
 {
 	return FIRST_GFN + in_16(in) % ((u32)v->vm->pages - FIRST_GFN);
@@ -72,7 +72,7 @@ static bool op_touch_many(struct vcpu *v, struct vmexit *e)
 	return go_on(v, e);
 }
 
-/* What a CPU may report at any address. */
+/* An exit that a CPU may report at any address. */
 static bool op_fault(struct vcpu *v, struct vmexit *e)
 {
 	u8 how = in_8(in);
@@ -100,7 +100,7 @@ static bool hypercall(struct vcpu *v, struct vmexit *e, u64 rax, u64 rbx, u64 rc
 	return true;
 }
 
-/* Pages in a row, or some here and there; the driver's own bytes go where it says. */
+/* Pages in a row or scattered; the input says where the driver's own bytes are. */
 static bool op_batch(struct vcpu *v, struct vmexit *e)
 {
 	static const u32 calls[] = { AERO_CALL_LOCK, AERO_CALL_UNLOCK, AERO_CALL_REPORT,
@@ -306,7 +306,7 @@ static bool op_ring(struct vcpu *v, struct vmexit *e)
 	return true;
 }
 
-/* A byte of memory: what a device reads, most of the time. */
+/* A byte of memory: mostly memory that a device reads. */
 static bool op_poke(struct vcpu *v, struct vmexit *e)
 {
 	u64 gpa = in_32(in) % MIB(2);
@@ -396,7 +396,7 @@ static const struct {
 	OP(switch),   OP(host),	      OP(smp),
 };
 
-/* --- the end: all VMs are stopped, and what they had must come back ------------------ */
+/* --- the end: all VMs are stopped, and all their frames must come back ------------------ */
 
 static void end_step(void)
 {
@@ -411,13 +411,13 @@ static void end_step(void)
 
 /* --- seams ---------------------------------------------------------------------------- */
 
-/* The next thing that @v does; true: an exit. */
+/* The next operation of @v; true: an exit. */
 static bool step(struct vcpu *v, struct vmexit *e)
 {
 	u8 op = in_8(in);
 
 	fake.tsc += FAKE_KHZ / 1000;
-	/* A kick takes a while. */
+	/* A kick arrives later. */
 	if (fake.kicked & BIT(fake.cpu) && op & 0x80) {
 		fake.kicked &= ~BIT(fake.cpu);
 		e->kind = EXIT_INTERRUPT;
@@ -446,7 +446,7 @@ static void run(struct vcpu *v, u64 deadline, struct vmexit *e)
 	fake.tsc = max(fake.tsc, deadline);
 }
 
-/* Each time a byte of the input goes: it ends, although no guest may run. */
+/* Uses up a byte of the input each time, so that it ends even if no guest may run. */
 static void idle(u64 deadline, const u32 *wake)
 {
 	u8 how;
@@ -464,11 +464,11 @@ static void idle(u64 deadline, const u32 *wake)
 		cpus_switch((how >> 1) % nr_cpus);
 	else if (deadline != UINT64_MAX)
 		fake.tsc = max(fake.tsc, deadline);
-	else /* nothing will happen here but by others */
+	else /* only other CPUs can make something happen here */
 		cpus_switch((fake.cpu + 1) % nr_cpus);
 }
 
-/* A VM that is taken apart while another CPU still runs it makes this one try again. */
+/* While another CPU still runs a VM, the CPU that takes it apart tries again. */
 bool guests_worked(bool worked)
 {
 	if (worked && ++spins > SPINS_MAX) {

@@ -10,7 +10,7 @@
 #include <hv/memory/waiters.h>
 #include <hv/vm/sched.h>
 
-#define SETUP 1024 /* of the kernel's file: boot sector and one more */
+#define SETUP 1024 /* size of the kernel's file: boot sector and one more */
 
 static struct vm_config cfg[VMS_MAX];
 static u8 linux_file[SETUP + 1024];
@@ -21,7 +21,7 @@ static void put(size_t at, u64 value, size_t bytes)
 	memcpy(linux_file + at, &value, bytes);
 }
 
-/* Enough of a bzImage for its VM to get the devices that a Linux gets. */
+/* A bzImage that suffices to give its VM the devices of a Linux guest. */
 static void make_linux(void)
 {
 	linux_file[0x1f1] = SETUP / 512 - 1;
@@ -41,7 +41,7 @@ static void make_linux(void)
 	image_add("disk", disk_file, sizeof(disk_file));
 }
 
-/* As boot/main.c has it, for the parts that there are. */
+/* As boot/main.c does it, for the parts that are linked. */
 static void tick(u64 now)
 {
 	governor_tick(now);
@@ -105,7 +105,7 @@ void fuzz_one(struct input *in)
 	guest_machine(MIB(8) + (kind >> 2 & 7) * MIB(4), nr_cpus);
 	fuzz_watch_log();
 	format = kind & 32 ? npt_format : ept_format;
-	if (more & 4) /* EPT of old has none */
+	if (more & 4) /* old EPT has none */
 		format.accessed = format.dirty = 0;
 	format.large_no_exec = more & 8;
 	fake_backend_reset(&format);

@@ -9,9 +9,9 @@
 #define AUDIT_STEPS 1000 /* a machine of 40 MiB takes fewer than 50 */
 #define WORD_AT (PAGE_SIZE - sizeof(u64))
 
-/* What the last word of a guest's page holds, as far as is known. */
+/* The value of the last word of a guest's page, as far as we know it. */
 enum holds {
-	ZERO,	 /* it was never touched, or is memory given back */
+	ZERO,	 /* 0: never touched, or given back */
 	STAMP,	 /* what the guest wrote */
 	UNKNOWN, /* the hypervisor wrote there, for the guest */
 };
@@ -20,10 +20,10 @@ struct translation {
 	u32 gfn, frame; /* frame 0: nothing is cached */
 };
 
-/* A CPU keeps what a vCPU used there, until the back end is told to flush it. */
+/* A CPU keeps the translations that a vCPU used there, until the back end flushes them. */
 static struct translation tlb[CPUS_MAX][VMS_MAX][VCPUS_MAX][ENTRIES];
 static u8 page[VMS_MAX][GFNS_MAX]; /* enum holds */
-static u64 life[VMS_MAX];	   /* of the VM: raised when it gets a p2m */
+static u64 life[VMS_MAX];	   /* of the VM: raised whenever it gets a p2m */
 static u8 written[16384 / 8];	   /* bit per frame: a guest wrote there */
 static u64 hv_at_start;
 
@@ -65,7 +65,7 @@ static bool walk(const struct p2m *p, u32 gfn, u32 *frame)
 	return true;
 }
 
-/* The guest sees its own bytes or none, and what it wrote where it still has the page. */
+/* The guest must see its own bytes or zeroes, and its last value if it still has the page. */
 static void check_word(const struct vm *vm, u32 gfn, u32 frame, bool current)
 {
 	u8 *h = &page[vm->id][gfn];
@@ -112,7 +112,7 @@ int __wrap_guest_write(struct p2m *p, gpa_t gpa, const void *buf, size_t len)
 {
 	const struct vm *vm = owner_of(p);
 
-	fake.tsc += FAKE_KHZ / 2000; /* devices work by the clock */
+	fake.tsc += FAKE_KHZ / 2000; /* devices use the clock */
 	for (u64 gfn = gpa.v >> PAGE_SHIFT; gfn < GFNS_MAX && gfn << PAGE_SHIFT < gpa.v + len;
 	     gfn++)
 		if (gpa.v + len > (gfn << PAGE_SHIFT) + WORD_AT)
@@ -158,7 +158,7 @@ struct sums {
 	u64 resident[VMS_MAX], tables[VMS_MAX];
 };
 
-/* AddressSanitizer forbids to touch it, and here it is not to be asked. */
+/* Reads a frame that AddressSanitizer forbids, without asking it. */
 __attribute__((no_sanitize("address"))) static bool is_clean(u32 frame)
 {
 	const u64 *p = plat_ptr(HPA((u64)frame << PAGE_SHIFT));
@@ -269,7 +269,7 @@ void oracle_check_end(void)
 		if (vms[i]->bus)
 			kept += 1UL << frame_order(sizeof(struct bus));
 	}
-	kept += nr_vms > 0; /* what an empty bus reads as */
+	kept += nr_vms > 0; /* the page of the empty bus */
 	fuzz_assert(!f.guest && !f.table && !f.quarantine && !f.reserved,
 		    "all VMs have ended: %lu, %lu, %lu, %lu", f.guest, f.table, f.quarantine,
 		    f.reserved);

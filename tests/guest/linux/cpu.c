@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program for a Linux guest: what a process sees of its CPU.
+ * A program for a Linux guest: checks the CPU as a process sees it.
  *
  *   cpu clock SECONDS         time never goes back from one CPU to the next
  *   cpu sleep SECONDS PERCENT a sleep takes that long, to so many percent; never less
@@ -91,7 +91,7 @@ static void read_times(uint64_t t[NR_TIMES])
 	t[NR_TIMES - 1] = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* Each in turn reads some times, and compares with what the one before has read. */
+/* Each CPU in turn reads some clocks, and compares them with the readings of the CPU before. */
 static void *clock_thread(void *arg)
 {
 	int cpu = (int)(intptr_t)arg, n = nr_cpus();
@@ -156,8 +156,8 @@ static void test_sleep(int seconds, int percent)
 typedef uint64_t vector[16][4] __attribute__((aligned(32)));
 
 /*
- * Sixteen registers are loaded, nothing is done with them for a while, and they are stored:
- * with a system call on the way or without.
+ * Loads sixteen registers, leaves them alone for a while, and stores them: with a system call in
+ * between or without.
  */
 static void __attribute__((target("avx")))
 hold(const vector in, vector out, long spins, long yields)
@@ -231,7 +231,7 @@ static void test_fpu(int seconds, int each, uint64_t vm)
 /* --- step ----------------------------------------------------------------------------- */
 
 extern const char step_begin[], step_end[];
-#define STEPS 12 /* instructions between the two */
+#define STEPS 12 /* instructions between the two labels */
 
 static void stepped(void)
 {
@@ -298,7 +298,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
 static void on_alarm(int number)
 {
 	(void)number;
-	/* The handler's own values in the registers of who is interrupted. */
+	/* Puts the handler's own values into the registers. */
 	__asm__ volatile(
 		"pcmpeqd %%xmm0, %%xmm0; pcmpeqd %%xmm7, %%xmm7; pcmpeqd %%xmm15, %%xmm15" ::
 			: "xmm0", "xmm7", "xmm15");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* /dev/aerostat, asked for what it must refuse; 0 if it does. */
+/* Makes calls that /dev/aerostat must refuse; exits with 0 if it does. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/ioctl.h>

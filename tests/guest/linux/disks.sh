@@ -15,7 +15,7 @@ same() { [ "$(numbers | md5sum)" = "$(head -c "$length" "$1" | md5sum)" ]; }
 centiseconds() { read -r t _ </proc/uptime; echo "${t%.*}${t#*.}" | sed 's/^0*//'; }
 forget() { sync; echo 3 >/proc/sys/vm/drop_caches; }
 
-# Whoever is asked to reboot finds afterwards what was written before.
+# After a reboot the guest finds the bytes that it wrote before.
 if same /dev/vdb || ! grep -qw reboot /proc/cmdline; then
 	same /dev/vda || wrong "vda does not read as its file"
 	same /dev/vdb || wrong "vdb does not read as its file"

@@ -3,7 +3,7 @@
 # In a Debian guest: partitions of the host's disk, against what tests/run/host-disk.conf gives it.
 #   vda  may be written, and is empty at first
 #   vdb  the file that `seq 30000` makes, read-only
-# It makes a file system, fills it, reboots, and finds what it wrote.
+# It makes a file system, fills it, reboots, and finds the bytes that it wrote.
 
 # shellcheck source=tests/guest/linux/kernel_log.sh
 . /bin/kernel_log.sh
@@ -19,7 +19,7 @@ file_system() { mount "$@" /dev/vda /mnt || wrong "no file system on vda"; }
 [ "$(cat /sys/block/vda/queue/write_cache)" = "write back" ] || wrong "vda has no write cache"
 
 if [ "$(head -c 9 /dev/vda)" != "aerostat:" ]; then
-	# Large requests from many at a time, and one behind the end.
+	# Large requests from many processes at a time, and one behind the end.
 	for i in 0 1 2 3 4 5 6 7; do
 		numbers | sed "s/^/$i/" | head -c 1048576 | dd of=/dev/vda bs=1M seek=$((2 * i)) conv=notrunc 2>/dev/null &
 	done

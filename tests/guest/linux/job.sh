@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# In a Debian guest with the balloon module: the main job (examples/overcommit.conf).
-# The guests' demand takes turns; turn=N of=M seconds=S rounds=R say when this one's is.
+# In a Debian guest with the balloon module: the main job (examples/overcommit.conf). The guests'
+# demand takes turns; turn=N of=M seconds=S rounds=R say when this guest's turn is.
 #
 #   job=files   reads a file system again and again: page cache
 #   job=memory  fills memory and verifies it, much in its turn and little between
 #   job=build   sorts and compresses
 #
-# All of them verify what they do; their last line says how often, and how that went.
+# All of them verify their work; their last line says how often, and the result.
 
 checks=0
 bad=0
@@ -27,13 +27,13 @@ turn_ends() { echo $((($1 * $(value of) + $(value turn) + 1) * $(value seconds))
 my_turn() { [ "$(seconds_up)" -lt "$(turn_ends "$1")" ]; }
 sum() { md5sum | cut -d ' ' -f 1; }
 
-# Their drivers come after the coldplug that finds the devices' bus.
+# Load their drivers after the coldplug that finds the devices' bus.
 disks() {
 	modprobe -a virtio_mmio virtio_blk
 	until [ -b /dev/vda ]; do usleep 100000; done
 }
 
-# What it makes files of: 6 MiB of programs and modules.
+# The contents of its files: 6 MiB of programs and modules.
 system() { tar c -f - /bin/busybox /bin/memcheck /bin/cpu /lib 2>/dev/null; }
 
 # No two of them alike.
@@ -72,7 +72,7 @@ memory_end() {
 	verify "memory has changed" wait "$holder_now"
 }
 
-# What it makes stays until its turn is over, as in a build.
+# Its files stay until its turn is over, as in a build.
 build_start() {
 	system >/tmp/source
 	source=$(sum </tmp/source)

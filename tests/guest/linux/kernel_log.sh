@@ -11,7 +11,7 @@ grep -v '^#' >/tmp/known <<'END'
 Speculative Return Stack Overflow: (IBPB-extending microcode not applied!|WARNING: See https:)
 RETBleed: WARNING: Spectre v2 mitigation leaves CPU vulnerable
 Spectre V2 : WARNING:
-# A CPU that others have, too, comes late: the watchdog says so and judges nothing.
+# A CPU that several VMs share comes late: the watchdog only reports that.
 clocksource: (Long readout interval, skipping|timekeeping watchdog on CPU[0-9]+: .* retried [0-9]+ times before success)
 hrtimer: interrupt took [0-9]+ ns$
 # A VM has no PCI.
@@ -21,12 +21,12 @@ PCI: System does not support PCI$
 aerostat: loading out-of-tree module taints kernel\.$
 # The small file systems that disks.sh makes have small inodes.
 ext[24] filesystem being mounted at /mnt supports timestamps until 2038
-# There is nowhere to hibernate to: module-sleep.conf wants that to fail.
+# There is no place for a hibernation image: module-sleep.conf wants that to fail.
 PM: Cannot (find swap device, try swapon -a|get swap writer)$
-# A VM has no machine check architecture: what becomes of memory that fails is the host's affair.
+# A VM has no machine check architecture: the host handles memory that fails.
 mce: Unable to init MCE device
 END
-# Who comes second gets no balloon, and says so (balloon-first.conf).
+# The second driver gets no balloon, and says so (balloon-first.conf).
 ! grep -q trial=first /proc/cmdline || cat >>/tmp/known <<'END'
 virtio_balloon virtio[0-9]+: virtio: device refuses features:
 aerostat AERO0001:00: the hypervisor refuses to start the balloon:

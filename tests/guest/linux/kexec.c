@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Another kernel in place of the one that runs, without the firmware (man 2 kexec_file_load):
+ * Starts another kernel in place of the running one, without the firmware (man 2 kexec_file_load):
  *
  *   kexec next KERNEL INITRD CMDLINE    which one it will be
  *   kexec crash KERNEL INITRD CMDLINE   the same after a panic, in the memory of crashkernel=

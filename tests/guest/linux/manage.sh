@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# In a Debian guest with the balloon module: what is asked of the hypervisor with aeroctl
-# (tests/run/aeroctl.conf), by one that may and by one that may not.  init has the words.
+# In a Debian guest with the balloon module: asks the hypervisor with aeroctl
+# (tests/run/aeroctl.conf), from a VM that may and from one that may not. init has the words.
 
-# What aeroctl says of VM $1's figure $2.
+# Figure $2 of VM $1, by aeroctl.
 of() { aeroctl stats | sed -n "s/^vm $1 $2 //p"; }
 
 # of_until SECONDS VM FIGURE OP VALUE: as until_is, of any VM; OP as in test, = for words.
@@ -26,7 +26,7 @@ driver_of() {
 	done
 }
 
-# ctl STATUS WORDS COMMAND...: aeroctl ends with STATUS, and says WORDS.
+# ctl STATUS WORDS COMMAND...: aeroctl must end with STATUS and print WORDS.
 ctl() {
 	expected=$1
 	words=$2
@@ -37,7 +37,7 @@ ctl() {
 	[ -z "$words" ] || grep -q -- "$words" /tmp/said || wrong "aeroctl $*: no \"$words\" in: $(cat /tmp/said)"
 }
 
-# Stalls are made by a group that is beyond its limit; then the host knows what we know.
+# A group that is beyond its limit makes stalls; then the host has the same figure as we.
 pressure() {
 	mkdir /tmp/groups
 	mount -t cgroup2 groups /tmp/groups
@@ -59,12 +59,12 @@ pressure() {
 	say "stalls: $known us, and the host has heard of ${told:-0}"
 	expect "microseconds of stalls that the host knows" "${told:-0}" -gt 1000
 	expect "microseconds of stalls that the host knows" "${told:-0}" -le "$known"
-	# It is forgotten when nobody tells it any more.
+	# The host drops the figure when nobody reports it any more.
 	of_until 20 boss guest_stall_some_seconds = 0.000000
 }
 
-# told FIGURE FIELD: what the host knows of us is what /proc/meminfo says, within 8 MiB: our driver
-# tells it once a second, and we live on meanwhile.
+# told FIGURE FIELD: the host's figure on us agrees with /proc/meminfo within 8 MiB: our driver
+# reports it once a second, and we run on meanwhile.
 told() {
 	tries=0
 	while :; do
@@ -76,7 +76,7 @@ told() {
 		usleep 200000
 	done
 	say "$2: $here KiB, and the host knows of $host"
-	expect "KiB of $2" "$here" -gt 16384 # or nothing at all would be near it
+	expect "KiB of $2" "$here" -gt 16384 # otherwise 0 would be near it, too
 	expect "KiB of $2 by which the host is wrong" "${apart#-}" -le 8192
 }
 
@@ -102,7 +102,7 @@ control() {
 	expect "min" "$(of other min_bytes)" -eq $((32 << 20))
 	expect "max" "$(of other max_bytes)" -eq $((100 << 20))
 	expect "shares" "$(of other shares)" -eq 77
-	# What is above its max goes into the balloon.
+	# Memory above its max goes into the balloon.
 	of_until 60 other balloon_bytes -eq $((60 << 20))
 	ctl 0 "kept below its max" explain other
 	ctl 1 "above max 100.0 MiB; raise max first" set other min 128M

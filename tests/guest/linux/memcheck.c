@@ -91,7 +91,7 @@ static int find(const char *text, const char *file)
 			found++;
 			at = hit + length;
 		}
-		/* What begins here may end in the next piece. */
+		/* A match that begins here may end in the next piece. */
 		kept = (size_t)(end - at) < length ? (size_t)(end - at) : length - 1;
 		memmove(block, end - kept, kept);
 	}
@@ -132,7 +132,7 @@ int main(int argc, char **argv)
 		perror("memcheck: FILE");
 		return 2;
 	}
-	/* Each round writes, too: a page that were taken and given back would lose it. */
+	/* Each round writes, too: a page that was taken and given back would lose that. */
 	for (uint64_t round = 0; !(wrong = check(words, n, round)) && !access(argv[3], F_OK);) {
 		usleep(100000);
 		fill(words, n, ++round);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * midpause ID PAGES: asks VM ID for a balloon of PAGES, and pauses it while it is at work on that.
- * Prints how many pages are in the balloon then.  A program, since aeroctl is too slow for it.
+ * midpause ID PAGES: asks VM ID for a balloon of PAGES, and pauses it during the inflation. Prints
+ * how many pages are in the balloon then. A program, since aeroctl is too slow for it.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -15,7 +15,7 @@
 #include "../../../guest-driver/aerostat_abi.h"
 
 #define TRIES 200
-#define SAME 5	       /* looks, 100 ms apart, that find a VM as it was: it stands still */
+#define SAME 5	       /* looks, 100 ms apart, without a change: the VM stands still */
 #define PATIENCE 60000 /* ms, for half of it */
 
 static int device;
@@ -52,7 +52,7 @@ static void must(const char *what, int64_t status)
 	}
 }
 
-/* A pause stops vCPUs at their next entry: a call that is under way is carried out. */
+/* A pause stops vCPUs at their next entry: the hypervisor finishes a call that is under way. */
 static uint64_t what_stays(uint64_t id)
 {
 	struct aero_vm_info before, now = look(id);
@@ -68,7 +68,7 @@ static uint64_t what_stays(uint64_t id)
 	return now.balloon;
 }
 
-/* How many pages are in the balloon of the VM that is paused then. */
+/* Returns the pages in the balloon of the VM, which is paused then. */
 static uint64_t pause_early(uint64_t id, uint64_t pages)
 {
 	must("target", call(AERO_CALL_SET_TARGET, id, pages / 2, NULL, 0));

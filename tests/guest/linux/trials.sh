@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# In a Debian guest with the balloon module, after job.sh: what users of other balloons complain
-# about, and balloons under pressure. trial=NAME on the command line chooses.
+# In a Debian guest with the balloon module, after job.sh: complaints of users about other balloons,
+# and balloons under pressure. trial=NAME on the command line chooses.
 
-sure() { # WHAT OP... : counts as a check what expect() and until_is() say
+sure() { # WHAT OP... : counts the result of expect() or until_is() as a check
 	before_failed=$failed
 	failed=
 	"$@"
@@ -16,13 +16,14 @@ not_killed() { sure expect "programs killed" "$(vmstat oom_kill)" -eq 0; }
 
 sums() { cat /dev/vd[a-z] | md5sum; }
 
-# Many start together: each lives for seconds=N, with touch=MIB of work again and again, and what
-# its disks hold in the page cache as long as there is room. keep=PERCENT: of its memory, for itself.
+# Many start together: each runs for seconds=N, works on touch=MIB again and again, and keeps its
+# disks' data in the page cache as long as there is room. keep=PERCENT: the part of its memory that
+# stays available.
 storm() {
 	[ -z "$(value keep)" ] || value keep >/sys/module/aerostat/parameters/keep
 	say "up after $(seconds_up) s: $(figures)"
 	disks
-	exec 9</dev/vda 8</dev/vdb 7</dev/vdc # the cache of a disk goes when nobody has it open
+	exec 9</dev/vda 8</dev/vdb 7</dev/vdc # Linux drops a disk's cache when nobody has the disk open
 	before=$(sums)
 	verify "memory has changed" memcheck touch "$(value touch)"
 	while [ "$(seconds_up)" -lt "$(value seconds)" ]; do
@@ -31,8 +32,8 @@ storm() {
 	done
 }
 
-# The balloon is asked for more than is free; Linux decides what it pages out, to zram first (the first has
-# the higher priority) and then to a slow disk. hold=MIB target=PAGES
+# The balloon's target is above the free memory; Linux decides which memory it pages out, to zram first
+# (the first has the higher priority) and then to a slow disk. hold=MIB target=PAGES
 swap() {
 	disks
 	modprobe -a lzo-rle zram
@@ -68,14 +69,14 @@ swap() {
 	not_killed
 }
 
-# The balloon is that of the driver that came first, here the stock one if `stock` is said; the other
-# says that it has none, and reports no pages. target=PAGES, which the configuration sets
+# The driver that came first has the balloon: with `stock` the stock one. The other says that it has
+# none, and reports no pages. target=PAGES, which the configuration sets
 first_first() {
 	modprobe virtio_mmio
 	! word stock || modprobe virtio_balloon
 }
 
-# What drives the virtio balloon: a path, or nothing.
+# The driver of the virtio balloon: a path, or nothing.
 stock_driver() {
 	stock=$(grep -l 0x0005 /sys/bus/virtio/devices/*/device) || wrong "no virtio balloon is offered"
 	readlink "${stock%/device}/driver"
@@ -98,8 +99,8 @@ holds() { # MIB FILE
 }
 
 # A daemon that kills where a tenth of the memory is available: the balloon gives it no reason,
-# when the host asks for more than there is, nor when programs grow then; and it does not take
-# what came free by a death.  hold=MIB target=PAGES
+# neither when the host asks for more than there is nor when programs grow then; and it does not
+# take the memory of a program that was killed. hold=MIB target=PAGES
 daemon_kills() {
 	earlyoom -r 1 >/tmp/earlyoom 2>&1 &
 	holds "$(value hold)" /tmp/held
@@ -142,7 +143,8 @@ drops_a_file() {
 }
 
 first() {
-	# Two at once cannot report: the second to try would say so, and the first must be who has it.
+	# Only one driver can report: the second one says so, and the first must be the one with the
+	# balloon.
 	verify "somebody wanted to report without a balloon" eval "! said 'free pages are not reported'"
 	if word stock; then
 		verify "the stock driver has no device" [ -n "$(stock_driver)" ]
@@ -181,8 +183,8 @@ oom() {
 	not_killed
 }
 
-# "It reports success, and the host has nothing of it": what this one has touched and given
-# is all that the other VM, which it starts then, can get. touch=MIB target=PAGES start=ID
+# "It reports success, and the host has nothing of it": the other VM, which this one starts then,
+# can only get memory that this one has touched and given. touch=MIB target=PAGES start=ID
 giver() {
 	rmmod aerostat
 	modprobe aerostat report=0
@@ -192,14 +194,15 @@ giver() {
 	say "inflated: $(figures)"
 	insmod /lib/settarget.ko "start=$(value start)" || wrong "the other VM cannot be started"
 	rmmod settarget
-	# Until the other one is done: it takes what is free, and all of this stays given.
+	# Waits until the other VM is done: it takes the free memory, and this VM's memory stays
+	# given.
 	sleep "$(value seconds)"
 	sure expect "pages given" "$(figure actual)" -ge "$(value target)"
 }
 
 taker() { verify "memory has changed" memcheck touch "$(value touch)"; }
 
-# "Memory never comes back": twice all that a balloon took is used afterwards.
+# "Memory never comes back": afterwards the guest uses all memory that the balloon took, twice.
 back() {
 	for round in 1 2; do
 		target "$(value target)"
@@ -213,8 +216,8 @@ back() {
 	not_killed
 }
 
-# "State is lost over a reboot": the second life, which a mark on a disk tells from the first,
-# begins without a balloon and can use all of its memory.
+# "State is lost over a reboot": the second life, known by a mark on a disk, begins without a
+# balloon and can use all of its memory.
 reboots() {
 	disks
 	if [ "$(head -c 6 /dev/vda)" != second ]; then
@@ -251,8 +254,8 @@ integrity() {
 	not_killed
 }
 
-# Another kernel takes the place of this one, with the host's count of the VM going on: it finds no
-# balloon, and its driver begins anew.  What it is made of is on disks.  touch=MIB target=PAGES
+# Another kernel takes the place of this one, and the host's counts of the VM go on: it finds no
+# balloon, and its driver begins anew. Its files are on disks. touch=MIB target=PAGES
 kexecs() {
 	if word second; then
 		sure expect "bytes touched in a balloon" "$(of guest popped_bytes)" -eq 0
@@ -275,8 +278,8 @@ kexecs() {
 	[ -n "$failed" ] || kexec go
 }
 
-# The same without a shutdown: after a panic a kernel in memory kept for it finds the balloon that
-# the other one had.  It reads all memory of that one, and its driver begins anew.
+# The same without a shutdown: after a panic a kernel in its own reserved memory finds the balloon
+# of the first kernel. It reads all memory of that kernel, and its driver begins anew.
 crashes() {
 	if word second; then
 		sure expect "starts of this VM" "$(of crash starts)" -eq 1
@@ -300,13 +303,13 @@ crashes() {
 	target "$(value target)"
 	sure until_is 60 actual -ge "$(value target)"
 	say "crashes: $(figures)"
-	stty echo </dev/console # which waits until all of that is out
+	stty echo </dev/console # which waits until all output is sent
 	[ -n "$failed" ] || busybox taskset 2 sh -c "echo c >/proc/sysrq-trigger" # on CPU 1
 }
 
 MARK="this was written before the crash"
 
-# A page that were still in a balloon would be popped.
+# A page that was still in a balloon would be popped.
 kexecs_first() { ! word second || verify "memory has changed" memcheck touch "$(value touch)"; }
 
 crashes_first() {
@@ -346,8 +349,8 @@ suspends() {
 	verify "memory has changed" wait "$holder"
 }
 
-# Sleeps without a clock that would wake it: the host does.  Then "button": waits for its power button;
-# else for what the balloon is asked for meanwhile, target=PAGES.
+# Sleeps without a clock that wakes it: the host wakes it. Then "button": waits for its power button;
+# else for a new target of the balloon, target=PAGES.
 wakes_first() {
 	find /lib/modules \( -name button.ko -o -name evdev.ko \) -exec insmod {} \;
 }
@@ -386,7 +389,7 @@ pauses() {
 	sure expect "status of the other one" "$(of other exit_status)" -eq 0
 }
 
-# Is that VM: its memory is right all the time, and 10 MiB is the target that ends it.  hold=MIB
+# The other VM: its memory must be right all the time, and a target of 10 MiB ends it. hold=MIB
 paused_first() { hold; }
 
 paused() {
@@ -399,10 +402,11 @@ paused() {
 	verify "memory has changed" wait "$holder"
 }
 
-# What the kernel just shows to the host (free page reporting) nobody else gets, up to 128 MiB.  A
-# program that asks for memory while that takes long waits, and is not killed.  touch=MIB
+# Nobody can allocate the blocks that the kernel is showing to the host (free page reporting), up to
+# 128 MiB. A program that needs memory while that takes long must wait, and not be killed. touch=MIB
 snatches() {
-	# The kernel looks for free blocks by a clock of its own: it may be done before the driver is busy.
+	# The kernel looks for free blocks by a clock of its own: it may have looked before the driver is
+	# busy.
 	for try in $(seq 10); do
 		memcheck touch "$(value touch)" || wrong "memory has changed"
 		free=$(free_kib)

@@ -7,7 +7,7 @@
 . /bin/kernel_log.sh
 wrong() { echo "linux: WRONG: $*"; failed=1; }
 count() { sed -n "s/^$1 //p" /proc/vmstat; }
-# Waits, a minute at most, until COUNTER has moved by so many.
+# Waits, at most 60 s, until COUNTER has moved by this number.
 until_moved() {
 	from=$2
 	for _ in $(seq 600); do
@@ -27,7 +27,7 @@ until_moved balloon_inflate 0 25600
 echo "linux: inflated $(count balloon_inflate) pages"
 [ "$before" = "$(md5sum </dev/shm/kept)" ] || wrong "bytes have changed while the balloon grew"
 
-# More than is left: the driver takes pages back before anybody is killed.
+# Needs more than is left: the driver takes pages back before the kernel kills a process.
 mount -o remount,size=240m /dev/shm
 dd if=/dev/zero of=/dev/shm/much bs=1M count=130 2>/dev/null || wrong "no memory"
 [ "$(count balloon_deflate)" -gt 0 ] || wrong "nothing was taken back"
@@ -44,7 +44,8 @@ so_far=$(count balloon_inflate)
 modprobe virtio_balloon
 until_moved balloon_inflate "$so_far" 25600
 
-# At rest: the host hears once a second what is free, and shows it itself; nothing here tells when.
+# At rest: the driver reports the free memory to the host once a second, and the host's log shows
+# it; this guest cannot see when.
 dd if=/dev/urandom of=/dev/shm/gone bs=1M count=40 2>/dev/null
 sleep 3
 echo "linux: at rest, full"

@@ -2,10 +2,10 @@
 /*
  * Work in memory, for the experiments of docs/policy.md:
  *
- *   work random MIB SECONDS THREADS   fills MIB; then each thread takes random pages of them, and
- *                                     each second it says how many they have done
- *   work steps MIB SECONDS            touches 0, 20, 60, 40, 5 and 90 % of MIB, each for so many seconds,
- *                                     every page ten times a second
+ *   work random MIB SECONDS THREADS fills MIB; then each thread takes random pages of them, and
+ *                                     each second it prints how many they have done work steps MIB
+ *                                     SECONDS touches 0, 20, 60, 40, 5 and 90 % of MIB, each for so
+ *                                     many seconds, every page ten times a second
  *
  * The seconds are those of the machine (CLOCK_MONOTONIC, which is the TSC), and so comparable with
  * the hypervisor's own.
@@ -95,7 +95,7 @@ static int work_random(double seconds, unsigned int threads)
 	return 0;
 }
 
-/* Which of the pages are touched: always the same ones, strewn over all. */
+/* The pages that are touched: always the same ones, scattered over all. */
 static int chosen(size_t page, unsigned int percent)
 {
 	return (page * 0x9e3779b97f4a7c15u >> 32) % 100 < percent;
@@ -139,7 +139,7 @@ int main(int argc, char **argv)
 		perror("work: mmap");
 		return 2;
 	}
-	/* 4 KiB pages: what is touched is then what is counted. */
+	/* Uses 4 KiB pages, so that exactly the touched pages count. */
 	madvise(words, bytes, MADV_NOHUGEPAGE);
 	pages = bytes / 4096;
 	for (size_t i = 0; i < pages; i++)

@@ -66,7 +66,7 @@ static inline void x2apic(struct vcpu *c)
 	assert_true(lapic_base_write(c, c->lapic.base | X2));
 }
 
-/* Which vCPUs have @vector, as a mask; and forgets it. */
+/* Returns the vCPUs that have @vector, as a mask, and clears it there. */
 static inline u32 who_got(u8 vector)
 {
 	u32 mask = 0;

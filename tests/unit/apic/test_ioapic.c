@@ -52,7 +52,7 @@ static u32 entry(u32 pin)
 	return rd(0x10 + pin * 2);
 }
 
-/* Which vCPUs have @vector in IRR, as a mask; and they take it. */
+/* Returns the vCPUs that have @vector in IRR, as a mask, and clears it there. */
 static u32 taken(u8 vector)
 {
 	u32 mask = 0;
@@ -88,7 +88,7 @@ static void registers(void **state)
 		assert_int_equal(entry(pin), 0x1afff); /* without status and remote IRR */
 		assert_int_equal(rd(0x11 + pin * 2), 0xff000000);
 	}
-	/* Nothing is behind the table, and it is not written over. */
+	/* Behind the table there are no entries, and writes there change nothing. */
 	for (u32 i = 0; i < 0x100; i++)
 		if (i > 2 && (i < 0x10 || i >= 0x10 + 2 * IOAPIC_PINS)) {
 			wr(i, 0x41);
@@ -130,7 +130,7 @@ static void edges(void **state)
 	ioapic_set_line(vm, PIN, true);
 	route(PIN, 0x41, 2);
 	assert_int_equal(taken(0x41), 0);
-	/* Other pins are not concerned. */
+	/* Other pins do not change. */
 	ioapic_set_line(vm, PIN + 1, true);
 	ioapic_set_line(vm, PIN - 1, true);
 	assert_int_equal(taken(0x41), 0);
@@ -148,7 +148,7 @@ static void levels(void **state)
 	ioapic_set_line(vm, PIN, false);
 	ioapic_set_line(vm, PIN, true);
 	assert_int_equal(taken(0x51), 0);
-	end(1); /* still up: again, at once and once */
+	end(1); /* still up: it comes again, at once and only once */
 	assert_int_equal(entry(PIN), 0x51 | LEVEL | REMOTE_IRR);
 	assert_int_equal(taken(0x51), 1 << 1);
 	ioapic_set_line(vm, PIN, false);
@@ -170,7 +170,7 @@ static void levels(void **state)
 	assert_int_equal(taken(0x51), 0);
 	route(PIN, 0x51 | LEVEL, 1);
 	assert_int_equal(taken(0x51), 1 << 1);
-	/* Written as it was read: remote IRR is read-only. */
+	/* A write of the value that was read: remote IRR is read-only. */
 	wr(0x10 + PIN * 2, entry(PIN));
 	assert_int_equal(entry(PIN), 0x51 | LEVEL | REMOTE_IRR);
 	assert_int_equal(taken(0x51), 0);
@@ -216,7 +216,7 @@ static void directed_eoi(void **state)
 	assert_int_equal(taken(0x51), 1 << 1);
 }
 
-/* The end of an edge is no end of a level with the same vector. */
+/* The EOI of an edge does not end a level with the same vector. */
 static void ends_of_edges(void **state)
 {
 	(void)state;
@@ -261,7 +261,7 @@ static void destinations(void **state)
 	assert_int_equal(entry(PIN), 0x63 | LOGICAL | LEVEL | 0x100 | REMOTE_IRR);
 	ioapic_set_line(vm, PIN, false);
 	end(2);
-	/* Nobody there: it is not on its way, and goes once there is somebody. */
+	/* No destination: the interrupt is not in flight, and goes when there is a destination. */
 	route(PIN, 0x64 | LEVEL, 9);
 	ioapic_set_line(vm, PIN, true);
 	assert_int_equal(entry(PIN), 0x64 | LEVEL);
@@ -269,7 +269,7 @@ static void destinations(void **state)
 	assert_int_equal(taken(0x64), 1 << 3);
 	ioapic_set_line(vm, PIN, false);
 	end(3);
-	/* A broadcast level is over with the first EOI. */
+	/* The first EOI ends a broadcast level. */
 	route(PIN, 0x65 | LEVEL, 0xff);
 	ioapic_set_line(vm, PIN, true);
 	ioapic_set_line(vm, PIN, false);
@@ -286,7 +286,7 @@ static void other_modes(void **state)
 
 	(void)state;
 	t->pending = 0;
-	route(PIN, NMI | LEVEL, 1); /* an edge, whatever it says */
+	route(PIN, NMI | LEVEL, 1); /* an edge, whatever the entry's trigger mode */
 	ioapic_set_line(vm, PIN, true);
 	assert_int_equal(t->pending, PENDING_NMI);
 	assert_int_equal(entry(PIN), NMI | LEVEL);
@@ -294,7 +294,7 @@ static void other_modes(void **state)
 	wr(0x10 + PIN * 2, NMI | LEVEL);
 	assert_int_equal(t->pending, 0);
 	ioapic_set_line(vm, PIN, false);
-	/* SMI, reserved ones, ExtINT: nobody is there to take them. */
+	/* SMI, reserved modes, ExtINT: no vCPU takes them. */
 	for (u32 mode = 2; mode < 8; mode++) {
 		if (mode == 4 || mode == 5)
 			continue;
@@ -304,7 +304,7 @@ static void other_modes(void **state)
 	}
 	assert_int_equal(t->pending, 0);
 	assert_int_equal(taken(0x41), 0);
-	/* A vector that is none is the receiver's error, and nothing hangs. */
+	/* An illegal vector is an error of the receiver, and nothing hangs. */
 	route(PIN, 0x0f | LEVEL, 1);
 	ioapic_set_line(vm, PIN, true);
 	assert_int_equal(entry(PIN), 0x0f | LEVEL);
@@ -312,7 +312,7 @@ static void other_modes(void **state)
 	assert_int_equal(lapic_mmio_read(t, 0x280), 0x40);
 }
 
-/* A VM that starts again finds it as new. */
+/* A VM that starts again finds it as after reset. */
 static void fresh_at_start(void **state)
 {
 	(void)state;

@@ -127,7 +127,7 @@ static void base_transitions(void **state)
 	assert_false(lapic_base_write(vm->vcpus[1], UINT64_MAX));
 }
 
-/* --- what is off, what is wrong ------------------------------------------------------ */
+/* --- APICs that are off, and errors ------------------------------------------------------ */
 
 /* SDM: "Local APIC State After It Has Been Software Disabled" */
 static void off_by_software(void **state)
@@ -141,21 +141,21 @@ static void off_by_software(void **state)
 	assert_int_equal(rd(LVT_LINT1), 0x400 | MASKED);
 	wr(LVT_TIMER, 0x51); /* cannot be unmasked */
 	assert_int_equal(rd(LVT_TIMER), 0x51 | MASKED);
-	assert_int_equal(lapic_pending(v), 0x41); /* what it has stays */
+	assert_int_equal(lapic_pending(v), 0x41); /* pending interrupts stay */
 	assert_false(lapic_accept_vector(v, 0x61, false));
 	assert_int_equal(ipi(0, 0x61), 0);
 	assert_int_equal(rd(IRR + 0x30), 0);
 	v->pending = 0;
-	ipi(0, 0x400); /* NMI, INIT and SIPI come all the same */
+	ipi(0, 0x400); /* NMI, INIT and SIPI still come */
 	assert_int_equal(v->pending, PENDING_NMI);
-	assert_int_equal(ipi(2, 0x61), 1 << 2); /* and it may send */
+	assert_int_equal(ipi(2, 0x61), 1 << 2); /* and it may send IPIs */
 	wr(SVR, 0x1ff);
 	assert_int_equal(rd(LVT_TIMER), 0x51 | MASKED);
 	wr(LVT_TIMER, 0x51);
 	assert_int_equal(rd(LVT_TIMER), 0x51);
 }
 
-/* Off by IA32_APIC_BASE: deaf, and as after reset when it comes back. */
+/* Off by IA32_APIC_BASE: takes no interrupts, and is as after reset when it comes back. */
 static void off_by_base(void **state)
 {
 	u64 base = v->lapic.base;
@@ -176,7 +176,7 @@ static void off_by_base(void **state)
 	assert_int_equal(lapic_pending(v), -1);
 	assert_int_equal(rd(TPR), 0);
 	assert_int_equal(rd(SVR), 0xff);
-	/* An xAPIC's destination is not the x2APIC's. */
+	/* An xAPIC's destination differs from an x2APIC's. */
 	wr(ICR_HI, 0x05000000);
 	x2apic(v);
 	assert_int_equal(rd(0x310), 0);
@@ -224,21 +224,21 @@ static void errors(void **state)
 	wr(INITIAL, 1);
 	lapic_timer_check(v, fake.tsc + 100);
 	assert_int_equal(esr(), 0x40);
-	/* Its own vector is illegal: noted, and no more. */
+	/* Its own vector is illegal: only ESR changes. */
 	lapic_accept(v, 0xee);
 	wr(EOI, 0);
 	wr(LVT_ERROR, 0x07);
 	ipi(1, 0x0f);
 	assert_int_equal(esr(), 0x60);
 	assert_int_equal(lapic_pending(v), -1);
-	/* The other CPUs have seen nothing of it. */
+	/* The other CPUs have got no interrupt. */
 	for (u32 i = 1; i < CPUS; i++)
 		assert_int_equal(vm->vcpus[i]->lapic.errors, 0);
 }
 
 static void reserved_bits_of_x2apic(void **state)
 {
-	/* register, what it takes, what it does not */
+	/* register, bits that it takes, bits that it does not */
 	static const struct {
 		u32 msr, good, bad;
 	} r[] = { { 0x808, 0xff, 0x100 },	{ 0x80b, 0, 1 },
@@ -290,7 +290,7 @@ static void priority_by_cr8(void **state)
 	lapic_raise(v, 0x95);
 	enter_once();
 	assert_int_equal(f->interrupt, 0x95);
-	assert_int_equal(f->tpr_exit, 0); /* the one that waits, waits for the other's end */
+	assert_int_equal(f->tpr_exit, 0); /* the waiting one waits for the EOI of the other */
 	f->cr8 = 5;
 	wr(EOI, 0);
 	enter_once();
@@ -298,7 +298,7 @@ static void priority_by_cr8(void **state)
 	assert_int_equal(f->interrupts, 2);
 	assert_int_equal(f->tpr_exit, 0);
 	wr(EOI, 0);
-	/* What is written to the register is in CR8; its lower half is the register's own. */
+	/* A value written to the register is in CR8, too; only the register has the lower half. */
 	wr(TPR, 0x8c);
 	assert_int_equal(f->cr8, 8);
 	assert_int_equal(rd(TPR), 0x8c);

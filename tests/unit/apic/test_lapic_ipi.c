@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Interrupts between vCPUs, messages and pins: who gets them. */
+/* Interrupts between vCPUs, messages and pins: their destinations. */
 #include <tests/unit/apic/lapic_fixture.h>
 
 static void ipis_of_xapic(void **state)
@@ -26,7 +26,7 @@ static void ipis_of_xapic(void **state)
 	assert_int_equal(ipi(0x15, 0x843), 0x05);
 	assert_int_equal(ipi(0x23, 0x843), 0x18);
 	assert_int_equal(ipi(0x33, 0x843), 0);
-	assert_int_equal(ipi(0xff, 0x843), 0x3f); /* SDM: all ones is everybody */
+	assert_int_equal(ipi(0xff, 0x843), 0x3f); /* SDM: all ones means all CPUs */
 }
 
 static void ipis_of_x2apic(void **state)
@@ -76,7 +76,7 @@ static void nmi_init_sipi(void **state)
 	assert_int_equal(ap->pending, 0);
 	ipi(2, 0x4500);
 	assert_int_equal(ap->pending, PENDING_INIT);
-	ap->pending = 0; /* the target has seen INIT and is on its way to OFF: the SIPI counts */
+	ap->pending = 0; /* the target has seen INIT and is about to be OFF: the SIPI counts */
 	ipi(2, 0x69a);
 	assert_int_equal(ap->pending, PENDING_SIPI);
 	ap->pending = 0;
@@ -85,13 +85,13 @@ static void nmi_init_sipi(void **state)
 	assert_int_equal(ap->lapic.sipi_vector, 0x9a);
 	lapic_raise(ap, 0x33);
 	x2apic(ap);
-	lapic_reset(ap, true); /* INIT keeps the mode and forgets the rest */
+	lapic_reset(ap, true); /* INIT keeps the mode and resets the rest */
 	assert_int_equal(ap->lapic.base & X2, X2);
 	assert_int_equal(lapic_pending(ap), -1);
 	assert_int_equal(ap->lapic.sipi_vector, 0x9a);
 }
 
-/* --- who gets it ----------------------------------------------------------------------- */
+/* --- destinations ----------------------------------------------------------------------- */
 
 static void lowest_priority(void **state)
 {
@@ -104,7 +104,7 @@ static void lowest_priority(void **state)
 	for (u32 i = 2; i < CPUS; i++)
 		lapic_mmio_write(vm->vcpus[i], TPR, 0x70);
 	assert_int_equal(ipi(0xff, 0x142), 0x01);
-	wr(SVR, 0xff); /* who takes none is not asked */
+	wr(SVR, 0xff); /* a vCPU that takes none is not chosen */
 	assert_int_equal(ipi(0xff, 0x142), 0x04);
 	assert_int_equal(ipi(0, 0xc0142), 0x04); /* all but self */
 	for (u32 i = 0; i < CPUS; i++)
@@ -112,7 +112,7 @@ static void lowest_priority(void **state)
 	assert_int_equal(ipi(0xff, 0x142), 0);
 }
 
-/* Eight bits of destination, and listeners in both modes. */
+/* Eight bits of destination, and receivers in both modes. */
 static void narrow_messages(void **state)
 {
 	struct lapic_message m = { .vector = 0x42, .dest = 3 };

@@ -35,7 +35,7 @@ static void one_shot_timer(void **state)
 	wr(INITIAL, 0); /* stops it */
 	lapic_timer_check(v, fake.tsc + (1UL << 40));
 	assert_int_equal(lapic_pending(v), -1);
-	/* Masked, or the APIC is off by software: it runs out, and nobody hears. */
+	/* Masked, or the APIC is off by software: it runs out without an interrupt. */
 	wr(LVT_TIMER, 0x50 | MASKED);
 	wr(INITIAL, 1);
 	lapic_timer_check(v, fake.tsc + 1000);
@@ -88,7 +88,7 @@ static void mode_of_a_running_timer(void **state)
 	lapic_timer_check(v, start + period);
 	assert_int_equal(lapic_pending(v), 0x60);
 	assert_int_equal(v->lapic.deadline, LAPIC_NO_DEADLINE);
-	/* It has run out: nothing begins anew by a change of the mode alone. */
+	/* It has run out: a change of the mode alone does not start it again. */
 	fake.tsc = start + 2 * period;
 	wr(LVT_TIMER, 0x60 | PERIODIC);
 	assert_int_equal(v->lapic.deadline, LAPIC_NO_DEADLINE);
@@ -102,7 +102,7 @@ static void mode_of_a_running_timer(void **state)
 		assert_int_equal(v->lapic.deadline, start + n * period);
 		lapic_timer_check(v, start + n * period);
 	}
-	/* From and to deadlines it does not. */
+	/* A change from or to deadlines stops it. */
 	wr(LVT_TIMER, 0x60 | DEADLINE);
 	assert_true(lapic_msr_write(v, TSC_DEADLINE, fake.tsc + v->tsc_offset + 500));
 	wr(LVT_TIMER, 0x60);
@@ -146,7 +146,7 @@ static void tsc_deadline_timer(void **state)
 	assert_int_equal(v->lapic.deadline, LAPIC_NO_DEADLINE);
 }
 
-/* --- the timer, more closely ------------------------------------------------------------ */
+/* --- the timer's details ------------------------------------------------------------ */
 
 static void divide_on_the_fly(void **state)
 {
@@ -176,16 +176,16 @@ static void counts_that_are_overdue(void **state)
 	wr(LVT_TIMER, 0x60 | PERIODIC);
 	wr(DIVIDE, 11);
 	wr(INITIAL, 1000000);
-	fake.tsc = start + 3250000; /* nobody has looked since */
+	fake.tsc = start + 3250000; /* nothing has looked since */
 	assert_int_equal(rd(CURRENT), 750000);
-	wr(INITIAL, 500000); /* what was due comes all the same */
+	wr(INITIAL, 500000); /* the interrupt that was due still comes */
 	assert_int_equal(who_got(0x60), 1);
 	assert_int_equal(v->lapic.deadline, fake.tsc + 500000);
 	fake.tsc += 500000;
-	wr(LVT_TIMER, 0x61 | PERIODIC | MASKED); /* masked a moment too late */
+	wr(LVT_TIMER, 0x61 | PERIODIC | MASKED); /* masked after it ran out */
 	assert_int_equal(who_got(0x60), 1);
 	assert_int_equal(v->lapic.deadline, fake.tsc + 500000); /* and goes on */
-	/* The count never shows more than was written, however short the period was. */
+	/* The count never shows more than the value written, even after a very short period. */
 	wr(INITIAL, 5);
 	assert_int_equal(rd(CURRENT), 5);
 	wr(INITIAL, 0);

@@ -61,7 +61,7 @@ static void scale_is_exact(void **state)
 	check_scale(8000000);
 	assert_int_equal(pvclock_scale(1000000).mul, 1u << 31);
 	assert_int_equal(pvclock_scale(1000000).shift, 1);
-	assert_true(pvclock_scale(0).mul); /* of no clock: some factor, and no endless loop */
+	assert_true(pvclock_scale(0).mul); /* no possible clock: any factor, but no endless loop */
 }
 
 static void time_never_goes_back(void **state)
@@ -153,7 +153,7 @@ static void switched_off(void **state)
 	guest_write(&vm->p2m, GPA(0x200000), &w, 4);
 	assert_true(wrmsr(MSR_PV_SYSTEM_TIME, 0x200000));
 	assert_true(wrmsr(MSR_PV_SYSTEM_TIME, 0));
-	assert_true(wrmsr(MSR_PV_SYSTEM_TIME, UINT64_MAX - 1)); /* anything, without the bit */
+	assert_true(wrmsr(MSR_PV_SYSTEM_TIME, UINT64_MAX - 1)); /* any value without the bit */
 	read_back(0x200000, &w, 4);
 	assert_int_equal(w, 0);
 	assert_int_equal(guest_rdmsr(v, MSR_PV_SYSTEM_TIME), UINT64_MAX - 1);
@@ -188,7 +188,7 @@ static void no_such_memory(void **state)
 		assert_false(wrmsr(MSR_PV_WALL_CLOCK, 0x200000 | n));
 	assert_int_equal(guest_rdmsr(v, MSR_PV_SYSTEM_TIME), 0x200001);
 	assert_int_equal(guest_rdmsr(v, MSR_PV_WALL_CLOCK), 0x201000);
-	/* Its pages at the edges, which it has anyway. */
+	/* The pages at the edges, which have frames already. */
 	assert_in_range(vm->p2m.acct.resident, before, before + 2);
 	assert_int_equal(vm->state, VM_RUNNING);
 	tables_check(&vm->p2m);
@@ -240,7 +240,7 @@ static void use_up_the_host(u32 *taken, u32 *n)
 		;
 }
 
-/* No frame: no #GP, but a wait, and the same WRMSR again when there is one. */
+/* No frame: no #GP. The vCPU waits, and repeats the WRMSR when there is a frame. */
 static void waits_for_memory(void **state)
 {
 	static u32 taken[8192];
@@ -274,7 +274,7 @@ static void waits_for_memory(void **state)
 	tables_check(&vm->p2m);
 }
 
-/* Frames that are in quarantine: the CPU tries again, nobody sleeps. */
+/* Frames are in quarantine: the CPU tries again and does not sleep. */
 static void frames_on_their_way(void **state)
 {
 	static u32 taken[8192];
@@ -306,7 +306,7 @@ static u64 system_time_at(u64 gpa, u64 tsc)
 	return to_ns(pvclock_scale(FAKE_KHZ), tsc - (w[2] | (u64)w[3] << 32));
 }
 
-/* The guest sets the TSC of one vCPU: its time goes on, and each must look at its own numbers. */
+/* The guest sets the TSC of one vCPU: its time goes on, and each vCPU must use its own record. */
 static void tsc_written(void **state)
 {
 	u32 w[8];
@@ -328,13 +328,13 @@ static void tsc_written(void **state)
 		read_back(gpa, w, sizeof(w));
 		assert_int_equal(w[7] >> 8, 0); /* not the same on all CPUs */
 	}
-	/* So from now on, whatever else is told. */
+	/* The flag stays clear from now on. */
 	assert_true(wrmsr(MSR_PV_SYSTEM_TIME, 0x400001));
 	assert_int_equal(system_time_at(0x400000, guest_rdmsr(v, 0x10)), fake.tsc + vm->tsc_offset);
 	pvclock_stopped(v);
 	read_back(0x400000, w, sizeof(w));
 	assert_int_equal(w[7] >> 8, 2);
-	/* The next life has one time again. */
+	/* After a new start all vCPUs have one time again. */
 	vm_end(vm, 0, "test");
 	while (vm->state != VM_ENDED)
 		vm_background();

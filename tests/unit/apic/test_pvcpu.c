@@ -133,7 +133,10 @@ static u64 end, ran;
 static bool sleeps;
 static u32 seen_preempted, seen_running;
 
-/* The VM looks at its area as it runs, the other one at the same time while it does not. */
+/*
+ * The VM reads its area while it runs; the other VM reads its own at the same time, while it does
+ * not run.
+ */
 static void run(struct vcpu *who, u64 deadline, struct vmexit *e)
 {
 	u64 from = fake.tsc;
@@ -186,7 +189,10 @@ static void start_other(u32 shares)
 		;
 }
 
-/* What it does not run is stolen: its shares are for two vCPUs, of which one runs: two thirds. */
+/*
+ * Time in which it does not run is stolen: its shares are for two vCPUs, of which one runs, so two
+ * thirds are.
+ */
 static void stolen_by_another(void **state)
 {
 	u64 total = 3000 * FAKE_KHZ;
@@ -204,13 +210,13 @@ static void stolen_by_another(void **state)
 	assert_true(seen_preempted > 100 && seen_running > 100);
 	for (size_t i = 0; i < sizeof(s.rest); i++)
 		assert_int_equal(s.rest[i], 0);
-	/* Elsewhere it goes on from there. */
+	/* At another address the count goes on. */
 	assert_true(wrmsr(MSR_PV_STEAL_TIME, 0x280001));
 	assert_true(steal_at(0x280000).ns >= s.ns);
 	assert_int_equal(steal_at(0x280000).preempted, 0);
 }
 
-/* Alone, asleep, or paused by an operator: nobody took anything. */
+/* Alone, asleep, or paused by an operator: no time is stolen. */
 static void nothing_stolen(void **state)
 {
 	(void)state;
@@ -253,7 +259,7 @@ static u8 flag(void)
 	return f;
 }
 
-/* As Linux's handler does it: true if no EOI has to be written. */
+/* As Linux's handler does it: true: no EOI has to be written. */
 static bool test_and_clear(void)
 {
 	u8 f = flag(), none = f & 0xfe;
@@ -269,7 +275,7 @@ static void leave(struct vcpu *who, u64 deadline, struct vmexit *e)
 	who->slice_end = 0;
 }
 
-/* One entry into the guest, with what is to be delivered; the vector, or -1. */
+/* One entry into the guest, with delivery of an interrupt; returns its vector, or -1. */
 static int enter(void)
 {
 	fake_cpu.on_run = leave;
@@ -304,12 +310,12 @@ static void eoi_without_exit(void **state)
 	assert_int_equal(enter(), 0x21);
 	assert_false(isr(0x31));
 	assert_true(test_and_clear());
-	/* Who looks sees it, too. */
+	/* Reads of the registers show that, too. */
 	assert_int_equal(lapic_mmio_read(v, R_ISR + 0x10), 0);
 	assert_int_equal(lapic_mmio_read(v, R_PPR), 0);
 }
 
-/* One waits for the end of the other: the guest must exit. */
+/* One interrupt waits for the end of the other: the guest must exit. */
 static void another_waits(void **state)
 {
 	(void)state;
@@ -328,7 +334,7 @@ static void another_waits(void **state)
 	assert_false(test_and_clear());
 	lapic_mmio_write(v, R_EOI, 0);
 	assert_int_equal(enter(), 0x30);
-	/* Nested: both ends are written, but for the last. */
+	/* Nested: the guest writes both EOIs, except the last. */
 	lapic_raise(v, 0x80);
 	assert_int_equal(enter(), 0x80);
 	assert_true(isr(0x30) && isr(0x80));
@@ -340,7 +346,7 @@ static void another_waits(void **state)
 	assert_int_equal(lapic_mmio_read(v, R_ISR + 0x10), 0);
 }
 
-/* The guest had looked before the offer came: it writes an EOI, and that is one end, not two. */
+/* The guest read the flag before the offer came: it writes an EOI, and that is one end, not two. */
 static void eoi_in_spite_of_the_offer(void **state)
 {
 	(void)state;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What VT-x must have: each bit taken away earns its own words. */
+/* What VT-x must have: each missing bit has its own message. */
 #include <tests/fake/fake.h>
 
 #include <arch/x86_64/vmx/vmx.h>
 
-/* A CPU that can do everything and insists on little. */
+/* A CPU that allows all controls and requires few. */
 static struct vmx_msrs good(void)
 {
 	return (struct vmx_msrs){
@@ -66,7 +66,7 @@ static void never_more_than_allowed(void **state)
 		struct vmx_msrs m = good();
 		struct vmx_caps c;
 
-		/* Any CPU; but what must be 1 may be 1. */
+		/* Random capabilities; bits that must be 1 may be 1. */
 		m.cpu2 &= fake_random(&seed) | 0xffffffff;
 		m.cpu &= fake_random(&seed) | fake_random(&seed) | 0xffffffff | m.cpu << 32;
 		if (vmx_caps_check(&m, &c))
@@ -154,7 +154,7 @@ static void each_missing_bit_has_words(void **state)
 	}
 }
 
-/* Penryn: VT-x, but no secondary controls' EPT. The first thing said is what to know. */
+/* Penryn: VT-x, but no secondary controls' EPT. The message names the most important feature. */
 static void vtx_without_ept(void **state)
 {
 	struct vmx_msrs m = good();
@@ -168,7 +168,7 @@ static void vtx_without_ept(void **state)
 	assert_non_null(vmx_caps_check(&m, &c));
 }
 
-/* IA32_FEATURE_CONTROL: 1 locked, 2 inside SMX, 4 outside. Other bits are other people's. */
+/* IA32_FEATURE_CONTROL: 1 locked, 2 inside SMX, 4 outside. Other bits must not change. */
 static void feature_control(void **state)
 {
 	u64 want;
@@ -188,7 +188,7 @@ static void feature_control(void **state)
 	assert_int_equal(want, 3);
 }
 
-/* What the table names is not called here. */
+/* The table's functions are not called here. */
 #define UNUSED(name)                                                                  \
 	void name(struct vcpu *v, struct vmexit *e, u64 qualification)                \
 	{                                                                             \
@@ -202,7 +202,7 @@ UNUSED(vmx_decode_task_switch)
 UNUSED(vmx_decode_xsetbv)
 UNUSED(vmx_cr_exit)
 
-/* No instruction ends its VM by being there: each that a CPU may report has a row. */
+/* No instruction may end its VM only because a CPU has it: each that a CPU may report has a row. */
 static void instructions_that_exit(void **state)
 {
 	/* SDM, "VMX Basic Exit Reasons": by an instruction, and not one that guests have */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is done about which CPU's and which firmware's flaws. */
+/* Decisions about flaws of CPUs and firmware. */
 #include <tests/fake/fake.h>
 
 #include <arch/x86_64/quirks/errata.h>
@@ -25,7 +25,7 @@ static bool x2(const struct cpu_id *c, u64 leaf1, u64 base, u32 highest, bool op
 static void x2apic(void **state)
 {
 	(void)state;
-	/* On a real machine only where it is on already, or where ids need it. */
+	/* On a real machine only if it is on already, or if ids need it. */
 	assert_false(x2(&plain, X2APIC, AS_USUAL, 7, false));
 	assert_false(x2(&plain, X2APIC, AS_USUAL, 254, false));
 	assert_true(x2(&plain, X2APIC, AS_USUAL, 255, false));
@@ -65,13 +65,13 @@ static void deadline(void **state)
 	assert_int_equal(timer(DEADLINE, 0x3c, 3, 0x21, false).microcode, 0x22);
 	assert_true(timer(DEADLINE, 0x3c, 3, 0x22, false).deadline);
 	assert_int_equal(timer(DEADLINE, 0x3c, 3, 0x22, false).microcode, 0);
-	/* Each stepping its own; those that are not in the list are good. */
+	/* Each stepping has its own revision; steppings that are not in the list are good. */
 	assert_false(timer(DEADLINE, 0x55, 3, 0x01000135, false).deadline);
 	assert_false(timer(DEADLINE, 0x55, 4, 0x02000013, false).deadline);
 	assert_true(timer(DEADLINE, 0x55, 4, 0x02000014, false).deadline);
 	assert_true(timer(DEADLINE, 0x55, 7, 1, false).deadline);
 	assert_true(timer(DEADLINE, 0x2a, 7, 1, false).deadline);
-	/* The outer one sees to it; and whoever has none needs no microcode. */
+	/* An outer hypervisor handles it; and a CPU without deadline mode needs no microcode. */
 	assert_true(timer(DEADLINE, 0x3c, 3, 0, true).deadline);
 	assert_false(timer(0, 0x3c, 3, 0, false).deadline);
 	assert_int_equal(timer(0, 0x3c, 3, 0, false).microcode, 0);

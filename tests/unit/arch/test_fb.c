@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Cells to pixels: every mode that is taken, what is refused, and nothing beside the cells. */
+/*
+ * Cells to pixels: all modes that work, modes that are refused, and no writes outside of the cells.
+ */
 #include <tests/fake/fake.h>
 
 #include <arch/x86_64/pc/fb.h>
@@ -68,7 +70,7 @@ static void is_letter(const struct fb_mode *m, u32 column, u32 row, u32 glyph, u
 		}
 }
 
-/* All that is not in the cell at @column, @row is as it was. */
+/* All pixels outside of the cell at @column, @row are unchanged. */
 static void rest_untouched(const struct fb_mode *m, u32 column, u32 row, u32 scale)
 {
 	u32 bytes = (m->bpp + 7u) / 8;
@@ -135,8 +137,8 @@ static void every_letter(void **state)
 	}
 	for (u32 y = 0; y < 16; y++)
 		box += font_glyphs[95][y];
-	assert_true(box); /* what cannot be printed is seen */
-	/* They can be told apart. */
+	assert_true(box); /* characters without a glyph are visible */
+	/* The colours differ. */
 	for (u32 a = 0; a < 96; a++)
 		for (u32 b = 0; b < a; b++)
 			assert_memory_not_equal(font_glyphs[a], font_glyphs[b], 16);

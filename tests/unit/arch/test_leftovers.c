@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What firmware leaves running: I/O APICs and the HPET. */
+/* Devices that firmware leaves on: I/O APICs and the HPET. */
 #include <tests/fake/fake.h>
 
 #include <arch/x86_64/cpu/paging.h>
@@ -21,7 +21,7 @@ static void entries(void **state)
 	assert_int_equal(ioapic_quiet_entry(0x00040), 0x10040);
 	assert_int_equal(ioapic_quiet_entry(0x00700), 0x10700); /* the 8259s */
 	assert_int_equal(ioapic_quiet_entry(0x00400), 0x10400); /* an NMI */
-	/* A level interrupt that nobody has ended is forgotten. */
+	/* A level interrupt that nobody has ended is dropped. */
 	assert_int_equal(ioapic_quiet_entry(0x0e071), 0x12071);
 	assert_int_equal(ioapic_quiet_entry(0x1c071), 0x10071);
 	/* The firmware's own. */
@@ -51,7 +51,7 @@ static void hpet(void **state)
 	assert_in_range(hpet_hz(), 14318179, 14318181);
 	regs[0xf0 / 4] = 77;
 	assert_int_equal(hpet_read(), 77);
-	/* Nobody there, or no period. */
+	/* No HPET there, or no period. */
 	memset(regs, 0xff, sizeof(regs));
 	assert_int_equal(hpet_quiet(regs), -1);
 	memset(regs, 0, sizeof(regs));

@@ -27,7 +27,7 @@ static void is(const struct mtrrs *m, u64 pa, enum mtrr_type type, u64 end)
 	assert_int_equal(got, end);
 }
 
-/* SeaBIOS, QEMU and Bochs: all is WB but the PCI hole. */
+/* SeaBIOS, QEMU and Bochs: all is WB except the PCI hole. */
 static void a_hole_in_write_back(void **state)
 {
 	struct mtrrs m = with(40, MTRR_WB);
@@ -40,7 +40,7 @@ static void a_hole_in_write_back(void **state)
 	is(&m, GIB(4), MTRR_WB, UINT64_MAX);
 }
 
-/* Real firmware: UC by default, RAM in powers of two, what sticks out taken back. */
+/* Real firmware: UC by default, RAM in powers of two, and the excess made UC again. */
 static void ranges_in_uncached(void **state)
 {
 	struct mtrrs m = with(39, MTRR_UC);
@@ -128,7 +128,7 @@ static void amd_above_4g(void **state)
 	is(&m, GIB(80), MTRR_UC, UINT64_MAX);
 }
 
-/* Whatever the mask, nothing that it may make uncached counts as write-back. */
+/* For any mask: memory that it may make uncached never counts as write-back. */
 static void masks_with_holes(void **state)
 {
 	u64 seed = 7;
@@ -152,7 +152,7 @@ static void masks_with_holes(void **state)
 	}
 }
 
-/* Walked from end to end, as boot does: each address has the type that it has alone. */
+/* A walk from end to end, as at boot, gives each address the same type as a single look. */
 static void steps_are_whole(void **state)
 {
 	u64 seed = 3;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What boot learns of power, reset, keyboard and screen from the firmware and the loader. */
+/* Facts on power, reset, keyboard and screen from the firmware and the loader. */
 #include <tests/fake/fake.h>
 
 #include <boot/acpi.h>
@@ -85,7 +85,7 @@ static void revision_1(void **state)
 	const struct power_info *p;
 
 	(void)state;
-	/* What is behind its end must not be believed. */
+	/* Bytes behind its end must not be used. */
 	put(FADT + 112, 0, 4);
 	put(FADT + 109, 0, 2);
 	gas(FADT + 116, POWER_PORT, 0xcf9);
@@ -152,7 +152,7 @@ static void hardware_reduced(void **state)
 	assert_int_equal(p->sleep_status.address, 0xfea00001);
 	assert_int_equal(p->reset.address, 0xfea00002);
 	assert_int_equal(p->reset_value, 0x42);
-	/* There are no PM1 registers and no PM timer there, whatever is written. */
+	/* There are no PM1 registers and no PM timer there, whatever the fields say. */
 	assert_int_equal(p->pm1a_control.address, 0);
 	assert_int_equal(p->smi_command, 0);
 	assert_int_equal(info.pm_timer_port, 0);
@@ -174,7 +174,7 @@ static void s5_in_all_forms(void **state)
 	(void)state;
 	for (u32 i = 0; i < ARRAY_SIZE(forms); i++) {
 		memset(at(DSDT + 36), 0, 164);
-		/* A mention before it is not the package. */
+		/* The name alone, before it, is not the package. */
 		memcpy(at(DSDT + 50), "\x5c_S5_\x70", 6);
 		memcpy(at(DSDT + 100), forms[i].bytes, 16);
 		parse(116, 1);

@@ -36,7 +36,7 @@ static void ask_for_tick(u64 tsc)
 	next_tick = tsc;
 }
 
-/* Memory that remembers is a UART with a scratch register, as far as one can tell. */
+/* Memory that keeps its bytes looks like a UART with a scratch register. */
 static void reset(u8 line_status)
 {
 	memset(device, 0, sizeof(device));
@@ -84,7 +84,7 @@ static void words_four_apart(void **state)
 	assert_false(serial_open(&p, "another test")); /* there is one already */
 }
 
-/* In memory there is no interrupt that we know: it is polled, faster while somebody types. */
+/* We know no interrupt of a UART in memory: it is polled, faster while somebody types. */
 static void listens(void **state)
 {
 	u32 *r = (u32 *)device;
@@ -120,7 +120,7 @@ static void one_that_goes_away(void **state)
 	r[0] = 0;
 	log_raw("nobody hears this");
 	assert_int_equal(r[0], 0);
-	r[5] = 0x60; /* too late: it is not asked again */
+	r[5] = 0x60; /* too late: it is not read again */
 	log_raw("nor this");
 	assert_int_equal(r[0], 0);
 }

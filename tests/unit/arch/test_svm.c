@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* SVM without a CPU: what it must have, what it may have, VMRUN's checks, lengths of exits. */
+/* SVM without a CPU: required and optional features, VMRUN's checks, lengths of instructions. */
 #include <tests/fake/fake.h>
 
 #include <arch/x86_64/cpu/regs.h>
@@ -32,7 +32,7 @@ static void caps(void **state)
 	assert_non_null(strstr(svm_caps_check(&c, &s), "address space identifiers"));
 }
 
-/* Locked off is for the firmware's setup; off alone we change ourselves. */
+/* Only the firmware's setup can change "locked off"; "off" alone we change ourselves. */
 static void locked_off(void **state)
 {
 	struct svm_cpuid c = bare;
@@ -112,7 +112,7 @@ static struct vmexit decode(struct vmcb *b, bool nrip)
 	return e;
 }
 
-/* With NRIP save the CPU's word counts, prefixes included; without it the opcode's length. */
+/* With NRIP save the CPU's length counts, prefixes included; without it the opcode's length. */
 static void lengths(void **state)
 {
 	struct vmcb b = { .exit_code = VMEXIT_CPUID, .rip = 0x1000, .nrip = 0x1003 };
@@ -185,7 +185,7 @@ static void events_again(void **state)
 	assert_int_equal(svm_event_again(EVENT(EVENT_EXCEPTION, 3UL)), 0); /* RIP is at INT3 */
 	assert_int_equal(svm_event_again(EVENT(EVENT_EXCEPTION, 14UL)),
 			 EVENT(EVENT_EXCEPTION, 14UL));
-	/* An interrupt is the local APIC's to deliver anew, also one that QEMU had from V_IRQ. */
+	/* The local APIC delivers an interrupt anew, also one that QEMU took from V_IRQ. */
 	assert_int_equal(svm_interrupt_again(0x30), -1);
 	assert_int_equal(svm_interrupt_again(EVENT(EVENT_INTR, 0x30UL)), 0x30);
 	assert_int_equal(svm_interrupt_again(EVENT(EVENT_EXCEPTION, 0xefUL)), 0xef);

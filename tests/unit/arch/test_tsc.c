@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The TSC: its frequency, how far those of two CPUs are apart, and what is done about it. */
+/* The TSC: its frequency, the difference between two CPUs' TSCs, and its correction. */
 #include <tests/fake/fake.h>
 
 #include <arch/x86_64/time/tsc_measure.h>
 #include <arch/x86_64/time/tsc_said.h>
 #include <arch/x86_64/time/tsc_span.h>
 
-/* Two CPUs: the time is ours, theirs is that many ticks ahead. */
+/* Two CPUs: the time is by our TSC; the other is @ahead ticks ahead. */
 static u64 now, seed;
 static s64 apart, drift; /* @drift: in 1/1000 */
 
@@ -15,7 +15,7 @@ static u64 theirs(void)
 	return now + (u64)apart + (u64)((s64)now * drift / 1000);
 }
 
-/* A message takes 80 to 600 ticks; now and then an SMI or an outer hypervisor is in the way. */
+/* A message takes 80 to 600 ticks; now and then an SMI or an outer hypervisor delays it. */
 static void message(void)
 {
 	now += 80 + fake_random(&seed) % 520;
@@ -74,7 +74,7 @@ static void equal_ones_are_left_alone(void **state)
 	}
 }
 
-/* What is left is less than anybody can see by a message: it takes 80 ticks at least. */
+/* The rest is less than a message can show, because that takes at least 80 ticks. */
 static void those_apart_are_shifted(void **state)
 {
 	static const s64 by[] = { 3000000000, -3000000000, 700, -700, 1 - (1L << 40) };
@@ -109,7 +109,7 @@ static void what_cannot_be_set(void **state)
 
 /* --- the frequency ------------------------------------------------------------------ */
 
-/* A machine in picoseconds: what a reading takes, how fast its clocks go, and what is in the way. */
+/* A machine in picoseconds: the time of a reading, the speed of its clocks, and its delays. */
 static struct {
 	u64 ps, read_ps;
 	u64 tsc_khz, hz;
@@ -174,7 +174,7 @@ static void computer(const struct ref_clock *c, u64 khz, u64 read_ns)
 	hw.hz = c->hz;
 }
 
-/* Off by no more than 1/@part. */
+/* True: off by at most 1/@part. */
 static void measures(const struct ref_clock *c, u64 khz, u64 part)
 {
 	struct tsc_edge first;
@@ -247,7 +247,7 @@ static void no_clock(void **state)
 		since = hw.ps;
 		assert_int_equal(tsc_measure(c, &first), 0);
 		assert_true(hw.ps - since < 100000000000UL);
-		/* What it measures is no TSC. */
+		/* The result is outside of all TSCs' frequencies. */
 		computer(c, 2000, 900);
 		assert_int_equal(tsc_measure(c, &first), 0);
 		computer(c, 20000000, 900);
@@ -270,7 +270,9 @@ static void refined(void **state)
 		hw.ps += 1000000000000;
 		assert_in_range(tsc_refine_khz(&clocks[i], &first, khz), 2591996, 2592006);
 		assert_in_range(tsc_refine_khz(&clocks[i], &first, 2592900), 2591996, 2592006);
-		/* By more than its first measurement can be wrong: something else is. */
+		/*
+		 * Differs by more than the first measurement's error: the refined value is wrong.
+		 */
 		assert_int_equal(tsc_refine_khz(&clocks[i], &first, 2650000), 2650000);
 	}
 	/* The PM timer has gone round. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is done about which CPU's flaws: real chips' values, and the three modes. */
+/* Decisions about CPUs' flaws: real chips' values, and the three modes. */
 #include <tests/fake/fake.h>
 
 #include <arch/x86_64/quirks/vulns.h>
@@ -155,7 +155,7 @@ static void spectre_v2(void **state)
 	assert_true(m.thunks && m.fill_rsb && !m.has_ibpb && !m.has_spec_ctrl && !m.has_flush_cmd);
 }
 
-/* Off: nothing at all, and said where it matters. */
+/* Off: no mitigation, and the words say so for affected CPUs. */
 static void off(void **state)
 {
 	struct mitigations m, none = { .off = true };

@@ -15,7 +15,7 @@ size_t hv_strlen(const char *s);
 int hv_strcmp(const char *a, const char *b);
 int hv_strncmp(const char *a, const char *b, size_t n);
 
-/* Formats with ours and with libc's, which must agree in text and length. */
+/* Our formatter and libc's must agree in text and length. */
 #define same(...)                                                      \
 	do {                                                           \
 		char ours[80], theirs[80];                             \
@@ -169,7 +169,9 @@ static void hear(const char *s, size_t len)
 	heard[heard_len] = '\0';
 }
 
-/* A new sink gets what the ring still has; one that is there already gets nothing twice. */
+/*
+ * A new sink gets the lines that the ring still has; a sink that is there already gets none twice.
+ */
 static void a_sink_comes_late(void **state)
 {
 	static struct log_sink late = { .write = hear };
@@ -213,7 +215,7 @@ static void lists(void **state)
 	assert_true(list_empty(&head));
 }
 
-/* What is refused is 0; the check before it has nothing to do with that. */
+/* A refused value gives 0; the check before it does not matter. */
 static void indices(void **state)
 {
 	static const u64 sizes[] = { 1, 2, 3, 16, 1000, BIT(32), BIT(63) };

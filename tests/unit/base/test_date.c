@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Dates: against the C library, and those that are none. */
+/* Dates: against the C library, and invalid ones. */
 #include <tests/fake/fake.h>
 
 #include <hv/base/date.h>

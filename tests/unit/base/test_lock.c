@@ -38,7 +38,7 @@ static void down_the_list(void **state)
 	spin_lock(&map);
 	spin_lock(&table);
 	spin_lock(&output);
-	/* In any order back, and one in the middle again. */
+	/* Locks may be given back in any order, and one in the middle taken again. */
 	spin_unlock(&map);
 	spin_unlock(&output);
 	spin_lock(&output);
@@ -57,7 +57,7 @@ static void wrong_order_is_caught(void **state)
 	assert_int_equal(map.held, 0);
 }
 
-/* Also where the innermost of them would allow it. */
+/* Also if the innermost of them would allow it. */
 static void all_held_locks_count(void **state)
 {
 	(void)state;
@@ -100,7 +100,7 @@ static void other_cpus_have_their_own_order(void **state)
 	spin_lock(&map);
 	spin_unlock(&table); /* CPU 0's */
 	lock_order_forget();
-	assert_panics(spin_unlock(&map)); /* nobody's any more */
+	assert_panics(spin_unlock(&map)); /* free by now */
 }
 
 static void no_guest_is_entered_with_a_lock(void **state)

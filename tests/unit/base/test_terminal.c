@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The terminal is lent, and shows later what it has missed. */
+/* A VM has the terminal; afterwards it shows the lines that it has missed. */
 #include <tests/unit/control/terminal_fixture.h>
 
 /* Lines "line N" on the wire, which must be consecutive from @from and whole. */
@@ -60,7 +60,7 @@ static void the_ring_is_too_small(void **state)
 	assert_int_equal(count("left out"), 1);
 }
 
-/* Somebody logs faster than the port can show. */
+/* A CPU logs faster than the port can show. */
 static void the_ring_overtakes(void **state)
 {
 	u32 next = 0, total = 0;
@@ -99,7 +99,7 @@ static void the_host_ends(void **state)
 	assert_string_equal(wire + wire_len - 16, "@halt status=0\r\n");
 }
 
-/* The last one: a lock that was burst stays so. */
+/* The last test: a lock that was broken stays so. */
 static void a_panic_takes_the_terminal(void **state)
 {
 	(void)state;

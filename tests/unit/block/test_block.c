@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Disks of the host: what is found on them, who may use what, and where requests go. */
+/* Disks of the host: what is found on them, which VM may use which, and the place of requests. */
 #include <tests/unit/block/gpt_fixture.h>
 
 #include <hv/base/string.h>
 #include <hv/block/block.h>
 
 static struct block_device device[3];
-static struct block_request *held; /* not ended before the test says so */
+static struct block_request *held; /* the test decides when it ends */
 static bool hold, fail;
 static u32 submits, answer;
 static u64 bad_block; /* cannot be read */
@@ -137,7 +137,7 @@ static void a_disk_without_a_table(void **state)
 	assert_int_equal(block_find("disk:S1", &p), HV_OK);
 	assert_int_equal(p.first, 0);
 	assert_int_equal(p.sectors, GPT_BLOCKS);
-	/* An MBR alone divides it as well. */
+	/* A plain MBR divides a disk, too. */
 	gpt_disk[450] = 0x83;
 	gpt_disk[510] = 0x55;
 	gpt_disk[511] = 0xaa;
@@ -165,7 +165,7 @@ static void the_other_copy(void **state)
 	block_scan();
 	assert_int_equal(block_find("part:root", &p), HV_OK);
 	assert_true(fake_log_has("the checksum of its entries is wrong"));
-	/* Neither: nobody may write to it as a whole. */
+	/* Neither table is good: no VM may write to the disk as a whole. */
 	block_forget();
 	add(0, "S1");
 	gpt_at(GPT_BLOCKS - 1)[30] ^= 1;
@@ -280,7 +280,7 @@ static void statistics_and_errors(void **state)
 	assert_int_equal(block_submit(&p, &r), HV_OK);
 	assert_int_equal(ended, HV_EIO);
 	assert_int_equal(device[0].errors, 1);
-	/* The driver has no room: nothing has changed, and it may be tried again. */
+	/* The driver has no room: nothing has changed, and the caller may try again. */
 	answer = -HV_EAGAIN;
 	r = request(BLOCK_READ, 3, 512);
 	assert_int_equal(block_submit(&p, &r), HV_EAGAIN);

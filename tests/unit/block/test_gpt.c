@@ -41,7 +41,7 @@ static void a_good_table(void **state)
 	}
 }
 
-/* A field with another value, under a checksum that fits. */
+/* A field with another value, and a correct checksum. */
 static const char *with(u32 at, u64 value, u32 bytes)
 {
 	gpt_make(512);

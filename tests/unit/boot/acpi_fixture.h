@@ -9,7 +9,7 @@
 
 #include <boot/acpi.h>
 
-/* All of it is there, nothing of it touched; and beyond the end there is nothing. */
+/* Memory that is readable and untouched; beyond its end nothing is readable. */
 static u8 *ram;
 
 static inline int make_ram(void **state)
@@ -52,7 +52,10 @@ static inline void begin(const char *signature, u32 revision)
 	table_len = 36;
 }
 
-/* Puts @len bytes of the table so that nothing is readable behind them, and all that leads there. */
+/*
+ * Places @len bytes of the table so that nothing is readable behind them, and the tables that lead
+ * there.
+ */
 static inline void parse_cut(u32 len, struct acpi_info *info)
 {
 	u64 end = MIB(8), at = end - len, xsdt = MIB(4);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What firmware tells in ACPI tables: CPUs, I/O APICs, timers, watchdogs; and tables that lie. */
+/* ACPI tables of firmware: CPUs, I/O APICs, timers, watchdogs; and wrong tables. */
 #include <tests/unit/boot/acpi_fixture.h>
 
 static void lapic(u32 uid, u32 id, u32 flags)
@@ -140,7 +140,7 @@ static void wdat(void **state)
 
 	(void)state;
 	begin_wdat(0x81, 4);
-	wdat_entry(1, 3, 1, 16, 0x660, 1, 1); /* what keeps it from biting */
+	wdat_entry(1, 3, 1, 16, 0x660, 1, 1); /* the write that stops it */
 	wdat_entry(11, 0x82, 1, 16, 0x668, 0x800, 0x800);
 	wdat_entry(9, 0x82, 1, 16, 0x668, 0, 0x800);
 	wdat_entry(11, 2, 0, 32, 0xfed80000, 1, 3);
@@ -161,7 +161,7 @@ static void wdat(void **state)
 	assert_int_equal(info.watchdog.nr, 1);
 	parse_cut(67, &info);
 	assert_null(info.watchdog.table);
-	/* One step that is not understood, and none is done. */
+	/* If one step is not understood, no step is taken. */
 	wdat_entry(11, 3, 1, 16, 0x668, 0x800, 0x800);
 	table[64] = 5;
 	parse(&info);
@@ -233,7 +233,7 @@ static void entries_that_lie(void **state)
 	assert_int_equal(info.apic_ids[1], 3);
 }
 
-/* Cut anywhere, no table is read beyond its end: there is nothing to read there. */
+/* Tables cut anywhere are not read beyond their end, where nothing is readable. */
 static void cut_tables(void **state)
 {
 	struct acpi_info info;

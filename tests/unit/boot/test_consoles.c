@@ -68,7 +68,10 @@ static void words(void **state)
 	}
 }
 
-/* What is tried, in order: "i" a port, "m" memory, "c" COM1 to COM4, "p" PCI, "w" by the word. */
+/*
+ * The ports in the order of trying: "i" a port, "m" memory, "c" COM1 to COM4, "p" PCI, "w" by the
+ * word.
+ */
 static void tried(const char *cmdline, struct serial_port firmware, u32 answer, const char *want)
 {
 	struct pci_uart card = { true, false, 0, 0xc000 };

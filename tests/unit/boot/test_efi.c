@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The UEFI loader: what it makes of the firmware's memory map and tables. */
+/* The UEFI loader: information from the firmware's memory map and tables. */
 #include <tests/unit/boot/efi_fixture.h>
 
 #include <boot/acpi.h>
@@ -62,7 +62,7 @@ static void same_as_from_grub(void **state)
 	assert_int_equal(bi.modules[1].end, 0xffffffff);
 }
 
-/* A GRUB for UEFI gives no framebuffer tag unless asked: there is no text screen all the same. */
+/* A GRUB for UEFI gives no framebuffer tag unless asked: there is still no text screen. */
 static void no_text_screen_after_uefi(void **state)
 {
 	struct mb2_framebuffer none = { .type = FRAMEBUFFER_RGB };
@@ -132,7 +132,7 @@ static void memory_map(void **state)
 	assert_false(map_is_ours(&map, MIB(20), MIB(21), &blocker));
 }
 
-/* A descriptor that goes beyond the last address led the search back to the first one. */
+/* A descriptor that goes beyond the last address once led the search back to the first one. */
 static void a_map_that_wraps(void **state)
 {
 	struct efi_memory d[] = {

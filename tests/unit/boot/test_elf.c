@@ -76,7 +76,10 @@ static void image_plan(void **state)
 static void image_plan_boot_room(void **state)
 {
 	struct file_head f = good_elf();
-	/* They follow the header's 16 bytes, of which the magic is 4; the second is behind all else. */
+	/*
+	 * They follow the header's 16 bytes, of which the magic is 4; the second is behind
+	 * everything else.
+	 */
 	struct mb2_header_tag *other = (void *)(f.rest + 12);
 	struct mb2_header_address *tag = (void *)(f.rest + 12 + 800);
 	size_t size = (size_t)((u8 *)(tag + 1) - (u8 *)&f);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The UEFI loader: how it leaves the firmware, and firmware that does not let go. */
+/* The UEFI loader: how it leaves the firmware, and firmware that refuses. */
 #include <tests/unit/boot/efi_fixture.h>
 
 static u64 buffer[8192];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a boot loader tells, right or damaged: maps, tags, texts. */
+/* Information of boot loaders, good and damaged: maps, tags, texts. */
 #include <tests/unit/boot/acpi_fixture.h>
 
 /* --- memory maps --- */
@@ -101,7 +101,10 @@ static void a_sparse_map(void **state)
 	}
 }
 
-/* More regions than there is room for: what touches is one, and of the rest none is invented. */
+/*
+ * More regions than there is room for: regions that touch are merged, and the rest has no invented
+ * memory.
+ */
 static void many_regions(void **state)
 {
 	struct mb1_entry map[600];
@@ -183,7 +186,7 @@ static void parse_tags(const void *tags, u32 n, struct boot_info *bi)
 	assert_int_equal(mprotect(ram + MIB(8), PAGE_SIZE, PROT_READ | PROT_WRITE), 0);
 }
 
-/* A size that becomes 0 when it is rounded up led the parser in circles. */
+/* A size that becomes 0 when it is rounded up once made the parser loop for ever. */
 static void a_tag_longer_than_the_rest(void **state)
 {
 	static const u32 sizes[] = { 0xfffffff9, 0xfffffffc, 0xffffffff, 0x80000000, 0, 7, 33 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A text for the parser of aerostat.conf, and what it says to what it does not take. */
+/* A text for the parser of aerostat.conf, and its message if it refuses the text. */
 #ifndef TESTS_UNIT_CONFIG_FIXTURE_H
 #define TESTS_UNIT_CONFIG_FIXTURE_H
 
@@ -12,7 +12,7 @@ static char error[CONFIG_ERROR_MAX];
 
 static inline bool parse_n(const char *text, size_t len)
 {
-	/* A copy of exactly this size: one byte read too far is seen. */
+	/* A copy of exactly this size: a read one byte too far is noticed. */
 	char *copy = calloc(1, len);
 	bool ok;
 

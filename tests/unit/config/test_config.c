@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* aerostat.conf: what it takes, and what it says to what it does not. */
+/* aerostat.conf: texts that the parser takes, and its messages for texts that it refuses. */
 #include <tests/unit/config/config_fixture.h>
 
 static const char example[] = "# a comment\n"
@@ -255,7 +255,7 @@ static void not_text(void **state)
 	assert_true(parse_n(VM "\0\0", sizeof(VM) - 1)); /* what is behind the end is not read */
 }
 
-/* Random edits of a good text: any answer will do, as long as it is an answer. */
+/* Random edits of a good text: the parser may take or refuse them, and must not crash. */
 static void fuzz(void **state)
 {
 	static const char good[] =

@@ -50,7 +50,7 @@ static inline void tick(u64 now)
 	operator_tick(now);
 }
 
-/* Lets @ms pass as the scheduler would: a tick whenever one was asked for. */
+/* Lets @ms pass as the scheduler would: with a tick at each time that was asked for. */
 static inline void pass(u64 ms)
 {
 	u64 end = fake.tsc + ms * MS;
@@ -104,7 +104,7 @@ static inline void says(u32 vm, const char *s)
 	console_output(vms[vm], s, strlen(s));
 }
 
-/* What the guest reads at its UART, all of it. */
+/* Reads all input at the guest's UART. */
 static inline const char *heard(u32 vm)
 {
 	static char text[UART_INPUT_MAX + 1];

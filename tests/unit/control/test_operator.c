@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is typed goes to the VM that has the terminal, or is a key of the hypervisor. */
+/* Typed bytes go to the VM that has the terminal, or are keys of the hypervisor. */
 #include <tests/unit/control/terminal_fixture.h>
 
 #include <hv/control/manage.h>
@@ -57,10 +57,10 @@ static void who_can_be_chosen(void **state)
 	assert_true(on_wire("h ? these keys"));
 	clear();
 	type("1nx0\r");
-	assert_string_equal(wire, ""); /* without Ctrl-a they are nothing to us */
+	assert_string_equal(wire, ""); /* without Ctrl-a they mean nothing to us */
 }
 
-/* What the operator is told comes between two turns of the VM: none of it is the VM's. */
+/* Messages to the operator come between two turns of the VM, and none is the VM's. */
 static void words_for_the_operator(void **state)
 {
 	static const char *const typed[] = { A "?", A "x", A "k", A "9" };
@@ -145,7 +145,7 @@ static void first_at_boot(void **state)
 	assert_false((terminal_borrower() != NULL)); /* once */
 }
 
-/* Pasted text waits in the port; but a guest that never reads does not lock anybody in. */
+/* Pasted text waits in the port; but a guest that never reads does not lock the operator in. */
 static void a_guest_is_not_ready(void **state)
 {
 	char paste[OPERATOR_TYPED_MAX];
@@ -178,7 +178,7 @@ static void a_guest_is_not_ready(void **state)
 	assert_false((terminal_borrower() != NULL));
 }
 
-/* Who has the keyboard, and nobody else. */
+/* Keys go only to the VM that has the keyboard. */
 static void a_vm_is_ended_by_two_keys(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the screen shows and when: pages, keys, the log in its rows, bounded drawing. */
+/* The screen's contents and times: pages, keys, the log in its rows, bounded drawing. */
 #include <tests/fake/guest.h>
 
 #include <hv/base/log.h>
@@ -78,7 +78,7 @@ static bool on_screen(const char *words)
 	return false;
 }
 
-/* Lets @ms pass as the scheduler would: a tick whenever one was asked for. */
+/* Lets @ms pass as the scheduler would: with a tick at each time that was asked for. */
 static void pass(u64 ms)
 {
 	u64 end = fake.tsc + ms * MS;
@@ -184,7 +184,7 @@ static void a_storm_starves_no_row(void **state)
 	}
 	for (u32 i = 0; i < 66; i++)
 		assert_true(!strncmp(row_text(i), "storm ", 6));
-	/* The bottom is of a picture of the last half second. */
+	/* The bottom row belongs to a picture of the last half second. */
 	assert_true(atoi(row_text(65) + 6) > 250);
 }
 
@@ -269,7 +269,7 @@ static void pages_turn(void **state)
 	assert_true(on_screen("version      Aerostat"));
 	pass(2000);
 	assert_true(on_screen("a word in the log"));
-	/* A key holds them; a blank lets go. */
+	/* A key stops them; a blank lets them go on. */
 	press(KEY_VMS);
 	pass(20000);
 	assert_true(on_screen("shares why"));
@@ -300,7 +300,7 @@ static void looking_back(void **state)
 	assert_string_equal(row_text(ROWS - 2), "line 75");
 	assert_string_equal(row_text(0), "line 52");
 	assert_non_null(strstr(row_text(ROWS - 1), "earlier"));
-	/* What comes now does not move it. */
+	/* New lines do not move it. */
 	log_raw("news");
 	pass(1000);
 	assert_string_equal(row_text(0), "line 52");
@@ -315,7 +315,7 @@ static void looking_back(void **state)
 	press(KEY_UP);
 	press(KEY_END);
 	assert_string_equal(row_text(ROWS - 2), "news");
-	/* What was looked at leaves the ring: the newest comes instead. */
+	/* The page that was shown leaves the ring: the newest page comes in its place. */
 	press(KEY_UP);
 	for (u32 i = 0; i < 20000; i++)
 		log_raw("flood %u", i);
@@ -366,7 +366,7 @@ static void the_first_lines_are_kept(void **state)
 	}
 	assert_in_range((line - first) * 9, SCROLLBACK_PINNED - 300, SCROLLBACK_PINNED + 600);
 	assert_non_null(strstr(row_text(row), " lines are no longer kept ..."));
-	/* Of those behind the first ones: boot lines, and then the flood. */
+	/* The lines after the first ones: boot lines, and then the flood. */
 	gone = number_in(row, "... ") - (2000 - line);
 	kept = 40000 - gone;
 	press(KEY_DOWN);
@@ -439,7 +439,7 @@ static void sizes_that_do_not_do(void **state)
 	(void)state;
 	for (u32 i = 0; i < ARRAY_SIZE(odd); i++)
 		assert_int_equal(screen_init(&odd[i], "", screen_pages(""), NR_PAGES), HV_EINVAL);
-	/* The smallest and the largest that do. */
+	/* The smallest and the largest screen that works. */
 	open_face(SCREEN_MIN_COLUMNS, SCREEN_MIN_ROWS);
 	screen_start(0, true);
 	press(KEY_VMS);
@@ -454,7 +454,7 @@ static void sizes_that_do_not_do(void **state)
 	press(KEY_LOG);
 }
 
-/* The last: a panic cannot be taken back. */
+/* The last test: a panic cannot be undone. */
 static void a_panic_is_seen_at_once(void **state)
 {
 	(void)state;

@@ -121,7 +121,7 @@ static void first_and_newest(void **state)
 			pinned = check_all();
 	}
 	assert_in_range(pinned, SCROLLBACK_PINNED / LOG_LINE_MAX, 200);
-	/* The ring is used, but for less than a line. */
+	/* The whole ring is used, except less than a line. */
 	assert_true(scrollback_end() > 4 * SIZE);
 	for (u32 i = 0, held = 0;; i++) {
 		held += (u32)strlen(lines[nr_lines - 1 - i]);
@@ -148,7 +148,7 @@ static void without_memory(void **state)
 	assert_false(scrollback_before(0, &l));
 }
 
-/* What was logged before there was memory comes too, from the first line that is whole. */
+/* Lines logged before there was memory are kept, too, from the first whole line on. */
 static void begins_with_the_log(void **state)
 {
 	struct scrollback_line l;

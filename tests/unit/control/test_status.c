@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The host says one thing of a VM wherever it says it; and the totals outlive a run. */
+/* All places show the same state of a VM; and totals outlive a run. */
 #include <tests/fake/guest.h>
 
 #include <hv/control/operator.h>
@@ -143,7 +143,7 @@ static void one_word_for_a_state(void **state)
 	assert_string_equal(text_vm_state(AERO_VM_HALTED + 1), "?");
 }
 
-/* Why a VM ended is not said of one that starts. */
+/* The reason of the last end is not shown while a VM starts. */
 static void the_reason_is_this_run_s(void **state)
 {
 	(void)state;
@@ -170,7 +170,7 @@ static void same_disk_memory(void **state)
 	assert_int_equal(vm_info().disk, 0);
 }
 
-/* The run that is over has @n of everything that is counted. */
+/* The run that is over has @n in every counter. */
 static void live(u64 n)
 {
 	struct balloon *b = &vms[0]->balloon;
@@ -226,7 +226,7 @@ static void totals_outlive_a_run(void **state)
 	assert_true(fake_log_has(", in 1 run\n"));
 }
 
-/* Not even by a start that has to be tried again for lack of memory. */
+/* Not even if a start must be tried again because memory is missing. */
 static void nothing_is_counted_twice(void **state)
 {
 	(void)state;
@@ -258,7 +258,7 @@ static void the_table_comes_in_its_time(void **state)
 	fake_log_clear();
 	status_tick(fake.tsc += 1);
 	assert_false(fake_log_has("@stat"));
-	/* Not while a VM has the terminal, and not for the time that it had it. */
+	/* Not while a VM has the terminal, and not later for that time. */
 	terminal_lend(vms[0], "web", 0);
 	status_tick(fake.tsc += 5000 * MS);
 	assert_false(fake_log_has("@stat"));

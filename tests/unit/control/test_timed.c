@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Timed actions: when, on whom, and what becomes of those that cannot be done yet. */
+/* Timed actions: their time, their VM, and actions that must wait. */
 #include <tests/fake/guest.h>
 
 #include <hv/memory/governor.h>
@@ -70,7 +70,7 @@ static void each_in_its_time(void **state)
 	assert_int_equal(vms[0]->state, VM_PAUSED);
 }
 
-/* The interrupt goes to whom the guest has told to; one that is off has no button. */
+/* The interrupt goes to the vCPU that the guest has chosen; a VM that is off has no button. */
 static void shutdown_asks(void **state)
 {
 	(void)state;
@@ -175,7 +175,7 @@ static void limits_move(void **state)
 	assert_int_equal(vms[0]->cfg->shares, 3000);
 	assert_int_equal(vms[0]->balloon.target, MIB(8) >> PAGE_SHIFT);
 	assert_int_equal(vms[0]->balloon.manual, MIB(8) >> PAGE_SHIFT);
-	/* The promise is kept by the allocator, at once, less what it holds. */
+	/* The allocator keeps the promise at once, minus the frames that the VM has. */
 	assert_int_equal(frames_stats().reserved - promised,
 			 (MIB(4) >> PAGE_SHIFT) - vms[0]->p2m.acct.resident);
 	pass(1000);
@@ -236,7 +236,7 @@ static void audits(void **state)
 	assert_false(fake_log_has("all is well"));
 }
 
-/* The last: an end of the host cannot be taken back. */
+/* The last test: an end of the host cannot be undone. */
 static void the_host_ends(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A guest with one of the host's disks, and that disk: for the tests of hv/dev/blk_*.c. */
+/* A guest with a disk of the host, and that disk, for the tests of hv/dev/blk_*.c. */
 #ifndef TESTS_UNIT_DEV_BLK_HOST_FIXTURE_H
 #define TESTS_UNIT_DEV_BLK_HOST_FIXTURE_H
 
@@ -114,7 +114,7 @@ static int setup(void **state)
 	return 0;
 }
 
-/* Background work, as the tick would do it. */
+/* Background work, as the tick does it. */
 static void go_on(void)
 {
 	for (u32 i = 0; i < 50; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where a request's data is; and what the rings of a disk can do besides. */
+/* The place of a request's data; and other features of a disk's rings. */
 #include "blk_host_fixture.h"
 
 /* --- in the guest's own pages ------------------------------------------------------------------- */
@@ -33,7 +33,7 @@ static hpa_t frame_of(u64 gpa)
 	return HPA((u64)p2m_lookup(&vm->p2m, gpa >> PAGE_SHIFT).frame << PAGE_SHIFT);
 }
 
-/* The device has the guest's frames, in order, and nobody takes them meanwhile. */
+/* The device gets the guest's frames, in order, and nobody takes them meanwhile. */
 static void no_copy(void **state)
 {
 	static const struct vio_piece data[] = { { PAGES_AT + MIB(2), 4096, true },
@@ -74,7 +74,7 @@ static void no_copy(void **state)
 	assert_int_equal(vm->bus->disk[0].host->bounced, 0);
 }
 
-/* A large page stays large, and is pinned once, whatever is asked for of it. */
+/* A large page stays large, and is pinned once, for any parts of it. */
 static void a_large_page_stays(void **state)
 {
 	struct vio_piece data = { MIB(8) + 4096, KIB(128), false };
@@ -99,7 +99,10 @@ static void a_large_page_stays(void **state)
 	assert_int_equal(p2m_lookup(&vm->p2m, MIB(8) >> PAGE_SHIFT).order, ORDER_2M);
 }
 
-/* Some pages, then something askew, then pages: each part in its way, none lost. */
+/*
+ * Whole pages, then data that is not on page boundaries, then pages: each part in its way, none
+ * lost.
+ */
 static void whole_pages_and_others(void **state)
 {
 	static const struct vio_piece data[] = { { PAGES_AT, 8192, false },
@@ -139,7 +142,7 @@ static void bounces_run_out(void **state)
 	}
 	for (u32 i = 0; i < 7; i++)
 		assert_int_equal(status_of(i), OK);
-	/* Now one that waits is looked at before the one that makes room for it. */
+	/* Now the device looks at a waiting request before the one that makes room for it. */
 	nr_held = 0;
 	for (u32 i = 0; i < 5; i++)
 		ask_at(0, OUT, i, &(struct vio_piece){ DATA + i * 4096, 512, false }, 1);
@@ -176,7 +179,7 @@ static void a_reset_with_pins(void **state)
 	spin_unlock(&vm->p2m.lock);
 }
 
-/* The guest takes the queue away while a request is on its way. */
+/* The guest takes the queue away while a request is in flight. */
 static void no_queue_any_more(void **state)
 {
 	(void)state;
@@ -253,13 +256,13 @@ static void events(void **state)
 	assert_true(vio_interrupted(&d)); /* the third passes 2 */
 	for (u32 i = 0; i < 3; i++)
 		assert_true(vio_used(&d, 0, &head, &written));
-	/* One is on its way: that the next comes has to be said. */
+	/* One request is in flight: the driver must notify the next. */
 	d.avail[0]++;
 	assert_true(vio_must_notify(&d, 0, before));
 	d.avail[0] = before;
 	for (u32 i = 0; i < 3; i++)
 		ask_at(0, IN, i, &data, 1);
-	/* Four are: two more may come unnoticed. */
+	/* Four are in flight: two more may come without notice. */
 	before = d.avail[0];
 	d.avail[0] += 2;
 	assert_false(vio_must_notify(&d, 0, before));

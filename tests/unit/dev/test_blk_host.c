@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Disks of guests that are the host's: many requests on their way, and what may happen meanwhile. */
+/* Disks of guests on disks of the host: many requests in flight, and events meanwhile. */
 #include "blk_host_fixture.h"
 
 /* Makes request number @made available: its descriptors are 3 * (made % 2). */
@@ -96,7 +96,7 @@ static void read_only(void **state)
 	assert_int_equal(carried_out(IN, 0, DATA, 512), OK);
 }
 
-/* Ended in another order than begun; the guest hears of each. */
+/* Requests end in another order than they began; the guest sees the end of each. */
 static void out_of_order(void **state)
 {
 	u32 head, written;
@@ -133,7 +133,7 @@ static void errors_of_the_device(void **state)
 	atomic_store(&device.dead, 1u);
 	assert_int_equal(carried_out(IN, 0, DATA, 512), IOERR);
 	atomic_store(&device.dead, 0u);
-	/* It has no room for a while. */
+	/* The disk has no room for a while. */
 	refusals = 5;
 	refusal = HV_EAGAIN;
 	assert_int_equal(carried_out(IN, 0, DATA, 512), OK);
@@ -157,7 +157,7 @@ static void a_reset_meanwhile(void **state)
 	assert_int_equal(carried_out(IN, 2, DATA + 4096, 512), OK);
 	carry_out(held[0], HV_OK);
 	go_on();
-	assert_false(vio_used(&d, 0, &head, &written)); /* nobody has asked for that */
+	assert_false(vio_used(&d, 0, &head, &written)); /* nobody has made that request */
 	assert_int_equal(status_of(0), NOT_YET);
 	/* Its slot is free again. */
 	hold = true;
@@ -185,7 +185,7 @@ static void an_end_meanwhile(void **state)
 	assert_int_equal(vm->state, VM_ENDED);
 	assert_null(vm->bus->disk[0].host);
 	assert_true(frames_stats().hv + blk_host_frames() <= hv);
-	/* Another may have the disk now. */
+	/* Another VM may have the disk now. */
 	hold = false;
 	assert_int_equal(vm_queue_start(vm), HV_OK);
 	vm_background();

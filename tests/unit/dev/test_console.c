@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What VMs say becomes lines of the log, or goes to the terminal of the VM that has it. */
+/* Output of VMs becomes lines of the log, or goes to the terminal if the VM has it. */
 #include <tests/unit/control/terminal_fixture.h>
 
 static void lines_without_escapes(void **state)
@@ -47,7 +47,7 @@ static const char *said_by_one(void)
 	return text;
 }
 
-/* Wherever a guest pauses, and however long its lines are, its bytes come out of the log. */
+/* The log has all bytes of a guest, for any pauses and any length of lines. */
 static void pauses_and_long_lines_change_no_byte(void **state)
 {
 	char said[2048];
@@ -70,7 +70,10 @@ static void pauses_and_long_lines_change_no_byte(void **state)
 	assert_true(on_wire("one|+"));
 }
 
-/* A VM that ends in a line ends it, whether it was shown or not; what comes next is another line. */
+/*
+ * A VM that ends in the middle of a line ends that line, shown or not; the next output is another
+ * line.
+ */
 static void the_end_ends_a_line(void **state)
 {
 	(void)state;
@@ -111,10 +114,10 @@ static void has_the_terminal(void **state)
 	says(1, "noise\n");
 	log_line("noise, too");
 	pass(2000);
-	assert_int_equal(wire_len, 12); /* nobody else; and nothing is logged of what was seen */
+	assert_int_equal(wire_len, 12); /* no other VM; and bytes that were seen are not logged */
 	assert_false(fake_log_has("one|"));
 	assert_true(fake_log_has("two| noise\n"));
-	/* Over, and a guest cannot say so itself. */
+	/* The turn is over, and a guest cannot fake that message. */
 	console_output(vms[0], "a\036b", 3);
 	assert_memory_equal(wire + 12, "ab", 3);
 	clear();
@@ -131,7 +134,7 @@ static void has_the_terminal(void **state)
 	assert_string_equal(heard(0), "");
 }
 
-/* The line that a VM is at comes with the terminal, whoever saw it before. */
+/* The VM's present line comes with the terminal, even if it was shown before. */
 static void prompt_comes_again(void **state)
 {
 	(void)state;
@@ -163,7 +166,7 @@ static u32 other_input(struct vm *vm, const char *bytes, size_t n)
 	return 100;
 }
 
-/* A VM may have several consoles; the last that it listens on is it. */
+/* A VM may have several consoles; input goes to the last one that it listens on. */
 static void another_device(void **state)
 {
 	(void)state;
@@ -210,7 +213,7 @@ static void anything(void **state)
 		for (char *p = fake.log; *p; p++)
 			assert_true((*p >= ' ' && *p < 0x7f) || *p == '\n' || *p == '\t');
 		fake_log_clear();
-		if (round % 16 == 8) { /* one turn over at most, and only by us */
+		if (round % 16 == 8) { /* at most one end of a turn, and only by us */
 			u32 ends = 0;
 
 			for (size_t i = 0; i < wire_len; i++)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A hostile guest at its devices: random accesses to local APICs, I/O APIC,
- * UART and clock from all vCPUs, and lines and input from outside.  After each
- * step what must always hold is checked; after each round everything is made
- * quiet and then has to work as if nothing had been.
+ * A hostile guest at its devices: random accesses to local APICs, I/O APIC, UART and clock from all
+ * vCPUs, and lines and input from outside. After each step the invariants are checked; after each
+ * round all devices are made quiet, and then must work as after a start.
  */
 #include <tests/fake/guest.h>
 
@@ -44,7 +43,7 @@ static u64 roll(u64 below)
 	       below; /* its low bits follow each other */
 }
 
-/* Values that mean something more often than chance has it. */
+/* Values; valid ones more often than by chance. */
 static u64 some_value(void)
 {
 	u64 bits = fake_random(&seed) * 0x2545f4914f6cdd1d;
@@ -87,7 +86,7 @@ static void local_apic(struct vcpu *v)
 	} else if (msr == 0x6e0) {
 		lapic_msr_write(v, (u32)msr, fake.tsc + vm->tsc_offset + roll(1UL << 20));
 	} else if (!(v->lapic.base & BASE_EN)) {
-		assert_false(lapic_msr_write(v, (u32)msr, 0)); /* and at its address nothing is */
+		assert_false(lapic_msr_write(v, (u32)msr, 0)); /* and nothing is at its address */
 	} else if (roll(2)) {
 		lapic_mmio_read(v, offset);
 	} else {
@@ -118,7 +117,7 @@ static void switch_on(struct vcpu *v)
 		lapic_mmio_write(v, R_SVR, 0x1ff);
 }
 
-/* What deliver() does before an entry. */
+/* As deliver() does before an entry. */
 static void deliver(struct vcpu *v)
 {
 	u32 pending = atomic_swap(&v->pending, 0u);
@@ -180,7 +179,7 @@ static void step(void)
 	}
 }
 
-/* --- what always holds ---------------------------------------------------------------------- */
+/* --- invariants ---------------------------------------------------------------------- */
 
 static u32 word(const struct lapic *a, u32 reg, u32 i)
 {
@@ -204,7 +203,7 @@ static void check_lapic(struct vcpu *v)
 		for (u32 r = R_LVT_TIMER; r <= R_LVT_ERROR; r += 16)
 			assert_true(lapic_get(a, r) & LVT_MASKED);
 	assert_int_equal((a->errors | lapic_get(a, R_ESR)) & ~0xe0u, 0);
-	/* The host is not kept busy by a timer. */
+	/* A timer must not keep the host busy. */
 	if (a->period)
 		assert_true(a->period >= FAKE_KHZ / 20);
 	if (!mode)
@@ -230,7 +229,7 @@ static void check_all(void)
 		assert_true(u->ier && u->mcr & 8 && !(u->mcr & 0x10));
 	if (!(u->msr_delta | u->thr_interrupt | u->overrun) && u->head == u->tail)
 		assert_false(u->line_up);
-	/* No lock is left behind. */
+	/* All locks must be free. */
 	assert_int_equal(vm->ioapic.lock.held | u->lock.held | vm->console.lock.held, 0);
 	assert_int_equal(atomic_load(&vm->state), VM_RUNNING);
 }
@@ -253,7 +252,7 @@ static void write_lapic(struct vcpu *v, u32 reg, u32 value)
 		lapic_mmio_write(v, reg, value);
 }
 
-/* What a kernel does that takes the machine over: all sources off, all interrupts ended. */
+/* As a kernel does that takes the machine over: all sources off, all interrupts ended. */
 static void quiesce(void)
 {
 	port(vm->vcpus[0], UART_PORT, true); /* any access: the line is what the registers say */
@@ -350,7 +349,7 @@ static void random_accesses(void **state)
 
 static u32 levels_served, edges_served, device_done;
 
-/* On one CPU a device: each interrupt is raised once the guest has seen to the one before. */
+/* One CPU plays a device: it raises an interrupt after the guest has handled the one before. */
 static void *device(void *arg)
 {
 	for (u32 i = 1; i <= EDGES; i++) {
@@ -363,7 +362,7 @@ static void *device(void *arg)
 	return arg;
 }
 
-/* On the other the guest, which looks only when it is told to: none may be lost. */
+/* The other CPU plays the guest, which looks only at interrupts: none may be lost. */
 static void no_interrupt_is_lost(void **state)
 {
 	struct vcpu *v = vm->vcpus[1];

@@ -82,7 +82,7 @@ static void shows_the_time(void **state)
 		}
 }
 
-/* Whoever sees no update has 244 us to read it all. */
+/* A guest that sees no update has 244 us to read everything. */
 static void says_when_it_changes(void **state)
 {
 	u32 seen = 0;
@@ -139,13 +139,13 @@ static void can_be_set(void **state)
 	assert_int_equal(clock_of(vm), 0x20000101000000);
 	set_time((const u8[]){ 0x99, 0x99, 0x12, 0x31, 0x23, 0x59, 0x59 });
 	assert_int_equal(clock_of(vm), 0x99991231235959);
-	/* What is no time is forgotten. */
+	/* An invalid time is dropped. */
 	set_time((const u8[]){ 0x20, 0x23, 0x02, 0x29, 0x00, 0x00, 0x00 });
 	assert_int_equal(clock_of(vm), 0x99991231235959);
 	set_time((const u8[]){ 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff });
 	set_time((const u8[]){ 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00 });
 	assert_int_equal(clock_of(vm), 0x99991231235959);
-	/* It is this VM's own, and gone when it starts again. */
+	/* The time that a VM sets is its own, and gone when it starts again. */
 	assert_int_equal(clock_of(other), 0x20240301000009);
 	rtc_reset(vm);
 	assert_int_equal(clock_of(vm), 0x20240301000009);

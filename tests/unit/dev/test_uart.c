@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The 16550A: what a driver probes and relies on, the interrupt, input, and lines on the console. */
+/*
+ * The 16550A: features that a driver probes and relies on, the interrupt, input, and lines on the
+ * console.
+ */
 #include <tests/fake/guest.h>
 
 #include <hv/vm/sched.h>
@@ -125,7 +128,7 @@ static void transmitter_says_that_it_is_empty(void **state)
 		assert_false(line());
 	}
 	out(DATA, 'x');
-	out(IER, 0); /* not asked: not told */
+	out(IER, 0); /* not enabled: no interrupt */
 	assert_false(line());
 	assert_int_equal(in(IIR), NONE);
 	out(IER, TX);
@@ -203,7 +206,7 @@ static void pasted_text(void **state)
 	while (in(LSR)&1)
 		assert_int_equal(in(DATA), text[n++]);
 	assert_int_equal(n, 700);
-	/* Too much is an overrun, and the beginning is what stays. */
+	/* Too many bytes are an overrun, and the first ones stay. */
 	uart_input(vm, text, sizeof(text));
 	assert_int_equal(in(IIR), 0xc6);
 	assert_int_equal(in(LSR), 0x63);
@@ -312,9 +315,9 @@ static void prompts(void **state)
 	console_tick(fake.tsc);
 	assert_true(fake_log_has("tty|+login: x\n"));
 	sched_event = UINT64_MAX;
-	console_tick(fake.tsc); /* and then there is peace */
+	console_tick(fake.tsc); /* and then no more ticks */
 	assert_int_equal(sched_next_event(), UINT64_MAX);
-	/* Sooner where the guest listens, or begins to. */
+	/* Sooner if the guest listens, or begins to. */
 	say("$ ");
 	out(IER, RX);
 	assert_int_equal(sched_next_event(), fake.tsc + 100 * MS);

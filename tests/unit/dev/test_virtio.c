@@ -75,7 +75,7 @@ static void features_are_negotiated(void **state)
 	vio_write(&rng, VIO_STATUS, 11);
 	assert_int_equal(vio_read(&rng, VIO_STATUS), 3); /* without VERSION_1 */
 	vio_write(&rng, VIO_DRIVER_FEATURES_SEL, 1);
-	vio_write(&rng, VIO_DRIVER_FEATURES, 3); /* what was not offered */
+	vio_write(&rng, VIO_DRIVER_FEATURES, 3); /* a feature that was not offered */
 	vio_write(&rng, VIO_STATUS, 11);
 	assert_int_equal(vio_read(&rng, VIO_STATUS), 3);
 	vio_write(&rng, VIO_DRIVER_FEATURES, 1);
@@ -211,7 +211,7 @@ static void a_queue_in_use_stays_where_it_is(void **state)
 	assert_int_equal(head, 7);
 }
 
-/* One bad ring each; the device stands still, says so, and works again after a reset. */
+/* One bad ring each; the device stops, says so, and works again after a reset. */
 static void broken(void (*make)(void))
 {
 	struct vio_piece good = { BUFFER, 8, true };
@@ -314,7 +314,7 @@ static void bad_rings(void **state)
 		broken(makes[i]);
 }
 
-/* The rings are in the balloon: nothing is popped, the device stands still. */
+/* The rings are in the balloon: nothing is popped, the device stops. */
 static void rings_are_gone(void **state)
 {
 	u64 batch[512] = { RINGS };
@@ -330,7 +330,7 @@ static void rings_are_gone(void **state)
 	assert_int_equal(vm->p2m.ballooned, 1);
 }
 
-/* No frame for what the device is to write: the request waits, and nothing is lost. */
+/* No frame for the device's answer: the request waits, and nothing is lost. */
 static void no_memory(void **state)
 {
 	struct vio_piece p = { BUFFER, 8, true };
@@ -362,7 +362,7 @@ static void no_memory(void **state)
 	assert_int_equal(d->due, UINT64_MAX);
 }
 
-/* Any bytes at all in rings and registers: nothing breaks (the sanitizers look on), and the VM lives. */
+/* Any bytes in rings and registers: the sanitizers find nothing, and the VM lives. */
 static void fuzz(void **state)
 {
 	u64 seed = 0x5eed;
@@ -400,7 +400,7 @@ static void fuzz(void **state)
 	assert_int_equal(vm->state, VM_RUNNING);
 }
 
-/* A bus with nothing to do asks for no tick; least of all at once, for ever. */
+/* A bus without work asks for no tick. */
 static void idle_bus(void **state)
 {
 	(void)state;
@@ -410,7 +410,7 @@ static void idle_bus(void **state)
 	assert_int_equal(sched_next_event(), UINT64_MAX);
 }
 
-/* Once the VM is over no work is done for it. */
+/* After a VM has ended its devices do no work. */
 static void ended(void **state)
 {
 	struct vio_piece p = { BUFFER, 8, true };

@@ -35,7 +35,7 @@ static void a_long_list(void **state)
 	assert_int_equal(vm->balloon.refused, 0);
 }
 
-/* What is wrong is passed over; nothing else is harmed. */
+/* Wrong entries are skipped; the others still count. */
 static void wrong_pages(void **state)
 {
 	u32 pages[] = { 0xffffffff, 0xa0, 0x800, 0x800, (u32)(cfg.memory >> 12), 0x801 };
@@ -76,7 +76,10 @@ static void the_target(void **state)
 	assert_int_equal(vio_read(&dev, VIO_ISR), 0); /* once */
 }
 
-/* A driver that takes pages back unasked needs them: the target follows, and nobody inflates it at once. */
+/*
+ * A driver that takes pages back unasked needs them: the target follows, and the policy does not
+ * raise it at once.
+ */
 static void deflate_on_oom(void **state)
 {
 	(void)state;
@@ -87,14 +90,17 @@ static void deflate_on_oom(void **state)
 	assert_int_equal(vm->balloon.target, 156);
 	assert_true(vm->balloon.hold_until > fake.tsc);
 	assert_int_equal(vm->balloon.grow_pages, 100);
-	/* Asked to, it is no sign. */
+	/* If the target asked for it, that means nothing. */
 	vm->balloon.hold_until = 0;
 	balloon_set_target(vm, 50);
 	send(DEFLATE, 0x880, 100);
 	assert_int_equal(vm->balloon.target, 50);
 	assert_int_equal(vm->balloon.hold_until, 0);
 	assert_int_equal(vm->balloon.grow_pages, 100);
-	/* In the middle of an inflation it needs what it took, not what was still to come. */
+	/*
+	 * In the middle of an inflation it needs the pages that it took, not the rest of the
+	 * inflation.
+	 */
 	balloon_set_target(vm, 3000);
 	send(INFLATE, 0x900, 44);
 	send(DEFLATE, 0x900, 20);
@@ -111,7 +117,7 @@ static void deflate_on_oom(void **state)
 	assert_int_equal(vm->balloon.grow_pages, 136);
 }
 
-/* A page that compaction moves goes out after another came in: nobody needs memory. */
+/* Compaction puts one page in and then takes one out: the guest needs no memory. */
 static void a_page_is_exchanged(void **state)
 {
 	(void)state;
@@ -124,14 +130,14 @@ static void a_page_is_exchanged(void **state)
 	assert_int_equal(vm->balloon.target, 1000);
 	assert_int_equal(vm->balloon.hold_until, 0);
 	assert_int_equal(vm->balloon.grow_pages, 0);
-	/* What it needs it takes between two lists that go in; the size alone would not show it. */
+	/* The guest takes pages between two inflate lists; the size alone would not show it. */
 	send(INFLATE, 0xb00, 256);
 	send(DEFLATE, 0xb00, 256);
 	assert_int_equal(vm->balloon.target, 256);
 	assert_int_equal(vm->balloon.grow_pages, 256);
 }
 
-/* The last page of all is no exchange: that would have left another. */
+/* Taking the last page is no exchange: that would have left another. */
 static void the_last_page(void **state)
 {
 	(void)state;
@@ -155,8 +161,8 @@ static u32 flood(u32 queue, u32 n)
 }
 
 /*
- * Each call ends, the next comes after a rest, and what waits is done in the end.
- * 512 descriptors, or 4096 leaf operations, of which the first entry's table takes 512.
+ * Each call ends, the next comes after a rest, and in the end no request waits. 512 descriptors, or
+ * 4096 leaf operations, of which the first entry's table takes 512.
  */
 static void a_ring_that_never_ends(void **state)
 {
@@ -176,7 +182,7 @@ static void a_ring_that_never_ends(void **state)
 		assert_int_equal(flood(floods[i].queue, floods[i].pages), floods[i].first);
 		assert_int_equal(fake.tsc - begun, floods[i].first * VIO_REFILL_TSC);
 		assert_true(slot->due <= fake.tsc);
-		/* In the background it is the same, and then the CPU rests from it for longer. */
+		/* The same in background work, which then pauses for longer. */
 		left = vio_refills_left();
 		begun = fake.tsc;
 		assert_true(bus_work(false));
@@ -187,7 +193,7 @@ static void a_ring_that_never_ends(void **state)
 		fake.tsc = begun + (fake.tsc - begun) / 2 * 5 / 2;
 		assert_true(bus_work(false));
 		assert_int_equal(vio_refills_left(), left - 2 * floods[i].then);
-		/* The other vCPU is tired of it. */
+		/* The other vCPU stops. */
 		vio_refill(&dev, 0, 0);
 		fake.tsc += 1000 * MS;
 		for (u32 calls = 0; virtq_waiting(slot, floods[i].queue); calls++) {
@@ -199,7 +205,7 @@ static void a_ring_that_never_ends(void **state)
 	assert_int_equal(frames_check(0, frames_nr()), HV_OK);
 }
 
-/* Reports, too; meanwhile the others have their turn. */
+/* Reports, too; meanwhile the other queues have their turn. */
 static void reports_that_never_end(void **state)
 {
 	struct vio_piece p = { MIB(8), MIB(2), true };
@@ -220,7 +226,7 @@ static void reports_that_never_end(void **state)
 	vio_refill(&dev, 0, 0);
 }
 
-/* Free blocks are given back without being in the balloon. */
+/* The host takes free blocks that are not in the balloon. */
 static void reports(void **state)
 {
 	struct vio_piece p[3] = { { MIB(8), MIB(2), true },
@@ -268,7 +274,7 @@ static void statistics(void **state)
 	assert_int_equal(vm->balloon.stats.file, 256);
 	assert_int_equal(vm->balloon.stats.major_faults, 7);
 	calls = vm->balloon.calls;
-	assert_false(done(STATISTICS)); /* the buffer stays with us for a second */
+	assert_false(done(STATISTICS)); /* we keep the buffer for 1 s */
 	fake.tsc += 999 * MS;
 	bus_work(true);
 	assert_false(done(STATISTICS));

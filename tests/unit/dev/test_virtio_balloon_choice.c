@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which of its two balloons a VM has: by configuration, and by who comes first. */
+/* The choice between a VM's two balloons: by configuration, and by the first driver. */
 #include <tests/unit/dev/virtio_balloon_fixture.h>
 
 /* A list and a report that both need several calls do not disturb each other. */
@@ -31,7 +31,7 @@ static bool features_accepted(void)
 	return vio_read(&dev, VIO_STATUS) & 8;
 }
 
-/* The first to start has it; the other hears no, and the log says so. */
+/* The first driver to start has it; the other is refused, and the log says so. */
 static void the_first_wins(void **state)
 {
 	struct frame_batch freed = FRAME_BATCH_INIT;
@@ -42,7 +42,7 @@ static void the_first_wins(void **state)
 	assert_false(features_accepted());
 	assert_true(fake_log_has("virtio-balloon gets no balloon: the other driver was first"));
 	assert_int_equal(guest_call(dev.v, AERO_CALL_START, AERO_ABI_VERSION, 0, 0), AERO_OK);
-	/* Ours says that it is at its end: the stock one may have it, and finds nothing in it. */
+	/* Our driver ends: the stock one may have the balloon, and finds it empty. */
 	assert_int_equal(p2m_lock(&vm->p2m, 1000, ORDER_4K, &freed, &work), HV_OK);
 	p2m_commit(&vm->p2m, &freed);
 	assert_int_equal(vm->p2m.ballooned, 1);
@@ -52,14 +52,14 @@ static void the_first_wins(void **state)
 	assert_int_equal(guest_call(dev.v, AERO_CALL_POLL, 0, 0, 0), AERO_ERR_STATE);
 	start();
 	assert_int_equal(guest_call(dev.v, AERO_CALL_END, 0, 0, 0), AERO_ERR_STATE);
-	assert_non_null(vm->balloon.front); /* nobody ends what is another's */
+	assert_non_null(vm->balloon.front); /* no driver can end another's balloon */
 	fake_log_clear();
 	assert_int_equal(guest_call(dev.v, AERO_CALL_START, AERO_ABI_VERSION, 0, 0),
 			 AERO_ERR_STATE);
 	assert_true(fake_log_has("aerostat gets no balloon: the other driver was first"));
 	assert_int_equal(guest_call(dev.v, AERO_CALL_LOCK, LIST, 1, 0), AERO_ERR_STATE);
 	assert_int_equal(guest_call(dev.v, AERO_CALL_GROW, 1, 0, 0), AERO_ERR_STATE);
-	/* It leaves: the other may have it. */
+	/* The driver leaves: the other may have the balloon. */
 	vio_write(&dev, VIO_STATUS, 0);
 	assert_null(vm->balloon.front);
 	assert_int_equal(guest_call(dev.v, AERO_CALL_START, AERO_ABI_VERSION, 0, 0), AERO_OK);
@@ -80,7 +80,7 @@ static void nobody_goes_on_without_features(void **state)
 		send(INFLATE, 0x800, 256);
 		assert_int_equal(vm->p2m.ballooned, 0);
 	}
-	/* Nor may a driver take back its agreement and go on. */
+	/* A driver that takes its features back cannot go on, either. */
 	vio_write(&dev, VIO_STATUS, 0);
 	balloon_release(vm);
 	start();
@@ -108,7 +108,7 @@ static void by_configuration(void **state)
 	assert_int_equal(guest_call(dev.v, AERO_CALL_START, AERO_ABI_VERSION, 0, 0), AERO_OK);
 }
 
-/* A guest that reboots or kexecs without a word: what was in the balloon is the next one's. */
+/* A guest that reboots or kexecs without END: the pages of the balloon go to the next kernel. */
 static void another_life(void **state)
 {
 	(void)state;

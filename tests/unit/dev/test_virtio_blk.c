@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Disks: what is read and written, how much memory they take, and requests that no driver would make. */
+/* Disks: reads and writes, the memory that they take, and requests that no driver would make. */
 #include <tests/fake/virtio.h>
 
 #include <hv/load/images.h>
@@ -17,7 +17,7 @@
 enum { IN, OUT, FLUSH = 4, GET_ID = 8 };
 enum { OK, IOERR, UNSUPP };
 
-static u8 file[FILE_BYTES + 4096]; /* what follows the file in memory is not on the disk */
+static u8 file[FILE_BYTES + 4096]; /* bytes after the file in memory are not on the disk */
 static struct vm_config cfg;
 static struct vm *vm;
 static struct vio disk[3];
@@ -132,7 +132,7 @@ static void the_file(void **state)
 	assert_true(vio_read(&disk[0], VIO_DEVICE_FEATURES) & BIT(5));
 	vio_write(&disk[1], VIO_DEVICE_FEATURES_SEL, 0);
 	assert_false(vio_read(&disk[1], VIO_DEVICE_FEATURES) & BIT(5));
-	memcpy(want, file, FILE_BYTES); /* behind it is nothing, not what is in memory there */
+	memcpy(want, file, FILE_BYTES); /* zeroes follow, not the bytes in memory there */
 	assert_true(reads_as(&disk[0], 0, want, sizeof(want)));
 	assert_true(reads_as(&disk[1], 0, want, sizeof(want)));
 	for (u32 s = 0; s < SECTORS; s++)
@@ -194,11 +194,11 @@ static void outside(void **state)
 	}
 	assert_int_equal(request(&disk[1], IN, SECTORS, DATA, 0), OK); /* nothing, at the end */
 	assert_int_equal(request(&disk[1], 77, 0, DATA, 512), UNSUPP);
-	/* Data where no memory is: an error of the request; the disk goes on. */
+	/* Data at an address without memory: an error of the request; the disk goes on. */
 	assert_int_equal(request(&disk[1], IN, 0, cfg.memory - 512, 1024), IOERR);
 	assert_int_equal(request(&disk[1], OUT, 0, cfg.memory - 512, 1024), IOERR);
 	assert_int_equal(request(&disk[1], IN, 0, DATA, 512), OK);
-	/* What was to be written in part has not brought anybody's old bytes. */
+	/* A block written in part has no old bytes of others. */
 	assert_true(reads_as(&disk[1], 3, file + 3 * 512, 512));
 }
 
@@ -215,7 +215,7 @@ static void identity(void **state)
 	assert_string_equal(id, "aerostat-disk2");
 }
 
-/* Each request takes its 5 ms from when it was announced, several at once. */
+/* Each request takes 5 ms from its notice on, several at the same time. */
 static void latency(void **state)
 {
 	struct vio *d = &disk[2];
@@ -307,7 +307,7 @@ static void memory(void **state)
 	reap();
 	assert_int_equal(vm->state, VM_ENDED);
 	assert_int_equal(vm->slots, 1 << SLOT_DISK | 2 << SLOT_DISK | 4 << SLOT_DISK);
-	/* What is left is the bus and the vCPU's record, which live as long as the host. */
+	/* Only the bus and the vCPU's record are left, which live as long as the host. */
 	assert_int_equal(open - frames_in_use() >= charged, 1);
 	assert_int_equal(frames_check(0, frames_nr()), HV_OK);
 }
@@ -337,7 +337,7 @@ static void reboot(void **state)
 	assert_true(reads_as(&disk[1], 2, file + 1024, 512));
 }
 
-/* There are frames for a part of the disk only; the start is tried again, and opens all of it. */
+/* There are frames only for a part of the disk; the next try of the start opens all of it. */
 static void opened_again(void **state)
 {
 	static const struct disk_config large = { .blank = true, .writable = MIB(1) };

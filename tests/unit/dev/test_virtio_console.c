@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* hvc0: what the guest says, what is typed, and who listens. */
+/* hvc0: the guest's output, input, and the console that listens. */
 #include <tests/fake/virtio.h>
 
 #include <hv/vm/sched.h>
@@ -70,7 +70,10 @@ static void lines(void **state)
 	assert_true(fake_log_has("c| prompt"));
 }
 
-/* However slow the host's serial port: one call ends soon, the background does the rest; nothing twice. */
+/*
+ * For any speed of the host's serial port: one call ends soon, background work does the rest;
+ * nothing twice.
+ */
 static void much(void **state)
 {
 	static char text[7001];
@@ -130,7 +133,7 @@ static void typing(void **state)
 	assert_string_equal(got, "hel");
 	vio_get(&hvc, BUFFER + 0x100, got, 4);
 	assert_string_equal(got, "lo, ");
-	/* A buffer waits: what is typed comes at once. */
+	/* A buffer waits: input comes at once. */
 	vio_add(&hvc, RX, 2, &p[1], 1);
 	vio_notify(&hvc, RX);
 	assert_false(vio_interrupted(&hvc));
@@ -140,7 +143,7 @@ static void typing(void **state)
 	assert_true(vio_interrupted(&hvc));
 }
 
-/* What finds no room is lost, what was there is not; a reset forgets it. */
+/* Input without room is lost, earlier input is not; a reset drops all. */
 static void too_much_is_typed(void **state)
 {
 	static char text[VIRTIO_CONSOLE_INPUT + 1];
@@ -180,7 +183,7 @@ static void useless_buffers(void **state)
 	assert_int_equal(vm->console.input(vm, "", 0), VIRTIO_CONSOLE_INPUT - 3);
 }
 
-/* Another vCPU gives useless buffers without end: what is typed waits, and nobody else does. */
+/* Another vCPU gives useless buffers without end: input waits, and no other VM does. */
 static void useless_buffers_without_end(void **state)
 {
 	struct vio_piece empty = { BUFFER, 0, true };
@@ -204,13 +207,13 @@ static void who_listens(void **state)
 	(void)state;
 	guest_port(vm->vcpus[0], UART_PORT + 1, 1, false, 1);
 	assert_true(vm->console.input == uart_input);
-	vio_start(&hvc, 2); /* a driver that is loaded is nobody who reads */
+	vio_start(&hvc, 2); /* a loaded driver does not mean a reader */
 	assert_true(vm->console.input == uart_input);
 	say("login: ", 1);
 	assert_true(vm->console.input != uart_input);
 }
 
-/* Nobody works for a VM that is over, though somebody types. */
+/* Input causes no work for a VM that has ended. */
 static void ended(void **state)
 {
 	struct vio_piece p = { BUFFER, 8, true };

@@ -34,7 +34,7 @@ static inline int setup(void **state)
 	return 0;
 }
 
-/* As Linux does it: everything that is offered. What a former driver left goes in a few pieces. */
+/* As Linux does it: takes all features offered. Pages of a former driver go out in a few pieces. */
 static inline void start(void)
 {
 	vio_start(&dev, 4);

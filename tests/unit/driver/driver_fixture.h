@@ -21,19 +21,19 @@ static struct {
 	/* the hypervisor */
 	u64 target, hint, ballooned, batches, largest, starts, ends;
 	u32 again_after; /* entries per call, 0: all */
-	u32 start_again; /* START, or END, answers AGAIN so often */
+	u32 start_again; /* START, or END, answers AGAIN this many times */
 	bool no_end;	 /* a hypervisor that does not know it */
 	u64 reported;
 	u64 refuse; /* every n-th entry is refused as BUSY */
 	u64 nomem;  /* every n-th UNLOCK entry has no table */
-	s64 fail;   /* the next LOCK or UNLOCK fails so */
+	s64 fail;   /* the next LOCK or UNLOCK fails with this status */
 	u64 features;
 	bool no_progress, raises;
 	u64 entries;
 	/* a kernel that keeps its 4 KiB pages itself */
 	u64 kept[PAGES];
 	u32 nr_kept, own;
-	u32 moving; /* of those kept: cannot be had now */
+	u32 moving; /* of those: cannot be taken now */
 } k;
 
 static struct aero_balloon b;
@@ -71,7 +71,7 @@ static inline void release(void *ctx, unsigned int order, aero_u64 page)
 	(void)ctx;
 	for (u32 i = 0; i < 1u << order; i++) {
 		assert_int_equal(k.state[page + i], TAKEN); /* not twice */
-		/* Only pages of the driver's own are ever written, and those are cleared. */
+		/* The driver writes only to its own pages, and clears them. */
 		assert_true(fake_is_zero(k.memory + (page + i) * PAGE_SIZE, PAGE_SIZE));
 		k.state[page + i] = FREE;
 	}
@@ -168,7 +168,7 @@ static inline void call(aero_u64 number, aero_u64 x, aero_u64 y, aero_u64 z, str
 	case AERO_CALL_GROW:
 		k.target = r->target = min(was, k.ballooned) - min(min(was, k.ballooned), x);
 		r->value = k.ballooned > k.target ? k.ballooned - k.target : 0;
-		if (k.raises) /* somebody else decides right then */
+		if (k.raises) /* the policy decides at that moment */
 			k.target = was;
 		break;
 	case AERO_CALL_POLL:

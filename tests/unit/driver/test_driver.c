@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The guest driver's core: batches, targets, answers that refuse. */
+/* The guest driver's core: batches, targets, refusals. */
 #include <tests/unit/driver/driver_fixture.h>
 
 static void to_the_target_and_back(void **state)
@@ -38,7 +38,7 @@ static void hint_bounds_a_batch(void **state)
 	run_to(1000);
 	assert_true(k.largest <= 16);
 	assert_int_equal(b.size, 1000);
-	k.hint = 0; /* nonsense: still goes on */
+	k.hint = 0; /* an impossible target: still goes on */
 	run_to(1010);
 	assert_int_equal(b.size, 1010);
 }
@@ -103,7 +103,10 @@ static void grow_gives_back_at_once(void **state)
 	consistent();
 }
 
-/* What GROW answers counts, whatever the target is a moment later: or somebody is killed. */
+/*
+ * The answer of GROW counts, even if the target changes a moment later: otherwise a program would
+ * be killed.
+ */
 static void grow_against_a_target_that_rises(void **state)
 {
 	(void)state;
@@ -146,7 +149,7 @@ static void random_life(void **state)
 	assert_int_equal(k.ballooned, 0);
 }
 
-/* The hypervisor hears of the end once all is back, or once the driver gives the rest up. */
+/* The driver makes END when all pages are back, or when it gives the rest up. */
 static void the_end_is_said(void **state)
 {
 	(void)state;

@@ -2,7 +2,7 @@
 /* The guest driver's core: pages that are lost, kept, moved or free. */
 #include <tests/unit/driver/driver_fixture.h>
 
-/* The guest touched what it had given: the hypervisor knows, the driver finds out. */
+/* The guest touched pages of the balloon: the hypervisor knows, the driver finds out. */
 static void popped_pages(void **state)
 {
 	(void)state;
@@ -39,7 +39,7 @@ static void out_of_memory_in_the_guest(void **state)
 	k.keep = 0;
 	run_to(5000);
 	assert_int_equal(b.size, 5000);
-	/* Nothing at all to be had, not even for the way back. */
+	/* The kernel has no page at all, not even for the way back. */
 	k.keep = PAGES;
 	run_to(0);
 	assert_int_equal(b.size, 0);
@@ -52,7 +52,7 @@ static void out_of_memory_in_the_guest(void **state)
 	assert_int_equal(k.free, PAGES);
 }
 
-/* UNLOCK without a table in the host: those pages stay, and are asked for again. */
+/* UNLOCK while the host has no frame for a table: those pages stay, and the driver tries again. */
 static void unlock_is_refused(void)
 {
 	k.hint = 256;
@@ -112,7 +112,7 @@ static void a_kernel_that_keeps_its_pages(void **state)
 		assert_int_equal(k.nr_kept % 512, targets[i] % 512);
 	}
 	assert_null(b.small.top);
-	/* One that is being moved cannot be given back: not now, and nothing is lost. */
+	/* A page that is being moved cannot be given back now, and nothing is lost. */
 	k.moving = 1;
 	assert_int_equal(aero_balloon_stop(&b), 1);
 	assert_int_equal(k.ballooned, 1);
@@ -139,7 +139,7 @@ static void pages_are_moved(void **state)
 	release(NULL, 0, from);
 	consistent();
 	assert_int_equal(b.size, 100);
-	/* Refused: both stay where they are. */
+	/* Refused: both pages stay where they are. */
 	assert_int_equal(take(NULL, &from), 1);
 	assert_int_equal(alloc(NULL, 0, &to), 1);
 	k.refuse = 1;
@@ -176,7 +176,7 @@ static void free_blocks_are_reported(void **state)
 	consistent();
 }
 
-/* Pages that nobody touches need no frames: the hint is for others. */
+/* Pages that nobody touches need no frames: the hint does not count for them. */
 static void untouched_blocks_need_no_hint(void **state)
 {
 	(void)state;

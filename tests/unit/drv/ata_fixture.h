@@ -23,7 +23,7 @@ static struct {
 	u8 reg[8], previous[8], device, control, status;
 	u8 bm_command, bm_status;
 	u32 prdt;
-	u8 pending; /* opcode that is carried out when time passes */
+	u8 pending; /* opcode of the command that ends when time passes */
 	bool hold, busy_for_ever, gone, no_dma;
 	u32 fail_next, commands, flushes, resets;
 	u8 last; /* opcode */
@@ -94,7 +94,7 @@ static void end(bool good)
 	c.bm_status = (u8)((c.bm_status & ~BM_ACTIVE) | BM_INTERRUPT);
 }
 
-/* What the disk does in a moment. */
+/* The disk's work while time passes. */
 static void work(void)
 {
 	bool reads = c.pending == ATA_READ_DMA || c.pending == ATA_READ_DMA_EXT;

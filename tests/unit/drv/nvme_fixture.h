@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* An NVMe controller in memory, which behaves, or does not. It works while time passes. */
+/* An NVMe controller in memory, correct or faulty. It works while time passes. */
 #ifndef TESTS_UNIT_NVME_FIXTURE_H
 #define TESTS_UNIT_NVME_FIXTURE_H
 
@@ -68,7 +68,7 @@ bool pci_interrupt(pci_bdf at, void (*fn)(void *arg), void *arg)
 
 static void *memory(u64 pa)
 {
-	assert_true(c.command & 4); /* it may not touch memory otherwise */
+	assert_true(c.command & 4); /* without that it must not touch memory */
 	return plat_ptr(HPA(pa));
 }
 
@@ -189,7 +189,7 @@ static void switched(bool on)
 	c.r[NVME_CSTS] = on ? CSTS_RDY : 0;
 }
 
-/* What it does in a moment. */
+/* The controller's work while time passes. */
 static void work(void)
 {
 	if (c.dead) {

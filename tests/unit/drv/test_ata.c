@@ -118,7 +118,7 @@ static void as_many_as_wait(void **state)
 	assert_int_equal(disk.device->in_flight, 0);
 }
 
-/* Its data lies where the bus master does not reach: it goes through memory below. */
+/* The bus master cannot reach the data: the driver copies through memory below. */
 static void memory_above_4_gib(void **state)
 {
 	u32 frame;

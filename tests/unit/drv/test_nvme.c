@@ -139,7 +139,7 @@ static void without_interrupts_it_is_polled(void **state)
 	assert_int_equal(disk.device->poll_us, 100);
 }
 
-/* Thousands of requests go round the queues; as many as there is room for are on their way. */
+/* Thousands of requests go round the queues, which are always full. */
 static void full_queues(void **state)
 {
 	u32 taken = 0;
@@ -171,7 +171,7 @@ static void errors(void **state)
 {
 	(void)state;
 	assert_int_equal(start(), HV_OK);
-	/* One that may be tried again is, twice. */
+	/* A request that may be tried again is tried twice more. */
 	c.status = 0x281;
 	c.fail_next = 2;
 	assert_int_equal(submit(0, BLOCK_READ, 0, 512), HV_OK);
@@ -183,7 +183,7 @@ static void errors(void **state)
 	go_on(1);
 	assert_int_equal(end[0], HV_EIO);
 	assert_true(fake_log_has("a read at sector 0 ends with status 281"));
-	/* One that the controller would refuse again is not. */
+	/* A request that the controller would refuse again is not. */
 	c.requests = 0;
 	c.status = 0x4281;
 	c.fail_next = 1;
@@ -194,7 +194,7 @@ static void errors(void **state)
 	assert_int_equal(disk.device->errors, 2);
 }
 
-/* A command that never ends: mentioned, the controller is reset, and it is sent again. */
+/* A command that never ends: the driver logs it, resets the controller, and sends it again. */
 static void a_lost_command(void **state)
 {
 	(void)state;
@@ -213,7 +213,10 @@ static void a_lost_command(void **state)
 	assert_int_equal(disk.device->resets, 1);
 }
 
-/* The third reset in a minute is the last; nothing is left on its way, and no bus is mastered. */
+/*
+ * The third reset in a minute is the last; then no request is in flight, and the controller does
+ * not master the bus.
+ */
 static void a_dead_controller(void **state)
 {
 	(void)state;
@@ -247,7 +250,7 @@ static void it_vanishes(void **state)
 	assert_int_equal(submit(0, BLOCK_READ, 0, 512), HV_ENODEV);
 }
 
-/* As long as it may write to memory, requests are not ended. */
+/* The driver ends no request as long as the controller may write to memory. */
 static void cannot_be_switched_off(void **state)
 {
 	(void)state;
@@ -277,7 +280,7 @@ static void fatal_status(void **state)
 	assert_true(fake_log_has("it reports a fatal error"));
 }
 
-/* It ends what it was not given. */
+/* It ends a command that it was not given. */
 static void nonsense_completions(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* PCI: a fake bus whose functions behave, or do not. Each access counts. */
+/* PCI: a fake bus whose functions are correct or faulty. It counts each access. */
 #include <tests/fake/fake.h>
 
 #include <hv/drv/pci.h>
@@ -15,7 +15,7 @@ struct function {
 	bool stubborn; /* keeps mastering */
 	u32 bar_bytes;
 	u32 *mmio;
-	/* the firmware lets go of this bit of this register after so many looks; 0: never */
+	/* reads until the firmware clears this bit of this register; 0: never */
 	u32 *owner;
 	u32 owner_bit, patience;
 };
@@ -52,7 +52,7 @@ void plat_pci_write(pci_bdf at, u8 reg, u32 v)
 	struct function *f = find(at);
 
 	writes++;
-	assert_non_null(f); /* nothing is written where nothing is */
+	assert_non_null(f); /* no write to an address without a device */
 	if (reg == 4) {
 		assert_int_equal(v >> 16, 0); /* would clear status bits */
 		if (f->config[1] & MASTER && !(v & MASTER) && !master_off_at)
@@ -141,7 +141,7 @@ static void no_pci(void **state)
 	assert_int_equal(reads + writes, 0);
 }
 
-/* All but bridges and displays, on any bus, whatever bridges say of their buses. */
+/* All functions except bridges and displays, on any bus, whatever bus numbers bridges have. */
 static void mastering_ends(void **state)
 {
 	struct function *f[9];
@@ -178,7 +178,7 @@ static void one_that_keeps_on(void **state)
 	assert_true(fake_log_has("ended of 0"));
 }
 
-/* A bus on which everything answers with everything: bounded. */
+/* A bus on which every address answers with ones: the walk is bounded. */
 static void nonsense(void **state)
 {
 	u64 seed = 17;
@@ -217,7 +217,7 @@ static void xhci(void **state)
 		r = registers(f, 0, KIB(64));
 		r[4] = 0x2000 << 16;		     /* xECP: at 0x8000 */
 		r[0x2000] = 0x10 << 8 | 2;	     /* supported protocol, then 0x10 on */
-		r[0x2010] = 0x08 << 8 | 1 | BIT(16); /* legacy support, the firmware's */
+		r[0x2010] = 0x08 << 8 | 1 | BIT(16); /* legacy support, owned by the firmware */
 		r[0x2011] = 0xffffffff;		     /* all SMIs on, and the reserved bits */
 		r[0x2018] = 1 | BIT(16);	     /* never looked at */
 		f->owner = willing ? &r[0x2010] : NULL;
@@ -269,7 +269,7 @@ static void ehci(void **state)
 	assert_int_equal(f->config[0x6c / 4], 0);
 	assert_true(fake_log_has("EHCI taken over"));
 
-	/* A capability that is none: nothing is written over it. */
+	/* A capability that is invalid: the driver does not write to it. */
 	start();
 	f = add(0, 29, 0, 0x0c0320);
 	r = registers(f, 0, PAGE_SIZE);
@@ -327,7 +327,7 @@ static void ahci(void **state)
 	}
 }
 
-/* What does not decode its registers, or has none, is not touched, only quieted. */
+/* A function that does not decode its registers, or has none, is only quieted. */
 static void without_registers(void **state)
 {
 	static const u32 classes[] = { 0x010601, 0x0c0310, 0x0c0320, 0x0c0330 };

@@ -11,7 +11,7 @@
 
 #define CODE 0x400000UL /* linear; the page after it is absent */
 #define CODE_GPA 0x200000UL
-#define DATA 0x410000UL /* two pages of memory that nobody has touched */
+#define DATA 0x410000UL /* two pages of memory without frames */
 #define DATA_GPA 0x800000UL
 #define READ_ONLY 0x420000UL
 #define USER 0x421000UL

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Device accesses that are emulated, by all kinds of instructions. */
+/* Emulated device accesses, by all kinds of instructions. */
 #include <tests/unit/emulate/emulate_fixture.h>
 
 /* --- plain accesses and sizes --- */
@@ -16,14 +16,14 @@ static void plain(void **state)
 	RUN("\x89\x27", APIC + COUNT, true); /* mov [rdi], esp */
 	done(2);
 	assert_int_equal(lapic_mmio_read(v, COUNT), 0xabcdef);
-	RUN("\x48\x8b\x27", APIC + COUNT, false); /* mov rsp, [rdi]: 64 bits, which it has not */
+	RUN("\x48\x8b\x27", APIC + COUNT, false); /* mov rsp, [rdi]: the APIC has no 64 bits */
 	done(3);
 	assert_int_equal(s->rsp, UINT64_MAX);
 	RUN("\xc7\x07\x01\x02\x03\x04", APIC + COUNT, true);
 	done(6);
 	assert_int_equal(lapic_mmio_read(v, COUNT), 0x04030201);
 	v->gpr[GPR_RCX] = 0x10;
-	RUN("\x83\x4f\xf8\x08", APIC + COUNT, true); /* changed since: what it is now, is done */
+	RUN("\x83\x4f\xf8\x08", APIC + COUNT, true); /* changed since: executes the new one */
 	done(4);
 	assert_int_equal(lapic_mmio_read(v, COUNT), 0x04030201);
 	RUN("\x83\x0f\x08", APIC + COUNT, false); /* or [rdi], 8 */
@@ -36,7 +36,7 @@ static void plain(void **state)
 	assert_int_equal(lapic_mmio_read(v, COUNT), 0x10);
 }
 
-/* What the APIC has no register for. */
+/* Accesses for which the APIC has no register. */
 static void odd_sizes(void **state)
 {
 	(void)state;
@@ -59,7 +59,7 @@ static void odd_sizes(void **state)
 	RUN("\x89\x0f", APIC + COUNT + 1, true);
 	done(2);
 	assert_int_equal(lapic_mmio_read(v, COUNT), 0x12345678);
-	/* and the bus itself, any size and place: where the device is not, ones */
+	/* and the bus itself, any size and place: ones outside of the device */
 	for (u64 at = APIC - 9; at < APIC + 32; at++)
 		for (u32 n = 1; n <= 8; n++) {
 			u64 below = at < APIC ? min(APIC - at, (u64)n) * 8 : 0;
@@ -95,7 +95,7 @@ static void no_device(void **state)
 	assert_int_equal(v->gpr[GPR_RAX], 0xffffffff);
 	assert_int_equal(vm->state, VM_RUNNING);
 	setup(state);
-	/* Elsewhere there is nothing to look for. */
+	/* Other addresses have neither memory nor devices. */
 	v->gpr[GPR_RDI] = 0xb0000000;
 	RUN("\x8b\x07", 0xb0000000, false);
 	stopped("no memory, no device");
@@ -121,7 +121,7 @@ static void unknown(void **state)
 	assert_true(fake_log_has("stopped at rip 400000"));
 }
 
-/* What a process does ends no VM. */
+/* A process cannot end its VM. */
 static void unknown_by_a_process(void **state)
 {
 	struct vmexit e = { .kind = EXIT_P2M_FAULT, .fault = { .gpa = GPA(APIC), .exec = true } };
@@ -158,7 +158,7 @@ static void straddling(void **state)
 	v->gpr[GPR_RDI] = APIC - 2;
 	for (u64 told = APIC - 4; told <= APIC; told += 4) {
 		if (told < APIC)
-			continue; /* memory does not exit */
+			continue; /* an access to memory does not exit */
 		RUN("\x8b\x07", told, false);
 		done(2);
 		assert_int_equal(v->gpr[GPR_RAX], 0xffffbbaa);
@@ -179,7 +179,7 @@ static void straddling(void **state)
 	RUN("\x83\x07\x01", APIC + 0xffe, false); /* add: carries into the memory */
 	done(3);
 	assert_int_equal(peek(AFTER_GPA, 2), 0xddcd);
-	/* the second page absent, or not writable: a #PF at its start, and nothing is done */
+	/* the second page absent, or not writable: a #PF at its start, and nothing is changed */
 	map(APIC + PAGE_SIZE, 0);
 	RUN("\x8b\x07", APIC + 0xffe, false);
 	faulted(VEC_PF, APIC + PAGE_SIZE, 0);
@@ -196,7 +196,7 @@ static void straddling(void **state)
 	assert_int_equal(v->gpr[GPR_RAX], 0xffffffff);
 }
 
-/* Told of a read, it writes in the end: the guest's tables decide. */
+/* The exit reports a read, and the instruction writes: the guest's tables decide. */
 static void read_modify_write(void **state)
 {
 	(void)state;
@@ -243,7 +243,7 @@ static void page_ends(void **state)
 	AGAIN(APIC + COUNT, true);
 	done(6);
 	assert_int_equal(lapic_mmio_read(v, COUNT), 0);
-	/* where no memory is; where the table is not in memory */
+	/* an address without memory; a table outside of memory */
 	map(CODE + PAGE_SIZE, 0xa0001);
 	AGAIN(APIC + COUNT, true);
 	stopped("not in memory");
@@ -328,7 +328,7 @@ static void changed_meanwhile(void **state)
 	stopped("not at rip");
 }
 
-/* Any bytes, registers, modes and tables: this VM may end, nothing else may happen. */
+/* Any bytes, registers, modes and tables: this VM may end, others must not be harmed. */
 static void hostile(void **state)
 {
 	u64 seed = 77, emulated = 0, faults = 0, ended = 0;

@@ -72,7 +72,7 @@ static void rights_of_the_other_side(void **state)
 	nothing_happened(); /* backed */
 	AGAIN(APIC + COUNT, false);
 	done(2);
-	/* to where nothing is: gone */
+	/* to an address without a device: lost */
 	v->gpr[GPR_RCX] = 1;
 	v->gpr[GPR_RSI] = APIC + COUNT;
 	v->gpr[GPR_RDI] = ELSEWHERE;
@@ -87,7 +87,7 @@ static void rights_of_the_other_side(void **state)
 	assert_int_equal(lapic_mmio_read(v, COUNT), 0xffffffff);
 }
 
-/* No frame for the other side: it waits, and the device has not been read. */
+/* No frame for the memory side: the vCPU waits, and the device has not been read. */
 static void waits_for_memory(void **state)
 {
 	struct p2m_entry e;
@@ -107,7 +107,7 @@ static void waits_for_memory(void **state)
 	assert_int_equal(e.kind, P2M_EMPTY);
 }
 
-/* Into the balloon: popped, as if the guest had touched it itself. */
+/* Into the balloon: popped, as by a touch of the guest. */
 static void ballooned(void **state)
 {
 	struct frame_batch b = FRAME_BATCH_INIT;
@@ -133,7 +133,7 @@ static void ballooned(void **state)
 	assert_int_equal(peek(DATA_GPA, 4), 0x12345678);
 }
 
-/* A long one comes back from time to time, and counts. */
+/* A long one stops from time to time, and its counter goes on. */
 static void bounded(void **state)
 {
 	u32 exits = 0;
@@ -155,7 +155,7 @@ static void bounded(void **state)
 	done(2);
 	assert_int_equal(v->gpr[GPR_RCX], 0);
 	assert_int_equal(exits, 5);
-	/* a page that is absent in the middle: so far, and no further */
+	/* a page in the middle is absent: the string stops there */
 	map(APIC + PAGE_SIZE, 0);
 	v->gpr[GPR_RDI] = APIC + 0xff0;
 	v->gpr[GPR_RCX] = 10;
@@ -163,7 +163,7 @@ static void bounded(void **state)
 	faulted(VEC_PF, APIC + PAGE_SIZE, PF_WRITE);
 	assert_int_equal(v->gpr[GPR_RCX], 6);
 	assert_int_equal(v->gpr[GPR_RDI], APIC + PAGE_SIZE);
-	/* 32-bit addresses clear the upper halves; nothing to do is done */
+	/* 32-bit addresses clear the upper halves; a count of 0 does nothing */
 	v->gpr[GPR_RDI] = 0xffffffff00000000 | (APIC + 0x300);
 	v->gpr[GPR_RCX] = 0xffffffff00000001;
 	RUN("\x67\xf3\xab", APIC + 0x300, true);
@@ -219,7 +219,7 @@ static void to_a_port(void **state)
 	assert_int_equal(exits, 3); /* of 64 at most */
 	assert_int_equal(v->gpr[GPR_RCX], 0);
 	assert_true(fake_log_has("xxxxxxxxthe end"));
-	/* Downwards, one, by a segment; and nothing at all. */
+	/* Downwards, one element, by a segment; and a count of 0. */
 	fake_of(v)->state.seg[SEG_GS].base = DATA;
 	s->rflags |= BIT(10);
 	v->gpr[GPR_RSI] = 0xfe0 + 146;
@@ -236,7 +236,7 @@ static void to_a_port(void **state)
 	OUTS("\xf3\x6e", UART, 1);
 	done(2);
 	assert_int_equal(v->gpr[GPR_RSI], 0xfe0 + 144);
-	/* The end of the VM in the middle: the rest goes nowhere. */
+	/* The VM ends in the middle: the rest is dropped. */
 	s->rflags = 2;
 	v->gpr[GPR_RSI] = DATA;
 	v->gpr[GPR_RCX] = 5;
@@ -258,7 +258,7 @@ static void from_a_port(void **state)
 	done(2);
 	assert_int_equal(peek(DATA_GPA, 8), 0x6060600000);
 	assert_int_equal(v->gpr[GPR_RDI], DATA + 5);
-	/* Nobody is there, in each size; across two pages. */
+	/* A port without a device, in each size; across two pages. */
 	v->gpr[GPR_RDI] = DATA + 0xffe;
 	INS("\x6d", 0x1000, 4);
 	nothing_happened();
@@ -272,11 +272,11 @@ static void from_a_port(void **state)
 	assert_int_equal(v->gpr[GPR_RDI], DATA + 18);
 }
 
-/* A byte that is read from the port is gone: so the memory is looked at first. */
+/* A byte that is read from the port is gone, so the memory is checked first. */
 static void no_read_before_the_memory(void **state)
 {
 	(void)state;
-	guest_port(v, UART + 4, 1, false, 0x10); /* what is sent comes back */
+	guest_port(v, UART + 4, 1, false, 0x10); /* sent bytes come back */
 	guest_port(v, UART, 1, false, 'u');
 	v->gpr[GPR_RDI] = READ_ONLY;
 	INS("\x6c", UART, 1);
@@ -299,7 +299,7 @@ static void no_read_before_the_memory(void **state)
 	assert_int_equal(peek(DATA_GPA, 8), 'u');
 }
 
-/* Another vCPU has changed the instruction: no port is touched, the CPU runs what is there. */
+/* Another vCPU has changed the instruction: no port is touched, the CPU runs the new one. */
 static void another_port_instruction(void **state)
 {
 	(void)state;
@@ -313,7 +313,7 @@ static void another_port_instruction(void **state)
 	nothing_happened();
 	OUTS("\xa4", 0xf4, 1);
 	nothing_happened();
-	/* They exit for their port before they get to a device by memory. */
+	/* INS and OUTS exit for their port before they access a device in memory. */
 	v->gpr[GPR_RSI] = v->gpr[GPR_RDI] = APIC + COUNT;
 	RUN("\x6c", APIC + COUNT, true);
 	nothing_happened();

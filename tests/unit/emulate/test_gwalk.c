@@ -311,7 +311,7 @@ static void other_formats(void **state)
 	assert_int_equal(w.error, 1 | U | PF_RESERVED);
 }
 
-/* A table where no memory is: not a page fault. */
+/* A table at an address without memory: not a page fault. */
 static void tables_elsewhere(void **state)
 {
 	u64 gpa;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The decoder, by hand: what each form means. test_insn_zydis.c has the masses. */
+/* The decoder: the meaning of each form, by hand. test_insn_zydis.c tests millions. */
 #include <tests/fake/fake.h>
 
 #include <hv/base/err.h>
@@ -174,7 +174,7 @@ static void every_form(void **state)
 	}
 }
 
-/* Memory of exactly the bytes there are: the sanitizer sees one too many. */
+/* Memory of exactly these bytes: the sanitizer sees a read beyond them. */
 static void cut_short(void **state)
 {
 	(void)state;
@@ -230,7 +230,7 @@ static void what_it_does_not_know(void **state)
 			 HV_EINVAL); /* arpl */
 }
 
-/* Fifteen bytes and no more, however many there are. */
+/* At most fifteen bytes, even if there are more. */
 static void too_long(void **state)
 {
 	u8 bytes[32];

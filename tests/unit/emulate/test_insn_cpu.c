@@ -22,7 +22,7 @@
 #define OF BIT(11)
 #define STATUS (CF | PF | AF | ZF | SF | OF)
 
-/* What the CPU runs: code and what it works on, at addresses below 2 GiB. */
+/* The CPU's code and data, at addresses below 2 GiB. */
 #define CODE 0x10000000UL
 #define DATA 0x10010000UL /* the operands; MEMORY is the middle of it */
 #define DATA_SIZE 0x1000UL
@@ -40,7 +40,7 @@ static u8 device[DATA_SIZE];
 static u64 seed = 2463534242;
 static u64 device_accesses;
 
-/* --- the device: mmio.c is not linked, this is instead of it --- */
+/* --- the device, in place of mmio.c, which is not linked --- */
 
 const struct mmio_range *mmio_find(const struct vcpu *vcpu, gpa_t gpa)
 {
@@ -105,8 +105,8 @@ static u8 *emit_all_gpr(u8 *p, u8 opcode)
 }
 
 /*
- * Registers and flags from the context, @insn, and back.  RSP is one of them:
- * nothing may interrupt in between, and no signal does.
+ * Loads registers and flags from the context, runs @insn, and saves them. RSP is one of them: no
+ * signal may interrupt in between, and none does.
  */
 static void run_on_cpu(const u8 *insn, size_t length)
 {
@@ -167,7 +167,7 @@ static int setup(void **state)
 		.cr0 = BIT(31) | BIT(16) | 1, .cr4 = 0x20, .cr3 = 0x300000, .efer = 0xd00
 	};
 	fake_of(v)->state.seg[SEG_CS].attr = 0xa09b;
-	/* The code elsewhere in guest-physical memory, the device where it is. */
+	/* Maps the code elsewhere in guest-physical memory, and the device at its own address. */
 	table = calloc(3, PAGE_SIZE);
 	table[0] = 0x301003;
 	table[512] = 0x302003;
@@ -196,7 +196,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* --- random instructions whose operand is where we want it --- */
+/* --- random instructions with an operand at a chosen address --- */
 
 static u64 interesting(void)
 {
@@ -293,7 +293,7 @@ static void dump(const u8 *bytes, const struct insn *i, const u64 *before, u64 f
 			      r == GPR_RSP ? fake_of(v)->state.rsp : v->gpr[r]);
 }
 
-/* Both from the same start; everything must be the same afterwards. */
+/* Runs both from the same start; afterwards everything must be the same. */
 static void compare(const u8 *bytes, const struct insn *i, const u64 *gpr, u64 target)
 {
 	u64 flags = (fake_random(&seed) & (STATUS | DF)) | 0x202, care = ~undefined_flags(i);
@@ -343,7 +343,7 @@ static bool try_one(u64 *met)
 
 	random_bytes(bytes);
 	if (insn_decode(bytes, INSN_MAX, INSN_64, &i) || insn_is_port(&i))
-		return false; /* nor does this CPU let a program at its ports */
+		return false; /* nor may a program on this CPU use ports */
 	random_registers(gpr);
 	if (insn_is_string(&i)) {
 		/* Neither side leaves the page; more than one exit's worth of iterations. */
@@ -356,12 +356,12 @@ static bool try_one(u64 *met)
 			return false;
 		if (insn_decode(bytes, INSN_MAX, INSN_64, &again) || again.op != i.op ||
 		    again.length != i.length)
-			return false; /* aim() took other bytes for the displacement */
+			return false; /* aim() took the wrong bytes for the displacement */
 		i = again;
 		if (i.base == INSN_NO_REG && i.index != INSN_NO_REG)
 			target &= ~((1UL << i.shift) - 1);
 	}
-	/* With a 32-bit address the upper halves of what it is made of do not matter. */
+	/* With a 32-bit address the upper halves of its registers do not matter. */
 	if (i.address_size == 4 && i.base < GPR_NR && !insn_is_string(&i))
 		gpr[i.base] ^= fake_random(&seed) << 32;
 	compare(bytes, &i, gpr, target);
@@ -383,7 +383,9 @@ static void random_instructions(void **state)
 	assert_true(device_accesses > n);
 }
 
-/* Where disassemblers err: REX.B beside a SIB byte without a base, with 0x67 and without. */
+/*
+ * A form in which disassemblers err: REX.B beside a SIB byte without a base, with 0x67 and without.
+ */
 static void sib_without_base(void **state)
 {
 	u8 with67[] = { 0x67, 0x41, 0x8a, 0x0c, 0x25, 0, 0, 0, 0 };

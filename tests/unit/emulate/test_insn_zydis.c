@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The decoder against Zydis, a disassembler library: on random bytes, on the
- * code of this process and its libraries, and on device accesses as compilers
- * write them.  What Zydis takes for one of our forms we must take for the same,
- * field by field; and nothing else.  FUZZ=n: n million random instructions.
+ * The decoder against Zydis, a disassembler library: on random bytes, on the code of this process
+ * and its libraries, and on device accesses as compilers write them. If Zydis sees one of our
+ * forms, our decoder must see the same, field by field; and no other instruction. FUZZ=n: n million
+ * random instructions.
  */
 #define _GNU_SOURCE /* dl_iterate_phdr */
 #include <tests/fake/fake.h>
@@ -109,7 +109,7 @@ static bool is_odd(const ZydisDecodedInstruction *z)
 	return z->opcode == 0x82 || ((z->opcode & 0xfe) == 0xf6 && z->raw.modrm.reg == 1);
 }
 
-/* What Zydis says, in our words. False: not one of the forms that we promise. */
+/* Converts Zydis's result to ours. False: not one of the forms that we promise. */
 static bool promised(const ZydisDecodedInstruction *z, const ZydisDecodedOperand *o,
 		     struct insn *want)
 {
@@ -250,7 +250,7 @@ static int setup(void **state)
 
 static u64 seed = 88172645463325252UL;
 
-/* Half of it any bytes at all, half of it near what we know. */
+/* Half of them any bytes, half near instructions that we know. */
 static void random_instruction(u8 *bytes)
 {
 	static const u8 prefixes[] = { 0x66, 0x67, 0x26, 0x2e, 0x36, 0x3e, 0x64,
@@ -279,7 +279,7 @@ static void random_instruction(u8 *bytes)
 		bytes[at++] = second[fake_random(&seed) % sizeof(second)];
 	}
 	if (r >> 11 & 1)
-		bytes[at] &= 0xbf; /* rather memory than a register */
+		bytes[at] &= 0xbf; /* mostly memory, not a register */
 }
 
 static void random_bytes(void **state)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Task switches for CPUs that leave them to us: what is saved, loaded and refused, and memory that is not there yet. */
+/*
+ * Task switches for CPUs that leave them to us: state saved and loaded, refusals, and memory
+ * without frames.
+ */
 #include <tests/fake/guest.h>
 
 #include <hv/emulate/task.h>
@@ -59,7 +62,7 @@ static int setup(void **state)
 		poke(NEW_TSS + i, 0, 4);
 	}
 	poke(NEW_TSS + 0x20, 0x1234, 4);     /* EIP */
-	poke(NEW_TSS + 0x24, 0xffffffff, 4); /* EFLAGS; of these, what there is */
+	poke(NEW_TSS + 0x24, 0xffffffff, 4); /* EFLAGS; only its existing bits */
 	poke(NEW_TSS + 0x24, 0x246, 4);
 	for (u32 i = 0; i < 8; i++)
 		poke(NEW_TSS + 0x28 + i * 4, 0x1000 + i, 4);
@@ -152,7 +155,7 @@ static void what_is_refused(void **state)
 	refused(10, NEW);
 	describe(NEW, tss(NEW_TSS, 0x67, 0x81)); /* of 16 bits */
 	assert_int_equal(go(NEW, TASK_JMP), HV_EINVAL);
-	describe(NEW, tss(0xb00000, 0x67, 0x89) | 0xb0UL << 56); /* where nothing is */
+	describe(NEW, tss(0xb00000, 0x67, 0x89) | 0xb0UL << 56); /* an address without memory */
 	assert_int_equal(go(NEW, TASK_JMP), HV_EINVAL);
 	refused(-1, f.error);
 }
@@ -170,7 +173,7 @@ static void faults_of_the_new_task(void **state)
 		{ 0x50, CODE, 10 },  /* not for a stack */
 		{ 0x54, 0x7f8, 10 }, /* DS beyond the GDT */
 		{ 0x54, NEW, 10 },   /* a system segment */
-		{ 0x60, DATA, 10 },  /* an LDT that is none */
+		{ 0x60, DATA, 10 },  /* an LDT that is invalid */
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -181,7 +184,7 @@ static void faults_of_the_new_task(void **state)
 		assert_int_equal(f.error, bad[i].selector);
 		assert_int_equal(s.rip, 0x1234);
 		assert_int_equal(s.seg[SEG_TR].selector, NEW);
-		assert_int_equal(s.seg[SEG_CS].attr & 0x10000, 0); /* somebody can serve it */
+		assert_int_equal(s.seg[SEG_CS].attr & 0x10000, 0); /* the task has a handler */
 		assert_int_equal(peek(OLD_TSS + 0x20), 0x5007);
 	}
 	setup(state);
@@ -191,7 +194,10 @@ static void faults_of_the_new_task(void **state)
 	assert_int_equal(f.vector, VEC_DB);
 }
 
-/* An exception through a gate: its error code is on the new stack, and it comes back to its instruction. */
+/*
+ * An exception through a gate: its error code is on the new stack, and the task goes on at its
+ * instruction.
+ */
 static void with_an_error_code(void **state)
 {
 	struct task_switch t = { .selector = NEW,
@@ -213,7 +219,7 @@ static void with_an_error_code(void **state)
 	assert_int_equal(f.error, 0x7f9); /* by an external event */
 }
 
-/* Memory that nobody has touched is backed before anything changes; then it is done again. */
+/* Memory without frames gets them before anything changes; then the switch is tried again. */
 static void memory_on_its_way(void **state)
 {
 	u32 tries = 1;
@@ -232,7 +238,7 @@ static void memory_on_its_way(void **state)
 	assert_int_equal(peek(0x80100c), CODE);
 }
 
-/* Whatever a guest has in its tables: an answer, and nobody else's memory. */
+/* Any bytes in a guest's tables: the switch ends, and touches no other memory. */
 static void hostile(void **state)
 {
 	u64 seed = 7;

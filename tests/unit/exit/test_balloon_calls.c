@@ -74,7 +74,7 @@ static void malformed_entries_change_nothing(void **state)
 	} bad[] = {
 		{ page(1000) | 2, AERO_ENTRY_MALFORMED },
 		{ page(1000) | 0x800, AERO_ENTRY_MALFORMED },
-		{ page(1024) | 0x10, AERO_ENTRY_MALFORMED }, /* a status of last time */
+		{ page(1024) | 0x10, AERO_ENTRY_MALFORMED }, /* a status of the last call */
 		{ page_2m(1025), AERO_ENTRY_MALFORMED },
 		{ page_2m(1024 + 256), AERO_ENTRY_MALFORMED },
 		{ page(PAGES), AERO_ENTRY_RANGE },
@@ -114,7 +114,7 @@ static void good_and_bad_in_one_batch(void **state)
 	batch.entry[2] = page(1001);
 	batch.entry[3] = page(PAGES + 5);
 	batch.entry[4] = page_2m(2048);
-	batch.entry[5] = page(2050); /* inside the one before */
+	batch.entry[5] = page(2050); /* overlaps the one before */
 	batch.entry[6] = page(1007); /* pinned */
 	assert_int_equal(send(AERO_CALL_LOCK, 7, 0), AERO_OK);
 	assert_int_equal(v->gpr[GPR_RBX], 7);
@@ -154,7 +154,7 @@ static void full_batch_and_back(void **state)
 		batch.entry[i] = page(1024 + i);
 	assert_int_equal(send(AERO_CALL_LOCK, 512, 0), AERO_OK);
 	assert_int_equal(vm->p2m.ballooned, 512);
-	assert_int_equal(p2m_lookup(&vm->p2m, 1024).order, ORDER_2M); /* one entry for all */
+	assert_int_equal(p2m_lookup(&vm->p2m, 1024).order, ORDER_2M); /* one entry for all pages */
 	assert_int_equal(send(AERO_CALL_UNLOCK, 512, 0), AERO_OK);
 	assert_int_equal(vm->p2m.ballooned, 0);
 	assert_int_equal(vm->balloon.locked, 512);
@@ -186,7 +186,7 @@ static void much_work_is_done(void)
 		assert_int_equal(status(i), i == 20 ? AERO_ENTRY_MALFORMED : AERO_ENTRY_OK);
 }
 
-/* A batch that is much work stops where its slice is over, and goes on there. */
+/* A long batch stops when its slice is over, and goes on there. */
 static void batch_is_bounded_and_goes_on(void **state)
 {
 	u64 first = 0;
@@ -207,7 +207,7 @@ static void batch_is_bounded_and_goes_on(void **state)
 	much_work_is_done();
 }
 
-/* On its CPU, with a slice, and nobody else has anything to do. */
+/* The VM is on its CPU, with a slice, and no other has work. */
 static void alone(void)
 {
 	list_del(&v->ready);
@@ -263,7 +263,7 @@ static void host_timer(struct vcpu *who)
 	sched_event_at(fake.tsc);
 }
 
-/* What has to happen meanwhile does not wait for the whole batch. */
+/* Events that are due meanwhile do not wait for the whole batch. */
 static void batch_gives_way(void **state)
 {
 	static void (*const reasons[])(struct vcpu *) = { nothing,     interrupt,  paused,
@@ -340,7 +340,7 @@ static void every_reply_has_target_and_hint(void **state)
 	assert_int_equal(v->gpr[GPR_RCX], 1234);
 }
 
-/* No frame free at all: a driver that touches each page first still gets everything in. */
+/* No free frame: a driver that touches each page first still gets all pages into the balloon. */
 static void inflation_without_a_free_frame(void **state)
 {
 	u32 f;
@@ -369,7 +369,7 @@ static void inflation_without_a_free_frame(void **state)
 	}
 	assert_int_equal(vm->p2m.ballooned, 2000);
 	assert_int_equal(vm->waiting, 0);
-	/* One that is not on its way to a larger balloon waits. */
+	/* A VM whose balloon does not grow waits. */
 	balloon_set_target(vm, 0);
 	while (!frame_alloc_hv(0, &f))
 		;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What CPUID tells a guest. */
+/* CPUID as a guest sees it. */
 #include <tests/unit/exit/exit_fixture.h>
 
 /* AMD's CPUs have no leaf for it, and Linux reads none there. */
@@ -44,12 +44,12 @@ static void cpuid_by_policy(void **state)
 	cpuid(1, 0);
 	assert_int_equal(v->gpr[GPR_RCX] & 1 << 5, 0);		/* VMX */
 	assert_int_equal(v->gpr[GPR_RCX] & 1 << 3, 0);		/* MONITOR */
-	assert_int_equal(v->gpr[GPR_RCX] & 1u << 31, 1u << 31); /* a hypervisor is there */
+	assert_int_equal(v->gpr[GPR_RCX] & 1u << 31, 1u << 31); /* the hypervisor bit */
 	assert_int_equal(v->gpr[GPR_RCX] & 1 << 21, 1 << 21);	/* x2APIC */
 	cpuid(0xd, 1);
 	assert_int_equal(v->gpr[GPR_RAX], 7); /* XSAVEOPT, XSAVEC, XGETBV(1); not XSAVES */
 	assert_int_equal(v->gpr[GPR_RBX], 0x340);
-	assert_int_equal(v->gpr[GPR_RCX] | v->gpr[GPR_RDX], 0); /* nothing in IA32_XSS */
+	assert_int_equal(v->gpr[GPR_RCX] | v->gpr[GPR_RDX], 0); /* IA32_XSS is 0 */
 	cpuid(0x15, 0); /* the crystal that feeds the TSC and the APIC's timer */
 	assert_int_equal(v->gpr[GPR_RAX], 1);
 	assert_int_equal(v->gpr[GPR_RBX], 1);
@@ -57,9 +57,9 @@ static void cpuid_by_policy(void **state)
 	cpuid(0, 0);
 	assert_int_equal(v->gpr[GPR_RAX], 0x15);
 	cpuid(6, 0);
-	assert_int_equal(v->gpr[GPR_RAX], 1 << 2); /* ARAT, and nothing of the host's */
+	assert_int_equal(v->gpr[GPR_RAX], 1 << 2); /* ARAT, and no other bit of the host */
 	assert_int_equal(v->gpr[GPR_RBX] | v->gpr[GPR_RCX] | v->gpr[GPR_RDX], 0);
-	fake_cpu.cpuid[4][3] = 0x380; /* not what it is made of: Bochs with AVX-512 */
+	fake_cpu.cpuid[4][3] = 0x380; /* but not its parts: Bochs with AVX-512 */
 	cpuid_init();
 	cpuid(0xd, 1);
 	assert_int_equal(v->gpr[GPR_RAX], 5);
@@ -91,7 +91,7 @@ static void high_leaves_by_policy(void **state)
 	cpuid_init();
 	cpuid(0x80000008, 0);
 	assert_int_equal(v->gpr[GPR_RAX], 0x2028);
-	for (u64 leaf = 0; leaf < 1UL << 32; leaf += 0x10001) /* each has an answer */
+	for (u64 leaf = 0; leaf < 1UL << 32; leaf += 0x10001) /* each leaf has an answer */
 		cpuid((u32)leaf, (u32)leaf);
 	assert_int_equal(cpuid_cr4_mask() & 1 << 13, 0); /* VMXE */
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Exits that are not hypercalls: ports, faults, and those that nobody knows. */
+/* Exits that are not hypercalls: ports, faults, and unknown ones. */
 #include <tests/unit/exit/exit_fixture.h>
 
 static void port(u16 number, u8 size, bool in, u64 rax)
@@ -12,7 +12,7 @@ static void ports(void **state)
 {
 	(void)state;
 	port(0x80, 1, true, 0x1122334455667788);
-	assert_int_equal(v->gpr[GPR_RAX], 0x11223344556677ff); /* nobody there: all ones */
+	assert_int_equal(v->gpr[GPR_RAX], 0x11223344556677ff); /* no device: all ones */
 	port(0x80, 2, true, 0x1122334455667788);
 	assert_int_equal(v->gpr[GPR_RAX], 0x112233445566ffff);
 	port(0x80, 4, true, 0x1122334455667788);
@@ -158,7 +158,7 @@ static void faults(void **state)
 	assert_int_equal(vm->state, VM_ENDING);
 }
 
-/* Whatever the CPU reports: what a kernel alone may execute, a process has not executed. */
+/* For all exits: a process has not executed instructions that only a kernel may execute. */
 static void processes_are_refused(void **state)
 {
 	static const enum vmexit_kind kinds[] = { EXIT_RDMSR, EXIT_WRMSR, EXIT_HLT, EXIT_CR8,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who may call what: CPL, numbers, permission, and the calls that are not batches. */
+/* Rights to make calls: CPL, numbers, permission; and the calls that are not batches. */
 #include <tests/fake/guest.h>
 
 #include <hv/load/acpi.h>
@@ -11,7 +11,7 @@
 
 static struct vm_config web_cfg, boss_cfg;
 static struct vm *web, *boss;
-static struct vcpu *v, *b; /* of the one and the other */
+static struct vcpu *v, *b; /* of the two VMs */
 
 static int setup(void **state)
 {
@@ -156,7 +156,7 @@ static void pause_resume_stop(void **state)
 	assert_int_equal(guest_call(b, AERO_CALL_STOP, 9, 0, 0), AERO_ERR_NOENT);
 }
 
-/* Limits, changed by a guest: what does not fit together is refused, and changes nothing. */
+/* Limits changed by a guest: a call with contradictory limits is refused, and changes nothing. */
 static void set_limits(void **state)
 {
 	static const u64 bad[] = { 0, 4, UINT64_MAX, 1UL << 32 | AERO_SET_MIN };
@@ -241,7 +241,7 @@ static void decisions_are_kept(void **state)
 	struct aero_explain e;
 
 	(void)state;
-	decide(1, 0, REASON_NONE); /* nothing asked, nothing to say */
+	decide(1, 0, REASON_NONE); /* no decision yet, no record */
 	assert_int_equal(explained().total, 0);
 	decide(2, 100, REASON_VICTIM);
 	decide(3, 200, REASON_VICTIM); /* a step further: the same record */
@@ -357,7 +357,10 @@ static void doorbell(void **state)
 	assert_int_equal(web->vcpus[1]->lapic.irr[2], 0);
 }
 
-/* A driver that has left because its guest goes to sleep asks to be called; the power button does, too. */
+/*
+ * A driver that has left because its guest goes to sleep asks for a call; the power button calls
+ * it, too.
+ */
 static void doorbell_of_a_guest_that_sleeps(void **state)
 {
 	struct ioapic *io = &web->ioapic;
@@ -368,7 +371,7 @@ static void doorbell_of_a_guest_that_sleeps(void **state)
 	assert_int_equal(guest_call(v, AERO_CALL_END, 0, 0, 0), AERO_OK);
 	balloon_set_target(web, 99);
 	assert_int_equal(vm_press_power(web), HV_OK);
-	assert_int_equal(web->vcpus[1]->lapic.irr[2], 0); /* nobody has asked */
+	assert_int_equal(web->vcpus[1]->lapic.irr[2], 0); /* no driver has asked */
 	assert_int_equal(guest_call(v, AERO_CALL_DOORBELL, AERO_DOORBELL_ACPI, 0, 0), AERO_OK);
 	balloon_set_target(web, 100);
 	assert_int_equal(web->vcpus[1]->lapic.irr[2], 1 << 17);
@@ -428,12 +431,12 @@ static void grow(void **state)
 	web_cfg.max = MIB(16) - 100 * PAGE_SIZE;
 	assert_int_equal(guest_call(v, AERO_CALL_GROW, 1000, 0, 0), AERO_OK);
 	assert_int_equal(v->gpr[GPR_RCX], 100);
-	assert_int_equal(v->gpr[GPR_RBX], 924); /* what it may take, not what it asked for */
+	assert_int_equal(v->gpr[GPR_RBX], 924); /* less than it asked for */
 
 	balloon_set_target(web, 800);
 	assert_int_equal(guest_call(v, AERO_CALL_GROW, 0, 0, 0), AERO_OK);
 	assert_int_equal(v->gpr[GPR_RCX], 800);
-	/* By hand it may be lower than max demands, and is not raised for the asking. */
+	/* A target set by hand may be lower than max demands, and GROW does not raise it. */
 	assert_int_equal(manage_target(web, 90), HV_OK);
 	assert_int_equal(guest_call(v, AERO_CALL_GROW, 10, 0, 0), AERO_OK);
 	assert_int_equal(v->gpr[GPR_RCX], 80);

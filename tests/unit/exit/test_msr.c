@@ -36,7 +36,7 @@ static void msrs(void **state)
 		assert_int_equal(msr(true, 0x277, t << 24), t <= 7 && t != 2 && t != 3);
 }
 
-/* Linux asks AMD's CPUs for them unasked; on another vendor's there is nothing. */
+/* Linux reads them on AMD's CPUs without a CPUID bit; other vendors' CPUs do not have them. */
 static void performance_msrs_of_amd(void **state)
 {
 	struct cpu_backend amd = *backend;
@@ -65,7 +65,7 @@ static void efer(void **state)
 	(void)state;
 	fake_of(v)->state.cr0 = 0x80000001;
 	fake_of(v)->state.efer = 0x500;
-	assert_true(msr(true, 0xc0000080, 0x901)); /* LMA is not the guest's to write */
+	assert_true(msr(true, 0xc0000080, 0x901)); /* a guest cannot write LMA */
 	assert_int_equal(fake_of(v)->state.efer, 0xd01);
 	assert_false(msr(true, 0xc0000080, 0x801));  /* LME under paging */
 	assert_false(msr(true, 0xc0000080, 0x1d01)); /* SVME */
@@ -75,7 +75,7 @@ static void efer(void **state)
 	assert_true(msr(true, 0xc0000080, 0x100));
 }
 
-/* IA32_SPEC_CTRL: the bits that CPUID tells of, each vCPU its own; capabilities: as offered. */
+/* IA32_SPEC_CTRL: the bits that CPUID shows, one value for each vCPU; capabilities: as offered. */
 static void speculation_msrs(void **state)
 {
 	u32 host[][6] = {

@@ -29,7 +29,7 @@ static inline void put(size_t at, u64 value, size_t bytes)
 
 static inline void good_file(void)
 {
-	memset(file, 0xcc, sizeof(file)); /* what is no header is not for the zero page */
+	memset(file, 0xcc, sizeof(file)); /* not of the header: not for the zero page */
 	memset(file + 0x1f1, 0, 0x281 - 0x1f1);
 	file[0x1f1] = SETUP / 512 - 1;
 	put(0x1f4, CODE / 16, 4);

@@ -15,7 +15,7 @@
 
 static struct vm_config cfg;
 static struct vm *vm;
-static u8 area[LOAD_LOW_END - ACPI_TABLES]; /* what the memory map calls ACPI's */
+static u8 area[LOAD_LOW_END - ACPI_TABLES]; /* the memory map's range for ACPI */
 
 static void start(u32 vcpus)
 {
@@ -59,7 +59,7 @@ static const u8 *table(u64 gpa, const char *signature, u64 *length)
 	assert_in_range(gpa, ACPI_TABLES, LOAD_LOW_END - 36);
 	assert_memory_equal(t, signature, 4);
 	*length = get(t + 4, 4);
-	assert_in_range(*length, 36, ACPI_MACHINE - gpa); /* what AML reads is its own */
+	assert_in_range(*length, 36, ACPI_MACHINE - gpa); /* inside ACPI's part of the area */
 	assert_int_equal(sum(t, *length), 0);
 	assert_memory_equal(t + 10, "AEROSTAEROSTAT", 14);
 	return t;
@@ -165,7 +165,7 @@ static void processors(void **state)
 	}
 }
 
-/* Nothing lies over something else, and all is where the memory map says. */
+/* No tables overlap, and all are in the memory map's range. */
 static void apart(void **state)
 {
 	u64 start_of[5], end[5], length;
@@ -225,7 +225,7 @@ static void power_off_and_reset(void **state)
 	assert_true(vm->again);
 }
 
-/* iasl knows each field, and complains in its listing of what is not right. */
+/* iasl knows each field, and its listing reports errors. */
 static void disassembled(const char *dir, const char *name, u64 gpa)
 {
 	char command[300], text[256];
@@ -290,7 +290,7 @@ static void power_button(void **state)
 		lapic_mmio_write(v, 0xb0, 0);
 		assert_int_equal(lapic_pending(v), -1);
 	}
-	assert_int_equal(vm->state, VM_RUNNING); /* it is the guest's to decide */
+	assert_int_equal(vm->state, VM_RUNNING); /* the guest decides */
 	vm_end(vm, 0, "off");
 	assert_int_equal(vm_press_power(vm), HV_ESTATE);
 }
@@ -316,7 +316,7 @@ static void resets(void **state)
 		assert_true(vm->again);
 	}
 	start(1);
-	/* The controller never makes anybody wait, and the line A20 is open. */
+	/* The controller is never busy, and line A20 is open. */
 	assert_int_equal(guest_port(vm->vcpus[0], PORT_KEYBOARD, 1, true, 0) & 2, 0);
 	assert_int_equal(guest_port(vm->vcpus[0], PORT_CONTROL_A, 1, true, 0), 2);
 	assert_int_equal(vm->state, VM_RUNNING);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Linux kernels: what they find at their entry. */
+/* Linux kernels: the state at their entry. */
 #include <tests/unit/load/linux_fixture.h>
 
 /* "64-bit Boot Protocol", its last paragraph. */
@@ -25,7 +25,7 @@ static void state_at_the_entry(void **state)
 	assert_int_equal(peek(gdt, 8), 0);
 	assert_int_equal(peek(gdt + 0x10, 8) | BIT(40), 0x00af9b000000ffff);
 	assert_int_equal(peek(gdt + 0x18, 8) | BIT(40), 0x00cf93000000ffff);
-	/* All of the first 4 GiB is where it is. */
+	/* The first 4 GiB are mapped 1:1. */
 	pdpt = peek(s->cr3, 8);
 	assert_int_equal(pdpt & PAGE_MASK, 3);
 	for (u64 i = 0; i < 4; i++) {
@@ -43,7 +43,7 @@ static void state_at_the_entry(void **state)
 	tables_check(&vm->p2m);
 }
 
-/* What the vCPU gets when the VM starts by itself. */
+/* The vCPU's state when the VM starts by itself. */
 static void registers_of_a_started_vm(void **state)
 {
 	struct guest_state s;
@@ -59,7 +59,7 @@ struct expected_e820 {
 	u32 type;
 } __packed;
 
-/* The whole page, byte by byte: the file's header, what we fill in, and zeros. */
+/* The whole page, byte by byte: the file's header, our fields, and zeroes. */
 static void expect_zero_page(const struct expected_e820 *map, u8 entries, u32 ramdisk, u32 size)
 {
 	static u8 page[PAGE_SIZE];
@@ -82,7 +82,7 @@ static void expect_zero_page(const struct expected_e820 *map, u8 entries, u32 ra
 	assert_memory(at, cfg.cmdline, strlen(cfg.cmdline) + 1);
 }
 
-/* One that may not ask kvmclock is told the frequency, unless its owner tells it. */
+/* A kernel without kvmclock gets the frequency on its command line, unless its owner gives one. */
 static void frequency_on_the_command_line(void **state)
 {
 	static const struct {
@@ -104,7 +104,9 @@ static void frequency_on_the_command_line(void **state)
 		assert_int_equal(load(), HV_OK);
 		assert_memory(z(0x228, 4), want, strlen(want) + 1);
 	}
-	/* As long as the configuration takes it, and with no word that is too long to be one. */
+	/*
+	 * A command line as long as the configuration allows, and without a word that is too long.
+	 */
 	memset(cfg.cmdline, 'x', sizeof(cfg.cmdline) - 1);
 	memcpy(cfg.cmdline, "nopv ", 5);
 	assert_int_equal(load(), HV_OK);
@@ -120,7 +122,7 @@ static void zero_page_of_a_small_vm(void **state)
 	};
 
 	(void)state;
-	/* What is not the file's to say does not come through. */
+	/* Fields that the loader fills in do not come from the file. */
 	put(0x218, 0x1111, 4);
 	put(0x21c, 0x2222, 4);
 	put(0x228, 0x3333, 4);
@@ -160,7 +162,9 @@ static void zero_page_above_3g(void **state)
 	expect_zero_page(map, 3, 0, 0);
 }
 
-/* The header's own length counts: a newer kernel's is copied whole, what follows is not. */
+/*
+ * The header's own length counts: a newer kernel's is copied whole, and the bytes after it are not.
+ */
 static void longer_headers(void **state)
 {
 	(void)state;
@@ -199,7 +203,7 @@ static void initrd_goes_high(void **state)
 
 static u64 late;
 
-/* Time passes with each look at it. */
+/* Time passes with each reading of the clock. */
 static u64 ticking(void)
 {
 	return fake.tsc += late;

@@ -23,7 +23,7 @@ static void initrd_limits(void **state)
 	put(0x260, MIB(64) - ADDRESS - MIB(2) + 1, 4);
 	assert_int_equal(load(), HV_ERANGE);
 	good_file();
-	initrd->size = 0; /* none, as the kernel sees it */
+	initrd->size = 0; /* no initrd for the kernel */
 	assert_int_equal(load(), HV_OK);
 	assert_int_equal(z(0x21c, 4), 0);
 	initrd->size = SIZE_MAX;
@@ -117,7 +117,7 @@ static void wild_fields(void **state)
 	tables_check(&vm->p2m);
 }
 
-/* Whatever the header says: no crash, and what loads is within the VM's memory. */
+/* Any header: no crash, and a kernel that loads is within the VM's memory. */
 static void random_headers(void **state)
 {
 	u64 seed = 0x11223344, loaded = 0;
@@ -145,7 +145,7 @@ static void random_headers(void **state)
 	free(data);
 }
 
-/* The smallest VM that there may be, and sizes around what the kernel needs. */
+/* The smallest possible VM, and sizes near the kernel's need. */
 static void small_vms(void **state)
 {
 	(void)state;
@@ -160,7 +160,7 @@ static void small_vms(void **state)
 	assert_int_equal(z(0x2d0 + 2 * 20 + 8, 8), ADDRESS + INIT_SIZE - MIB(1));
 }
 
-/* With less, the kernel would start and then find no memory for what it does next. */
+/* With less, the kernel would start and then run out of memory. */
 static void least_to_get_to_init(void **state)
 {
 	u8 *data = initrd_of(MIB(2));
@@ -169,7 +169,7 @@ static void least_to_get_to_init(void **state)
 	put(0x260, MIB(46), 4); /* and 13.5 MiB, and the initrd twice */
 	assert_int_equal(load(), HV_OK);
 	free(data);
-	data = initrd_of(MIB(3)); /* it fits beside the kernel, but not unpacked as well */
+	data = initrd_of(MIB(3)); /* it fits beside the kernel, but its unpacked contents do not */
 	put(0x260, MIB(45), 4);
 	assert_int_equal(load(), HV_ERANGE);
 	assert_true(fake_log_has(
@@ -209,7 +209,7 @@ static void out_of_memory_at_each_step(void **state)
 		fake_settle();
 		assert_int_equal(frames_stats().guest, before.guest);
 		assert_int_equal(frames_stats().table, before.table);
-		/* Its promises stay while it waits, or were never made. */
+		/* Its promises stay while it waits, or it never got any. */
 		assert_int_equal(frames_stats().reserved,
 				 before.reserved + vm->p2m.acct.min_promised +
 					 vm->p2m.acct.tables_promised + vm->p2m.acct.reserve);
@@ -232,7 +232,7 @@ static void out_of_memory_at_each_step(void **state)
 /* None at all, for longer than a start is tried: the VM ends, and says why. */
 static void no_memory_at_all(void **state)
 {
-	static struct frame_acct others; /* nobody promised them that */
+	static struct frame_acct others; /* frames that are promised to nobody */
 	u32 f;
 
 	(void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Multiboot kernels, good and bad, and what they find when they start. */
+/* Multiboot kernels, good and bad, and the state at their start. */
 #include <tests/fake/guest.h>
 
 #include <hv/load/images.h>
@@ -157,7 +157,7 @@ static void bad_elf(void **state)
 	e.ph[1].offset = UINT32_MAX;
 	assert_int_equal(load(&e, sizeof(e)), HV_EINVAL);
 	e = good_elf();
-	e.ph[0].memsz = 1; /* less than is in the file */
+	e.ph[0].memsz = 1; /* less than the file has */
 	assert_int_equal(load(&e, sizeof(e)), HV_ERANGE);
 	e = good_elf();
 	e.ph[0].paddr = 0xffffff00;

@@ -63,12 +63,12 @@ static inline s64 lock1(u64 entry)
 	return send(AERO_CALL_LOCK, 1, 0);
 }
 
-/* One entry, which must be refused with @want and change nothing. */
+/* Sends one entry, which must be refused with @want and change nothing. */
 static inline void refused(u64 call, u64 entry, u64 want)
 {
 	struct snapshot s;
 
-	/* The batch page itself must be there before. */
+	/* The batch page itself must have a frame before. */
 	assert_int_equal(guest_write(&vm->p2m, GPA(page(BATCH)), "", 1), HV_OK);
 	s = snapshot_take(&vm->p2m);
 	batch.entry[0] = entry;

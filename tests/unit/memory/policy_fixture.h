@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A machine of 1 GiB for the policy: its VMs, what they have, and what the policy decides. */
+/* A machine of 1 GiB for the policy: its VMs, their memory, and the policy's decisions. */
 #ifndef TESTS_UNIT_MEMORY_POLICY_FIXTURE_H
 #define TESTS_UNIT_MEMORY_POLICY_FIXTURE_H
 
@@ -45,7 +45,7 @@ static inline void decide(void)
 	in.state = out.state;
 }
 
-/* Two of 900 MiB whose balloons are in their way; free is what it is to be. */
+/* Two VMs of 900 MiB that are pressed; free memory is at the threshold of high. */
 static inline void squeezed_pair(void)
 {
 	vms(2, 900);

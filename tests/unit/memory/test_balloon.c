@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a balloon's driver reports, and what it is blamed for. */
+/* Reports of a balloon's driver, and drivers that are silent or stuck. */
 #include <tests/unit/memory/balloon_fixture.h>
 
 static s64 report1(u64 entry)
@@ -24,7 +24,7 @@ static void report(void **state)
 	assert_true(vm->p2m.acct.resident < resident);
 	assert_int_equal(p2m_lookup(&vm->p2m, 2049).kind, P2M_EMPTY);
 	assert_int_equal(p2m_lookup(&vm->p2m, 2050).kind, P2M_MAPPED);
-	assert_int_equal(report1(page(2049)), AERO_OK); /* nothing there: no error */
+	assert_int_equal(report1(page(2049)), AERO_OK); /* no frame there: no error */
 	assert_int_equal(status(0), AERO_ENTRY_OK);
 	assert_int_equal(report1(page_2m(2048)), AERO_OK);
 	assert_int_equal(status(0), AERO_ENTRY_OK);
@@ -37,7 +37,7 @@ static void report(void **state)
 	assert_int_equal(guest_read(&vm->p2m, GPA(page(2050)), &word, sizeof(word)), HV_OK);
 	assert_int_equal(word, 0);
 	assert_int_equal(vm->balloon.popped, 0);
-	/* And what is refused. */
+	/* And refused reports. */
 	assert_int_equal(p2m_pin(&vm->p2m, 2050, &e), HV_OK);
 	refused(AERO_CALL_REPORT, page(2050), AERO_ENTRY_BUSY);
 	refused(AERO_CALL_REPORT, page_2m(2048), AERO_ENTRY_BUSY);
@@ -77,7 +77,10 @@ static void popped_page(void **state)
 	assert_int_equal(vm->p2m.ballooned, 0);
 }
 
-/* Named once when it stops and once when it calls again, not each time its VM waits. */
+/*
+ * The log names the driver once when it stops and once when it calls again, not each time its VM
+ * waits.
+ */
 static void silent_driver(void **state)
 {
 	const char *gone = "has been silent for 3 s", *back = "answers again";
@@ -88,7 +91,7 @@ static void silent_driver(void **state)
 	fake.tsc += 2900 * FAKE_KHZ;
 	governor_tick(fake.tsc);
 	assert_false(fake_log_has(gone));
-	/* While it waits for memory it is not to blame. */
+	/* A driver whose VM waits for memory is not silent. */
 	atomic_store(&vm->waiting, 1u);
 	fake.tsc += 2900 * FAKE_KHZ;
 	governor_tick(fake.tsc);
@@ -120,7 +123,7 @@ static void stand_still(u64 ms)
 	}
 }
 
-/* Whoever pauses a VM knows why it does not answer; afterwards its driver has its time again. */
+/* A driver of a paused VM is not silent; afterwards its time begins anew. */
 static void nobody_blames_the_paused(void **state)
 {
 	(void)state;
@@ -132,7 +135,7 @@ static void nobody_blames_the_paused(void **state)
 	assert_int_equal(governor_last(vm).reason, REASON_MANUAL);
 	assert_int_equal(manage_target(vm, BALLOON_BY_POLICY), HV_OK);
 	stand_still(1000);
-	assert_int_equal(governor_last(vm).reason, REASON_SILENT); /* nothing is shared out of it */
+	assert_int_equal(governor_last(vm).reason, REASON_SILENT); /* it is not shared out */
 	assert_int_equal(manage_target(vm, 2048), HV_OK);
 	assert_int_equal(vm_resume(vm), HV_OK);
 	stand_still(2900);
@@ -140,11 +143,11 @@ static void nobody_blames_the_paused(void **state)
 	assert_false(fake_log_has("stuck"));
 	stand_still(200);
 	assert_true(fake_log_has("has been silent for 3 s"));
-	stand_still(20000); /* one that is silent is not called stuck besides */
+	stand_still(20000); /* a silent driver is not called stuck, too */
 	assert_false(fake_log_has("stuck"));
 }
 
-/* A VM whose driver has not started, or not again after a reboot, owes nothing. */
+/* A VM whose driver has not started, or not again after a reboot, is not stuck. */
 static void nobody_blames_who_has_no_driver(void **state)
 {
 	(void)state;
@@ -180,7 +183,7 @@ static void pass_time(u64 ms)
 	}
 }
 
-/* A target set by hand kills nobody; when the danger is over it is as it was set. */
+/* A target set by hand kills no program; when the danger is over it is as it was set. */
 static void grow_against_the_hand(void **state)
 {
 	(void)state;
@@ -197,7 +200,7 @@ static void grow_against_the_hand(void **state)
 	assert_int_equal(vm->balloon.manual, 2048);
 }
 
-/* Who asks for one page again and again is not excused from giving. */
+/* A VM that asks for one page again and again must still give memory. */
 static void grow_in_a_loop_is_stuck(void **state)
 {
 	(void)state;
@@ -217,7 +220,7 @@ static void grow_in_a_loop_is_stuck(void **state)
 	assert_true(fake_log_has("moves again"));
 }
 
-/* A hand that asks for less takes back what it asked before, at once. */
+/* A lower target set by hand replaces the former one at once. */
 static void lowered_by_hand_is_not_stuck(void **state)
 {
 	(void)state;
@@ -240,7 +243,7 @@ static void lowered_by_hand_is_not_stuck(void **state)
 	assert_false(fake_log_has("moves again"));
 }
 
-/* A decision that was made before the guest asked does not undo what it was told. */
+/* A decision that was made before the guest asked does not change the answer to it. */
 static void late_decisions_yield(void **state)
 {
 	(void)state;
@@ -251,7 +254,7 @@ static void late_decisions_yield(void **state)
 	assert_int_equal(vm->balloon.target, 2048);
 }
 
-/* It answers, and gives nothing: said once, and once when it gives again. */
+/* The driver answers, and gives nothing: the log says so once, and once when it gives again. */
 static void stuck_driver(void **state)
 {
 	const char *stands = "has stood at 0 of 8 MiB for 10 s: stuck", *moves = "moves again";
@@ -275,7 +278,7 @@ static void stuck_driver(void **state)
 	assert_int_equal(lock1(page(2000)), AERO_OK);
 	pass_time(100);
 	assert_true(fake_log_has(moves));
-	/* Near enough is there: a driver may count in larger pages. */
+	/* Nearly the target is enough: a driver may count in larger pages. */
 	fake_log_clear();
 	assert_int_equal(manage_target(vm, 1 + vm->pages / 64), HV_OK);
 	pass_time(20000);
@@ -283,8 +286,8 @@ static void stuck_driver(void **state)
 }
 
 /*
- * One that waits although it is to give, its reserve used up: nothing of it is to be shared out,
- * and at once; it is not blamed for it.
+ * A VM that waits although it should give, with its reserve used up: at once none of its memory is
+ * shared out; it is not called stuck.
  */
 static void exhausted(void **state)
 {
@@ -311,7 +314,7 @@ static void exhausted(void **state)
 	atomic_store(&vm->waiting, 0u);
 }
 
-/* Half of a reserve is lent, and no more, however often somebody has used his up. */
+/* At most half of a reserve is lent, even if another VM uses its reserve up again and again. */
 static void lends_half(void **state)
 {
 	static struct vm_config c[2];
@@ -335,7 +338,7 @@ static void lends_half(void **state)
 		governor_tick(fake.tsc);
 	}
 	assert_int_equal(lender->p2m.acct.reserve, 32);
-	needy->p2m.acct.reserve = 128 - 32; /* what it has not really used */
+	needy->p2m.acct.reserve = 128 - 32; /* the part that it has not used */
 	atomic_store(&needy->waiting, 0u);
 }
 
@@ -350,7 +353,7 @@ static bool pages_in(void)
 	return fake.tsc < vm->balloon.paging_until;
 }
 
-/* What it swaps in and faults back makes it one that pages, for 10 s, if it is more than strays. */
+/* Swap-ins and refaults make it a VM that pages, for 10 s, if they are more than a few. */
 static void paging(void **state)
 {
 	(void)state;
@@ -370,7 +373,7 @@ static void paging(void **state)
 	assert_true(pages_in());
 	fake.tsc += FAKE_KHZ;
 	assert_false(pages_in());
-	/* So many in so long a time are few, and older news is no rate. */
+	/* A few faults in a long time are few, and old reports give no rate. */
 	say((struct aero_stats){ .swap_in = 1000032 });
 	fake.tsc += 4000 * FAKE_KHZ;
 	say((struct aero_stats){ .swap_in = 1000032 + 60 });
@@ -391,7 +394,7 @@ static void paging(void **state)
 	assert_true(pages_in());
 }
 
-/* What it says it can spare against what it is not seen to use. */
+/* The memory that the guest says it can spare, against the memory that samples see idle. */
 static void disagreement(void **state)
 {
 	(void)state;
@@ -407,7 +410,7 @@ static void disagreement(void **state)
 	assert_int_equal(balloon_disagreement(vm), -1000);
 	say((struct aero_stats){ .available = UINT64_MAX });
 	assert_int_equal(balloon_disagreement(vm), 0);
-	/* What is in the balloon is nobody's to spare. */
+	/* Memory in the balloon does not count as spare. */
 	assert_int_equal(lock1(page(2000)), AERO_OK);
 	vm->active = PAGES - 1;
 	say((struct aero_stats){ .available = 0 });

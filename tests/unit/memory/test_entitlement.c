@@ -2,7 +2,7 @@
 /* Entitlements: by shares and tax, by example; by property; and against their definition. */
 #include <tests/unit/memory/policy_fixture.h>
 
-/* Equal in everything but shares: entitlements stand as the shares do. */
+/* Equal in everything except shares: entitlements are in proportion to shares. */
 static void shares_divide(void **state)
 {
 	(void)state;
@@ -47,7 +47,7 @@ static void idle_tax(void **state)
 	assert_in_range(out.vm[1].rho * 100 / out.vm[0].rho, 99, 101);
 }
 
-/* More is in use at once than there is: no balloon helps; somebody is named. */
+/* More memory is active than the host has: no balloon helps; the decision names a VM. */
 static void active_memory_does_not_fit(void **state)
 {
 	(void)state;
@@ -64,7 +64,7 @@ static void active_memory_does_not_fit(void **state)
 	assert_int_equal(out.culprit, 1);
 	assert_int_equal(out.vm[1].mechanism, MECHANISM_SWAP);
 	assert_int_equal(out.vm[2].mechanism, MECHANISM_NONE); /* it is within its entitlement */
-	/* As short of memory, but idle: balloons will do. */
+	/* As short of memory, but idle: balloons suffice. */
 	for (u32 i = 0; i < 3; i++)
 		vm[i].active_permille = 600;
 	decide();
@@ -72,7 +72,7 @@ static void active_memory_does_not_fit(void **state)
 	assert_int_equal(out.vm[1].mechanism, MECHANISM_BALLOON);
 }
 
-/* At most the taxed part of what is idle goes to others, however greedy they are. */
+/* At most the taxed part of idle memory goes to others, whatever they want. */
 static void the_tax_leaves_a_part(void **state)
 {
 	u64 untaxed;
@@ -100,7 +100,7 @@ static void the_tax_leaves_a_part(void **state)
 	}
 }
 
-/* All that it has is active: what it gets more would be, too, and is not taxed as idle. */
+/* All its memory is active: more memory would be active, too, and is not taxed as idle. */
 static void a_hot_guest_grows_untaxed(void **state)
 {
 	u64 warm;
@@ -116,7 +116,9 @@ static void a_hot_guest_grows_untaxed(void **state)
 	assert_true(out.vm[1].entitlement > warm + P(100));
 }
 
-/* It waits for its disk, and so touches little: what it says counts, for what its shares buy. */
+/*
+ * The VM waits for its disk, and so touches little: its own figures count, as far as its shares go.
+ */
 static void a_guest_that_pages_is_not_taxed(void **state)
 {
 	u64 fair;
@@ -131,9 +133,12 @@ static void a_guest_that_pages_is_not_taxed(void **state)
 	vm[1].paging = true;
 	decide();
 	assert_true(out.vm[1].entitlement > fair + P(200));
-	/* What is published stays what was seen. */
+	/* The published figure stays the sampled one. */
 	assert_int_equal(out.active, vm[0].resident * 20 / 1000 + vm[1].resident * 160 / 1000);
-	/* A liar gets no more than that; two have what there would be without a tax. */
+	/*
+	 * A guest that lies gets no more than that; with two such guests the result is as without a
+	 * tax.
+	 */
 	vm[0].active_permille = vm[1].active_permille = 1000;
 	vm[0].paging = false;
 	vm[1].active_permille = 0;
@@ -145,7 +150,7 @@ static void a_guest_that_pages_is_not_taxed(void **state)
 	assert_in_range(out.vm[0].entitlement, fair - 1, fair + 1);
 }
 
-/* Any input that a configuration and a machine can give. */
+/* Random input, as a configuration and a machine can give it. */
 static void random_input(u64 *seed)
 {
 	u64 left;
@@ -188,7 +193,7 @@ static u64 cap(const struct policy_vm *v)
 	return min(v->size * (in.cap_yields ? 100 : in.balloon_max) / 100, v->size - v->min);
 }
 
-/* What the VM cannot be brought below, whatever its shares. */
+/* The least memory of the VM, whatever its shares. */
 static u64 rock_bottom(const struct policy_vm *v)
 {
 	if (held(v))
@@ -201,7 +206,7 @@ static u64 rock_bottom(const struct policy_vm *v)
 /* Never below min or above max; targets within the VM; the sum fits if the mins do. */
 static void check_one(const struct policy_vm *v, const struct policy_vm_out *o)
 {
-	if (held(v)) { /* it has what it has */
+	if (held(v)) { /* it keeps its memory */
 		assert_int_equal(o->entitlement, v->resident);
 		assert_int_equal(o->target, v->target);
 		assert_int_equal(o->reason, !v->manual ? REASON_SILENT :
@@ -237,7 +242,7 @@ static void properties(void **state)
 			sum += out.vm[i].entitlement;
 			bottom += rock_bottom(v);
 			known += v->resident;
-			/* But for what was asked for and what is clamped. */
+			/* Except requests and clamped values. */
 			if (!v->grow && v->target <= cap(v) &&
 			    min(v->balloon, v->target) > out.vm[i].target)
 				given_back += min(v->balloon, v->target) - out.vm[i].target;
@@ -251,7 +256,7 @@ static void properties(void **state)
 		assert_true(given_back <= spare);
 		assert_in_range(out.state, POLICY_HIGH, POLICY_LOW);
 	}
-	assert_true(fits > 5000); /* there was something to divide */
+	assert_true(fits > 5000); /* there was memory to divide */
 }
 
 /*
@@ -282,8 +287,8 @@ static void more_shares_never_less(void **state)
 }
 
 /*
- * The level against its definition, found by bisection with nothing but what
- * the decision says: no other one gives out more of the memory that there is.
+ * The level against its definition, found by bisection from the decision alone: no other level
+ * gives out more of the memory.
  */
 static u64 at_level(const struct policy_vm *v, const struct policy_scratch *c, u64 level)
 {
@@ -323,9 +328,9 @@ static void the_level_is_right(void **state)
 		for (u64 bit = BIT(62); bit; bit >>= 1)
 			low += all_at(low + bit) <= memory ? bit : 0;
 		best = all_at(low);
-		if (best > memory) /* not even what all have at least */
+		if (best > memory) /* not even the least memory of all */
 			continue;
-		/* Fractions of a page, of each, may be lost. */
+		/* A fraction of a page of each VM may be lost. */
 		assert_true(sum <= best && sum + in.nr_vms >= best);
 		divided += sum + in.nr_vms >= memory;
 	}

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The policy, a pure function, by example: states, reasons, who gets memory and by which rule. */
+/*
+ * The policy, a pure function, by example: states, reasons, the VMs that get memory and the rules.
+ */
 #include <tests/unit/memory/policy_fixture.h>
 
 static void thresholds(void **state)
@@ -123,7 +125,7 @@ static void max_is_enforced_in_plenty(void **state)
 	assert_int_equal(out.vm[0].reason, REASON_MAX);
 }
 
-/* Nothing faults and nobody waits: a guest that its balloon squeezes shows it to itself only. */
+/* A VM that is pressed may neither fault nor wait: only the guest itself sees it. */
 static void plenty_is_divided_anew(void **state)
 {
 	u64 got, slack;
@@ -138,10 +140,10 @@ static void plenty_is_divided_anew(void **state)
 	assert_int_equal(out.vm[0].reason, REASON_VICTIM);
 	assert_int_equal(out.vm[0].target, P(900) - out.vm[0].entitlement);
 	assert_int_equal(out.vm[1].reason, REASON_GIVEN_BACK);
-	/* What nobody has given yet is promised to nobody, but for half of the margin. */
+	/* Memory that no VM has given yet is promised to no VM, except half of the margin. */
 	got = vm[1].target - out.vm[1].target;
 	assert_in_range(got, slack - 1, slack);
-	/* Both alike: nothing to be done. */
+	/* Both alike: no target moves. */
 	squeezed_pair();
 	decide();
 	for (u32 i = 0; i < 2; i++) {
@@ -150,7 +152,7 @@ static void plenty_is_divided_anew(void **state)
 	}
 }
 
-/* Room that others have and do not use is no reason to take memory from anybody. */
+/* Room that others have and do not use is no reason to take memory from a VM. */
 static void nobody_gives_for_nobody(void **state)
 {
 	(void)state;
@@ -168,14 +170,17 @@ static void nobody_gives_for_nobody(void **state)
 		assert_int_equal(out.vm[i].reason, REASON_NONE);
 		assert_int_equal(out.vm[i].target, vm[i].target);
 	}
-	vm[1].waiting = true; /* now there is somebody */
+	vm[1].waiting = true; /* now one VM needs it */
 	vm[1].active_permille = 1000;
 	vm[0].active_permille = 0;
 	decide();
 	assert_int_equal(out.vm[0].reason, REASON_VICTIM);
 }
 
-/* Samples err: balloons do not follow small differences, unless memory is short or is asked for. */
+/*
+ * Samples err: balloons do not follow small differences, unless memory is short or a VM asks for
+ * it.
+ */
 static void small_differences_are_left(void **state)
 {
 	(void)state;
@@ -201,7 +206,7 @@ static u64 given(u32 i)
 	return vm[i].target - out.vm[i].target;
 }
 
-/* Growth first; what is spare is divided, and never more than that. */
+/* Growth first; then the spare memory is divided, and never more. */
 static void spare_memory_is_divided(void **state)
 {
 	(void)state;
@@ -222,7 +227,10 @@ static void spare_memory_is_divided(void **state)
 	assert_int_equal(given(2), P(30));
 	assert_int_equal(out.vm[0].reason, REASON_NONE);
 	assert_int_equal(out.vm[2].reason, REASON_GIVEN_BACK);
-	/* Nothing is spare: what would run out otherwise gets what it asked for, and no more. */
+	/*
+	 * No memory is spare: a VM that would run out gets the memory that it asked for, and no
+	 * more.
+	 */
 	vm[2].faulted = 0;
 	vm[2].resident = P(60);
 	vm[2].active_permille = 1000;
@@ -269,7 +277,7 @@ static void no_memory_and_no_shares(void **state)
 	}
 }
 
-/* The most that fits: 16 TiB, 64 VMs that could each use all of it, and the most shares. */
+/* The largest values: 16 TiB, 64 VMs that could each use all of it, and the most shares. */
 static void largest_machine(void **state)
 {
 	const u64 total = UINT32_MAX, lost = total % 64;
@@ -295,7 +303,7 @@ static void largest_machine(void **state)
 		assert_int_equal(out.vm[i].rho, (1000000ul << 20) / (total / 64));
 		assert_int_equal(out.vm[i].target, total - out.vm[i].entitlement);
 	}
-	/* Of a million and 63 shares the first has all but 63. */
+	/* Of a million and 63 shares the first has all except 63. */
 	for (u32 i = 1; i < 64; i++)
 		vm[i].shares = 1;
 	decide();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The policy and what stands in a balloon's way: its cap, a driver that is stuck, what comes after balloons. */
+/* The policy and limits of balloons: the cap, a stuck driver, and means beyond balloons. */
 #include <tests/unit/memory/policy_fixture.h>
 
-/* What is below a balloon's cap is not to be had without something beyond the balloon. */
+/* Without means beyond the balloon, memory that a balloon's cap protects cannot be taken. */
 static void the_cap(void **state)
 {
 	(void)state;
@@ -21,12 +21,12 @@ static void the_cap(void **state)
 	assert_int_equal(out.vm[0].mechanism, MECHANISM_BALLOON);
 	assert_int_equal(out.vm[0].target, P(900) * 65 / 100);
 	assert_int_equal(out.vm[0].reason, REASON_VICTIM);
-	/* Once there, it is not asked again. */
+	/* A balloon that has reached its cap gets no higher target. */
 	vm[0].target = out.vm[0].target;
 	decide();
 	assert_int_equal(out.vm[0].reason, REASON_NONE);
 	assert_int_equal(out.vm[0].target, vm[0].target);
-	/* It has less than that, and more than its shares buy: it is to have no more. */
+	/* It has less than that, and more than its shares give: it gets no more. */
 	vm[0].target = 0;
 	vm[0].resident = P(300);
 	in.free += P(100);
@@ -36,7 +36,7 @@ static void the_cap(void **state)
 	assert_int_equal(out.vm[0].entitlement, P(300));
 	assert_int_equal(out.vm[0].reason, REASON_VICTIM);
 	assert_int_equal(out.vm[0].target, P(900) * 65 / 100);
-	/* With compression or swap there is nothing but its min, and they are told. */
+	/* With compression or swap only its min limits it, and the decision names the mechanism. */
 	in.beyond_balloon = true;
 	in.state = POLICY_HARD;
 	decide();
@@ -53,7 +53,7 @@ static void the_cap(void **state)
 	assert_int_equal(out.vm[0].target, P(900) * 65 / 100);
 }
 
-/* Two of 900 MiB; the balloon of the first is where its cap is, and the second waits. */
+/* Two VMs of 900 MiB; the first's balloon is at its cap, and the second waits. */
 static void at_the_cap(void)
 {
 	vms(2, 900);
@@ -68,7 +68,7 @@ static void at_the_cap(void)
 	in.free = TOTAL / 20;
 }
 
-/* The next decision, with what the last one asked for done. */
+/* The next decision, after the targets of the last one are reached. */
 static void obey(void)
 {
 	in.cap_yields = out.cap_yields;
@@ -77,7 +77,7 @@ static void obey(void)
 	decide();
 }
 
-/* Nothing but balloons, a cap in the way, and somebody waits or memory is low: it yields. */
+/* Only balloons, a cap in the way, and a VM waits or memory is low: the cap yields. */
 static void the_cap_yields(void **state)
 {
 	const u64 capped = P(900) * 65 / 100;
@@ -91,7 +91,7 @@ static void the_cap_yields(void **state)
 		vm[1].responsive = !by_silent;
 		in.state = POLICY_HARD;
 		in.free = low ? TOTAL / 200 : TOTAL / 40;
-		if (by_silent) /* what it has is its own, and more than there is */
+		if (by_silent) /* its own memory is more than the host's */
 			vm[1].resident = P(800);
 		decide();
 		assert_int_equal(out.vm[0].target, capped);
@@ -108,7 +108,7 @@ static void the_cap_yields(void **state)
 		assert_true(out.vm[0].target <= P(900) - vm[0].min);
 		assert_true(out.vm[1].reason != REASON_BEYOND);
 	}
-	/* One within its cap is an ordinary victim meanwhile. */
+	/* A VM within its cap is an ordinary victim meanwhile. */
 	vm[1].responsive = true;
 	vm[1].shares = 500;
 	vm[1].waiting = false;
@@ -118,7 +118,7 @@ static void the_cap_yields(void **state)
 	assert_true(out.vm[1].target < capped);
 }
 
-/* Where something else takes memory, or could still be taken below the cap, it stays. */
+/* The cap stays if other means take memory, or memory below the cap can still be taken. */
 static void the_cap_stays(void **state)
 {
 	(void)state;
@@ -139,7 +139,7 @@ static void the_cap_stays(void **state)
 	vm[0].balloon++;
 	decide();
 	assert_true(out.cap_yields);
-	/* It would give nothing, or is not to: no cap is in the way. */
+	/* The VM would give nothing, or must not give: no cap is in the way. */
 	at_the_cap();
 	vm[0].stuck = true;
 	decide();
@@ -152,7 +152,7 @@ static void the_cap_stays(void **state)
 	vm[0].responsive = false;
 	decide();
 	assert_false(out.cap_yields);
-	/* Its shares buy more than its cap leaves it. */
+	/* Its shares give it more than its cap leaves it. */
 	at_the_cap();
 	vm[0].shares = 1000;
 	decide();
@@ -160,7 +160,9 @@ static void the_cap_stays(void **state)
 	assert_false(out.cap_yields);
 }
 
-/* The caps are back when nobody wants for anything and nothing is beyond them; nothing moves then. */
+/*
+ * The caps are back when no VM needs memory and no balloon is beyond its cap; then nothing moves.
+ */
 static void the_cap_comes_back(void **state)
 {
 	const u64 capped = P(900) * 65 / 100;
@@ -172,7 +174,7 @@ static void the_cap_comes_back(void **state)
 	vm[0].balloon = vm[0].target = P(700);
 	vm[0].resident = P(100);
 	vm[1].waiting = false;
-	/* Demands are not met: however much is free now, it goes on. */
+	/* Demands are not met: the cap still yields, however much is free now. */
 	vm[0].resident = P(200);
 	vm[1].balloon = vm[1].target = P(150);
 	vm[1].resident = P(750);
@@ -180,7 +182,7 @@ static void the_cap_comes_back(void **state)
 	decide();
 	assert_true(out.vm[0].target > capped);
 	assert_true(out.cap_yields);
-	/* They are, but what could be given back at once does not suffice. */
+	/* They are met, but the memory that can be given back at once does not suffice. */
 	vm[1].balloon = vm[1].target = 0;
 	vm[1].resident = P(790);
 	vm[0].resident = P(100);
@@ -205,7 +207,7 @@ static void the_cap_comes_back(void **state)
 	decide();
 	assert_int_equal(out.vm[0].target, before);
 	assert_false(out.cap_yields);
-	/* One that is held by hand beyond its cap holds up nobody. */
+	/* A balloon that is held by hand beyond its cap does not matter for others. */
 	in.free += P(200);
 	in.cap_yields = true;
 	vm[0].manual = true;
@@ -214,7 +216,7 @@ static void the_cap_comes_back(void **state)
 	assert_false(out.cap_yields);
 }
 
-/* A driver that answers and gives nothing: others serve, and it stays asked. */
+/* A stuck driver: others give memory, and its target stays. */
 static void a_stuck_balloon(void **state)
 {
 	(void)state;
@@ -233,7 +235,7 @@ static void a_stuck_balloon(void **state)
 		assert_int_equal(out.state, POLICY_SOFT);
 		assert_int_equal(out.vm[0].reason, REASON_STUCK);
 		assert_true(beyond ? out.vm[0].target > P(400) : out.vm[0].target == P(400));
-		/* In this state there is nothing after the balloon. */
+		/* In this state no means beyond the balloon are used. */
 		assert_int_equal(out.vm[0].mechanism, MECHANISM_NONE);
 		if (!beyond)
 			assert_true(out.vm[0].entitlement >= vm[0].resident);
@@ -243,7 +245,7 @@ static void a_stuck_balloon(void **state)
 		assert_int_equal(out.vm[0].mechanism, beyond ? MECHANISM_SWAP : MECHANISM_NONE);
 		assert_int_equal(out.vm[1].mechanism, MECHANISM_BALLOON);
 	}
-	/* Needy, its balloon in its way, memory contended: it is asked all the same. */
+	/* A needy and pressed VM while memory is contended still gets a higher target. */
 	vm[0].balloon = P(300);
 	vm[0].resident = P(600);
 	vm[0].active_permille = 1000;
@@ -255,7 +257,7 @@ static void a_stuck_balloon(void **state)
 	vm[0].stuck = false;
 	decide();
 	assert_true(out.vm[0].target < P(400));
-	/* Silent: what it has is nobody's. */
+	/* Silent: its memory is not shared out. */
 	vm[0].responsive = false;
 	decide();
 	assert_int_equal(out.vm[0].entitlement, vm[0].resident);
@@ -274,7 +276,7 @@ static void mechanisms_follow_the_plan(void **state)
 			vm[i].resident = P(450);
 			vm[i].active_permille = 500;
 		}
-		vm[1].resident = P(20); /* below what it is entitled to */
+		vm[1].resident = P(20); /* below its entitlement */
 		vm[2].resident = P(450);
 		vm[2].manual = true;
 		in.state = (enum policy_state)s;
@@ -291,7 +293,7 @@ static void mechanisms_follow_the_plan(void **state)
 		vm[0].responsive = false;
 		in.vm = vm;
 		decide();
-		assert_int_equal(out.vm[0].mechanism, MECHANISM_NONE); /* what it has is its own */
+		assert_int_equal(out.vm[0].mechanism, MECHANISM_NONE); /* its memory is its own */
 	}
 }
 

@@ -77,7 +77,7 @@ static void start_loop(u32 n, u64 mib)
 	decide();
 }
 
-/* Twice the memory is asked for: after a while nothing moves, and nobody waits. */
+/* Demand is twice the memory: after a while nothing moves, and no VM waits. */
 static void overcommit_settles(void **state)
 {
 	struct guest one = { .want = P(512), .speed = P(16) }, g[4] = { one, one, one, one };
@@ -101,8 +101,8 @@ static void overcommit_settles(void **state)
 }
 
 /*
- * Whoever they are and whatever they want: with steady demand all is at rest after 30 s at most
- * (229 decisions in the slowest of these), nobody waits any more, or is below his min.
+ * Any VMs with any steady demand: all is at rest after at most 30 s (229 decisions in the slowest
+ * of these), and no VM waits any more or is below its min.
  */
 static void random_scenes_come_to_rest(void **state)
 {
@@ -135,7 +135,7 @@ static void random_scenes_come_to_rest(void **state)
 			}
 		}
 	}
-	assert_true(ever > SCENES * P(64)); /* there was something to come to rest from */
+	assert_true(ever > SCENES * P(64)); /* targets had moved before */
 }
 
 /* Demand goes from one VM to the other: memory follows, both ways. */
@@ -158,7 +158,10 @@ static void memory_follows_demand(void **state)
 	}
 }
 
-/* One driver is dead and holds all it can: the others keep their share and stay calm. */
+/*
+ * One driver is dead and its VM holds all memory that it can: the others keep their share, and
+ * their targets are steady.
+ */
 static void a_stuck_vm_disturbs_nobody(void **state)
 {
 	struct guest one = { .want = P(512), .speed = P(16) }, g[3] = { one, one, one };
@@ -173,7 +176,7 @@ static void a_stuck_vm_disturbs_nobody(void **state)
 			late += moved;
 	}
 	assert_true(late < 300 * P(1));
-	/* What the stuck one holds is not shared out, and the free margin is kept. */
+	/* The stuck VM's memory is not shared out, and the free margin is kept. */
 	assert_in_range(vm[1].resident, P(220), P(345));
 	assert_true(vm[1].resident + P(8) > vm[2].resident &&
 		    vm[2].resident + P(8) > vm[1].resident);
@@ -214,7 +217,7 @@ static void nobody_waits_for_a_cap(void **state)
 	assert_true(vm[1].balloon > P(400));
 	assert_true(out.cap_yields);
 	g[0].want = 0;
-	vm[0].resident = 0; /* it frees what it has */
+	vm[0].resident = 0; /* it frees its memory */
 	for (int i = 0; i < 100; i++)
 		round_of(g);
 	assert_int_equal(vm[1].balloon, 0);

@@ -41,13 +41,13 @@ static void start(u32 i, u64 entitlement)
 	vm[i] = guest_start(&cfg[i]);
 	vm[i]->entitlement = entitlement;
 	touched[i] = 1024;
-	/* It is off the ready list, as if it were on the CPU. */
+	/* The vCPU is off the ready list, as if it were on the CPU. */
 	list_del(&vm[i]->vcpus[0]->ready);
 	vm[i]->vcpus[0]->state = VCPU_RUNNING;
 	vm[i]->vcpus[0]->started = fake.tsc;
 }
 
-/* As many as there are, to hand out one by one. */
+/* Takes all free frames, to hand them out one by one. */
 static u64 hoard(u32 *frame, u64 n)
 {
 	u64 have = 0;
@@ -102,7 +102,7 @@ static void all_wait(u32 *frame, u64 n)
 	}
 }
 
-/* Not who asked first. */
+/* Not the VM that asked first. */
 static void furthest_below_is_served_first(void **state)
 {
 	u32 frame[200];
@@ -138,7 +138,7 @@ static void by_the_part_that_it_has(void **state)
 	assert_false(waits(1));
 }
 
-/* Who still runs does not take what others wait for, unless it is promised to it. */
+/* A running VM does not take frames that others wait for, unless they are promised to it. */
 static void runners_do_not_overtake(void **state)
 {
 	u32 frame[100];
@@ -154,9 +154,9 @@ static void runners_do_not_overtake(void **state)
 	give(frame, 50);
 	assert_int_equal(run(0, 10), 0);
 	assert_true(waits(0));
-	assert_false(waits(1)); /* and who is to have it has been told */
+	assert_false(waits(1)); /* and the VM that may have it has been woken */
 	assert_in_range(run(1, 1000), 40, 50);
-	/* A promise is kept all the same. */
+	/* A promise is still kept. */
 	vm[0]->p2m.acct.min = vm[0]->p2m.acct.resident + 5;
 	give(frame + 50, 40);
 	frame_reserve_fill(&vm[0]->p2m.acct);
@@ -181,7 +181,7 @@ static void equals_go_together(void **state)
 	assert_false(waits(1));
 }
 
-/* One that is paused, or gone, cannot take its turn. */
+/* A VM that is paused, or gone, cannot take its turn. */
 static void who_cannot_run_holds_up_nobody(void **state)
 {
 	u32 frame[100];
@@ -199,7 +199,7 @@ static void who_cannot_run_holds_up_nobody(void **state)
 	assert_in_range(run(1, 1000), 40, 50);
 }
 
-/* One that no decision has seen yet is not to wait for the first one. */
+/* A VM that no decision has seen yet must not wait for the first one. */
 static void newcomers_first(void **state)
 {
 	u32 frame[100];
@@ -217,8 +217,8 @@ static void newcomers_first(void **state)
 }
 
 /*
- * A storm: all want all at once, memory comes in small pieces, and whoever is awake is run in
- * the order that is worst for the others.  Each ends at its part.
+ * A storm: all VMs want all memory at once, memory comes in small pieces, and awake VMs run in the
+ * order that is worst for the others. Each ends at its part.
  */
 static void a_storm_ends_at_the_entitlements(void **state)
 {
@@ -251,7 +251,7 @@ static void a_storm_ends_at_the_entitlements(void **state)
 		for (u32 i = 0; i < VMS; i++)
 			assert_true(waits(i));
 		assert_true(have > before);
-		/* On the way, too: nobody is ahead of the others by more than a turn and a piece. */
+		/* On the way, too: no VM is ahead of the others by more than a turn and a piece. */
 		for (u32 i = 0; i < VMS; i++)
 			for (u32 k = 0; have > total / 4 && k < VMS; k++)
 				assert_true(vm[i]->p2m.acct.resident * 1000 / entitled[i] <
@@ -263,7 +263,7 @@ static void a_storm_ends_at_the_entitlements(void **state)
 				entitled[i] * 105 / 100 + 40);
 }
 
-/* What the governor decides is what counts. */
+/* The governor's decision counts. */
 static void entitlements_are_the_governors(void **state)
 {
 	(void)state;
@@ -274,7 +274,7 @@ static void entitlements_are_the_governors(void **state)
 	assert_true(vm[0]->entitlement >= vm[0]->p2m.acct.resident);
 }
 
-/* What two VMs are promised, to the last page that is: they have it, wherever they touch. */
+/* The host has just the pages that are promised to two VMs: they get them, wherever they touch. */
 static void promises_are_kept(void **state)
 {
 	u64 low = 0, high = MIB(120) >> PAGE_SHIFT, mine = MIB(30) >> PAGE_SHIFT;
@@ -299,8 +299,8 @@ static void promises_are_kept(void **state)
 }
 
 /*
- * One VM takes all that is free, a second touches a page in each 2 MiB, so that it needs a
- * table for each page: the third has its min all the same.
+ * One VM takes all that is free, a second touches a page in each 2 MiB, so that it needs a table
+ * for each page: the third still gets its min.
  */
 static void tables_do_not_take_a_min(void **state)
 {
@@ -322,7 +322,7 @@ static void tables_do_not_take_a_min(void **state)
 	}
 }
 
-/* A VM whose images are still being copied counts: its promises are made already. */
+/* A VM whose images are still being copied counts: it already has its promises. */
 static void a_vm_that_starts_counts(void **state)
 {
 	u64 most = MIB(100) >> PAGE_SHIFT;
@@ -365,7 +365,7 @@ static void a_min_that_is_not_there_yet(void **state)
 	assert_in_range(run(1, 100000), 490, 510);
 }
 
-/* Without a driver, too: a VM at its max waits for itself, and others do not wait for it. */
+/* Without a driver, too: a VM at its max waits for its own guest, and others do not wait for it. */
 static void max_is_a_bound(void **state)
 {
 	u64 most = MIB(4) >> PAGE_SHIFT, work = 0;
@@ -410,7 +410,7 @@ static void devices_wait_for_their_turn(void **state)
 	assert_true(waits(1));
 	give(frame, 50);
 	assert_int_equal(guest_write(&vm[0]->p2m, GPA(MIB(15)), &byte, 1), HV_ENOMEM);
-	/* Its reserve is there for its balloon only. */
+	/* Its reserve serves only its balloon. */
 	vm[0]->p2m.acct.reserve_max = 10;
 	frame_reserve_fill(&vm[0]->p2m.acct);
 	assert_int_equal(guest_write(&vm[0]->p2m, GPA(MIB(15)), &byte, 1), HV_ENOMEM);
@@ -419,7 +419,7 @@ static void devices_wait_for_their_turn(void **state)
 	assert_int_equal(vm[0]->p2m.acct.reserve, 9);
 }
 
-/* Who is woken looks for memory again, as it would on a CPU. */
+/* A woken VM asks for memory again, as it would on a CPU. */
 static bool said_within(u64 ms)
 {
 	fake_log_clear();
@@ -433,7 +433,7 @@ static bool said_within(u64 ms)
 	return fake_log_has("all VMs have waited for it for 10 s");
 }
 
-/* Once, when it has lasted; not of one that could still give, or was paused by hand. */
+/* The log says it once, after 10 s; not if a VM could still give, or was paused by hand. */
 static void a_standstill_is_named(void **state)
 {
 	u32 frame[100];
@@ -448,12 +448,12 @@ static void a_standstill_is_named(void **state)
 	atomic_store(&vm[1]->state, VM_PAUSED);
 	assert_true(said_within(300));
 	assert_false(said_within(30000));
-	atomic_store(&vm[0]->state, VM_PAUSED); /* nobody is left who waits */
+	atomic_store(&vm[0]->state, VM_PAUSED); /* no VM waits any more */
 	assert_false(said_within(30000));
 	atomic_store(&vm[0]->state, VM_RUNNING);
 	assert_true(said_within(10300));
 	atomic_store(&vm[1]->state, VM_RUNNING);
-	give(frame + 1, 99); /* enough for the next ten seconds, and there is one that goes on */
+	give(frame + 1, 99); /* enough for the next 10 s, and one VM goes on */
 	assert_false(said_within(1000));
 }
 

@@ -15,7 +15,7 @@ static inline void machine(u32 count)
 	acct = (struct frame_acct){ .owner = 3 };
 }
 
-/* Free, used and quarantined frames are all there is. */
+/* Free, used and quarantined frames add up to all frames. */
 static inline void assert_sum(void)
 {
 	struct frame_stats s = frames_stats();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The audit finds what is planted, in the tables and in the frame table. */
+/* The audit finds planted errors in the tables and in the frame table. */
 #include <tests/fake/tables.h>
 
 #include <mm/audit.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The buddy allocator by itself: which blocks it cuts and which it merges. */
+/* The buddy allocator by itself: the blocks that it cuts and merges. */
 #include <tests/fake/fake.h>
 
 #include <mm/buddy.h>
@@ -75,7 +75,7 @@ static void clean_and_dirty_do_not_merge(void **state)
 	assert_int_equal(b.count[0], 4);
 }
 
-/* A buddy beyond the end of the table is never looked at. */
+/* A buddy beyond the end of the table is never read. */
 static void the_table_ends(void **state)
 {
 	(void)state;

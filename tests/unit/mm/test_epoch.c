@@ -42,7 +42,7 @@ static void a_cpu_counts_from_when_it_comes_online(void **state)
 	machine(8);
 	epoch_init();
 	epoch_advance();
-	assert_int_equal(epoch_safe(), epoch_now()); /* both offline: nobody holds a translation */
+	assert_int_equal(epoch_safe(), epoch_now()); /* both offline: no CPU has a translation */
 	epoch_cpu_online(1);
 	epoch_advance();
 	assert_int_equal(epoch_safe(), epoch_now() - 1);

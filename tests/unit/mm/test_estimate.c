@@ -26,7 +26,7 @@ static void intervals(void **state)
 	}
 }
 
-/* 95 of 100 intervals have the truth in them, whatever it is. */
+/* 95 of 100 intervals contain the true value, whatever it is. */
 static void intervals_cover_the_truth(void **state)
 {
 	u64 r = 42;
@@ -55,7 +55,7 @@ static void averages(void **state)
 
 	(void)state;
 	estimate_init(&e);
-	assert_int_equal(estimate_add(&e, 0, 0), 1000); /* nothing was seen: nothing is known */
+	assert_int_equal(estimate_add(&e, 0, 0), 1000); /* no samples: unknown */
 	assert_int_equal(e.high - e.low, 1000);
 	assert_int_equal(estimate_add(&e, 0, 100), 750); /* the slow average */
 	assert_int_equal(e.fast, 500);

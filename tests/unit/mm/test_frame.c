@@ -83,7 +83,7 @@ static void wrong_states_are_refused(void **state)
 	assert_sum();
 }
 
-/* What a guest gets is zero, whether it was scrubbed ahead or on demand. */
+/* A guest gets zeroed frames, scrubbed ahead or on demand. */
 static void guests_get_clean_frames(void **state)
 {
 	u32 f[4];
@@ -166,7 +166,7 @@ static void pages_are_zero_and_come_back(void **state)
 	assert_null(frame_alloc_pages(ORDER_1G));
 }
 
-/* A frame that failed is never handed out again: at once, or when its owner lets go. */
+/* A frame that failed is never given out again: from now on, or after its owner frees it. */
 static void poisoned_frames_stay_out(void **state)
 {
 	struct frame_batch b = FRAME_BATCH_INIT;
@@ -203,7 +203,7 @@ static void poisoned_frames_stay_out(void **state)
 
 #define SLOTS 200
 
-/* Random traffic against a map of who owns what; at the end everything has merged. */
+/* Random traffic against a map of owners; at the end everything has merged. */
 static void random_traffic(void **state)
 {
 	static u8 used[8192];
@@ -244,7 +244,7 @@ static void random_traffic(void **state)
 		if (slot[i].order)
 			assert_int_equal(frame_free_hv(slot[i].frame), HV_OK);
 	while (frame_scrub_one())
-		; /* blocks merge only with their like */
+		; /* only blocks of the same kind merge */
 	assert_int_equal(frame_get(0)->order, 13);
 }
 

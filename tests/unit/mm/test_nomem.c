@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Every operation on a map, with the k-th allocation failing for every k, and
- * with the machine really empty: on an error nothing has changed.
+ * Every operation on a p2m, with the k-th allocation failing for every k, and on a machine without
+ * free frames: on an error nothing has changed.
  */
 #include <tests/fake/tables.h>
 
@@ -21,7 +21,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* A map with everything in it, and a pool that is @pool deep. */
+/* A p2m with entries of all kinds, and a pool of @pool frames. */
 static void make(const struct pt_format *fmt, unsigned int pool)
 {
 	enum p2m_kind kind;
@@ -165,14 +165,14 @@ static void every_allocation_fails_once(void **state)
 					break;
 				}
 				failures += failed;
-				/* Once memory is there, the same call succeeds. */
+				/* When there is memory again, the same call succeeds. */
 				if (failed)
 					assert_false(try(op));
 			}
 	assert_true(failures > 20);
 }
 
-/* The machine has @n frames left, and then more: the first n that suffices, suffices for good. */
+/* The machine has n frames left, for growing n: when n suffices, all larger n do. */
 static void real_exhaustion(void **state)
 {
 	for (size_t op = 0; op < ARRAY_SIZE(ops); op++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The walker and every change of a map, in EPT's format and in NPT's. */
+/* The walker and all changes of a p2m, in EPT's format and in NPT's. */
 #include <mm/guestmem.h>
 #include <tests/unit/mm/p2m_fixture.h>
 
@@ -24,7 +24,7 @@ static void ranges_and_holes(void **state)
 	tables_check(&p);
 }
 
-/* To the CPU a page that is read, to all else a hole; and nothing is left of it. */
+/* The CPU can read the page, for all else it is a hole; and it leaves nothing behind. */
 static void bus(void **state)
 {
 	u64 gfn = 0;
@@ -81,7 +81,7 @@ static void populate_prefers_large(void **state)
 	tables_check(&p);
 }
 
-/* No clean block of 2 MiB: the page that was asked for comes, and only it. */
+/* No clean block of 2 MiB: only the requested page comes. */
 static void populate_falls_back_to_the_page_itself(void **state)
 {
 	(void)state;
@@ -159,7 +159,7 @@ static void lock_one_page(void **state)
 	assert_int_equal(p2m_unlock(&p, 1001, 0, &b, &work), HV_OK);
 	commit();
 	tables_check(&p);
-	/* The tables have gone again, up to the 1 GiB entry. */
+	/* The tables are gone again, up to the 1 GiB entry. */
 	assert_int_equal(p2m_lookup(&p, 1000).order, ORDER_1G);
 	assert_int_equal(p.ballooned, 0);
 }
@@ -191,7 +191,7 @@ static void lock_large(void **state)
 	tables_check(&p);
 }
 
-/* A page out of a 2 MiB leaf: the other 511 stay where they are. */
+/* Taking one page out of a 2 MiB leaf: the other 511 stay. */
 static void lock_inside_large_leaf(void **state)
 {
 	u32 f;
@@ -209,7 +209,7 @@ static void lock_inside_large_leaf(void **state)
 	tables_check(&p);
 }
 
-/* The whole of a VM of ours in the balloon costs no tables but those at its ends. */
+/* A VM with all its memory in the balloon needs only the tables at its ends. */
 static void everything_goes_in(void **state)
 {
 	(void)state;
@@ -302,7 +302,7 @@ static void pinned_pages_stay(void **state)
 	}
 }
 
-/* The guest touched some of a 2 MiB entry: unlock takes out the rest. */
+/* The guest touched some pages of a 2 MiB entry: unlock takes out the rest. */
 static void popped_pages(void **state)
 {
 	(void)state;

@@ -25,7 +25,7 @@ static void merge_and_split(void **state)
 	tables_check(&p);
 	assert_int_equal(p2m_split(&p, 1024, 3), HV_EINVAL);
 	assert_int_equal(p2m_split(&p, TOP, ORDER_4K), HV_ERANGE);
-	/* One page missing, or elsewhere: no. */
+	/* One page is missing, or elsewhere: no merge. */
 	assert_int_equal(p2m_lock(&p, 1024 + 1, 0, &b, &work), HV_OK);
 	commit();
 	assert_int_equal(p2m_merge(&p, 1024, 2, &b), HV_ESTATE);
@@ -113,7 +113,7 @@ static void reset_is_bounded_and_resumes(void **state)
 	int err;
 
 	(void)state;
-	/* Every other page, so that nothing collapses: as long as it can get. */
+	/* Every other page, so that nothing merges: the longest case. */
 	for (u64 g = 0; g < 20 * 512; g += 2)
 		assert_int_equal(p2m_lock(&p, g, 0, &b, &work), HV_OK);
 	assert_int_equal(p2m_lock(&p, 1UL << ORDER_1G, ORDER_2M, &b, &work), HV_OK);
@@ -186,7 +186,7 @@ static bool executable(u64 gfn)
 	return p.fmt->exec ? e & p.fmt->exec : !(e & p.fmt->no_exec);
 }
 
-/* iTLB multihit: whatever way a large page comes about, code does not run in it. */
+/* iTLB multihit: code does not run in a large page, however it was made. */
 static void large_pages_without_code(void **state)
 {
 	struct pt_format fmt = *(const struct pt_format *)*state;
@@ -219,7 +219,7 @@ static void large_pages_without_code(void **state)
 	assert_false(executable(1024));
 	commit();
 	tables_check(&p);
-	/* No table to split with: said, and nothing has changed. */
+	/* No frame for a table to split with: returns an error, and nothing has changed. */
 	populate(2048, ORDER_2M);
 	while (p.pool_count)
 		p.pool_count--;

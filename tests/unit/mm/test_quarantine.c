@@ -41,7 +41,7 @@ static void quarantine_waits_for_every_cpu(void **state)
 	assert_sum();
 }
 
-/* What is waiting is worth asking again for; what is not there is not. */
+/* "Again" if quarantined frames will suffice; "no memory" if they will not. */
 static void again_only_while_in_quarantine(void **state)
 {
 	struct frame_batch b = FRAME_BATCH_INIT;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Promises: min, tables and reserve of a VM, and frames that are nobody's. */
+/* Promises: min, tables and reserve of a VM, and unpromised frames. */
 #include <tests/unit/mm/frames_fixture.h>
 
 /* All of min, tables and reserve, or nothing. */
@@ -26,7 +26,7 @@ static void promised_at_once_or_not_at_all(void **state)
 	assert_sum();
 }
 
-/* A min pays for guest memory alone, and the promise of tables for tables alone. */
+/* A min serves only guest memory, and the promise of tables only tables. */
 static void each_promise_pays_for_its_own(void **state)
 {
 	struct frame_acct vm = { .owner = 1 };
@@ -75,7 +75,7 @@ static void reserves_are_kept(void **state)
 	assert_sum();
 }
 
-/* A large block that is promised but not there in one piece costs no promise. */
+/* A promised large block that does not exist in one piece uses up no promise. */
 static void failed_alloc_keeps_the_reserve(void **state)
 {
 	struct frame_acct rich = { .owner = 1, .reserve_max = 1024 };
@@ -91,7 +91,7 @@ static void failed_alloc_keeps_the_reserve(void **state)
 	assert_int_equal(frames_stats().reserved, 1024);
 }
 
-/* Half of what one has and another may have changes hands; the sum stays promised. */
+/* Half of one VM's reserve goes to another VM that may have it; the sum stays promised. */
 static void reserves_are_lent(void **state)
 {
 	struct frame_acct lender = { .owner = 1, .reserve_max = 9 }, other = { .owner = 2 };
@@ -122,7 +122,7 @@ static void reserves_are_lent(void **state)
 	assert_sum();
 }
 
-/* What an operation frees goes to the reserve of its VM first. */
+/* Frames that an operation frees go to its VM's reserve first. */
 static void quarantine_refills_the_reserve(void **state)
 {
 	struct frame_batch b = FRAME_BATCH_INIT;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The sampler: what it finds, how sure it says that it is, what it does to large pages. */
+/* The sampler: its results, its error bounds, its effect on large pages. */
 #include <tests/fake/tables.h>
 
 #include <mm/sample.h>
@@ -45,7 +45,7 @@ static void populate(u64 from, u64 to, unsigned int order)
 	assert_int_equal(p2m_lookup(&p, from).order, order);
 }
 
-/* A guest that uses the pages of which @permille says so, always the same ones. */
+/* A guest that uses @permille of its pages, always the same ones. */
 static bool uses(u64 gfn, u32 permille)
 {
 	u64 x = gfn * 0x9e3779b97f4a7c15UL;
@@ -62,7 +62,7 @@ static void fault(u64 gfn)
 		assert_int_equal(p2m_populate(&p, gfn, ORDER_2M, 0, &kind), HV_OK);
 }
 
-/* What its touches leave in the tables: a large page has one bit for all of it. */
+/* The effect of its touches on the tables: a large page has one bit for all of it. */
 static void touch(u32 permille)
 {
 	int level;
@@ -127,7 +127,7 @@ static void each_step_flushes(void **state)
 	}
 }
 
-/* One bit for 512 pages would say that all is active. */
+/* One bit for 512 pages would make all pages active. */
 static void large_pages_are_looked_at_in_detail(void **state)
 {
 	u64 before;
@@ -139,7 +139,7 @@ static void large_pages_are_looked_at_in_detail(void **state)
 	assert_in_range(periods(20, 200), 130, 380);
 	assert_in_range(s.estimate.now, 80, 330);
 	tables_check(&p);
-	/* What is watched is split, and nothing else. */
+	/* Only leaves with watched pages are split. */
 	assert_true(tables_sum(&p).tables > before);
 	sampler_init(&s, 7, 1);
 	assert_true(tables_sum(&p).tables <= before + 16);
@@ -222,7 +222,7 @@ static void ballooned_under_watch(void **state)
 	fake_settle();
 	assert_in_range(s.seen, 0, 0);
 	period(1000);
-	assert_int_equal(s.estimate.now, 1000); /* of those that are left, all were touched */
+	assert_int_equal(s.estimate.now, 1000); /* of the remaining pages, all were touched */
 	tables_check(&p);
 	assert_in_range(periods(20, 0), 0, 10);
 }
@@ -259,7 +259,7 @@ static void large_pages_cannot_be_unmapped(void **state)
 	assert_int_equal(tables_sum(&p).large, 16);
 }
 
-/* Without accessed bits: what is watched is not mapped, and keeps its frame and its contents. */
+/* Without accessed bits: a watched page is not mapped, and keeps its frame and its contents. */
 static void watched_pages_keep_their_frames(void **state)
 {
 	u64 resident, gen, watched = 0;
@@ -296,18 +296,18 @@ static void watched_pages_keep_their_frames(void **state)
 			*tables_entry(&p, gfn, &level),
 			pt_leaf(p.fmt, (u64)e.frame << PAGE_SHIFT, 1, PROT_RWX, MEMTYPE_WB));
 		assert_true(p2m_lookup(&p, gfn).accessed);
-		/* Again it is no fault of ours. */
+		/* The next fault there is not ours. */
 		assert_int_equal(p2m_populate(&p, gfn, ORDER_4K, 0, &kind), HV_ESTATE);
 	}
 	assert_int_equal(p.flush_gen, gen);
 	assert_int_equal(p.acct.resident, resident);
 	assert_int_equal(tables_sum(&p).watched, 0);
-	period(0); /* all that was faulted on counts as touched, and nothing else */
+	period(0); /* pages with a fault count as touched, and no others */
 	assert_in_range(s.estimate.now, 900, 1000);
 	tables_check(&p);
 }
 
-/* Pins, reports, balloon and the end of the VM find what is watched as if it were mapped. */
+/* Pins, reports, balloon and the end of the VM treat a watched page as mapped. */
 static void watched_is_mapped_to_all_else(void **state)
 {
 	struct frame_batch b = FRAME_BATCH_INIT;
@@ -345,7 +345,7 @@ static void watched_is_mapped_to_all_else(void **state)
 	tables_check(&p);
 }
 
-/* What is not mapped as guests' memory is stays as it is. */
+/* Pages that are not mapped as guests' memory do not change. */
 static void odd_pages_are_not_watched(void **state)
 {
 	u32 frame;

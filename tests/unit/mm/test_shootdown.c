@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Three CPUs with translation caches of their own, two VMs, and frames that
- * go from one to the other: no CPU may ever use a translation to a frame that
- * somebody else has.  The CPUs take turns at random.
+ * Three CPUs with translation caches of their own, two VMs, and frames that go from one to the
+ * other: no CPU may ever use a translation to a frame that another VM has. The CPUs take turns at
+ * random.
  */
 #include <tests/fake/guest.h>
 
@@ -26,12 +26,12 @@ static void check_use(u32 id, u32 gfn, u32 frame)
 		&fake.table[frame_head(frame) == FRAME_NONE ? frame : frame_head(frame)];
 	bool ours = f->state == FRAME_GUEST && f->owner == id && f->gfn == gfn;
 
-	/* In quarantine it is nobody's: the hypervisor waits for this very CPU. */
+	/* A frame in quarantine has no owner: the hypervisor waits for this very CPU. */
 	if (!ours && f->state != FRAME_QUARANTINE)
 		stale_uses++;
 }
 
-/* What a page of VM @id holds, once it has been written. */
+/* The contents of a written page of VM @id. */
 static u64 stamp(u32 id, u32 gfn)
 {
 	return (u64)(id + 1) << 32 | gfn;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Random operations on a map against an array that says what each page is,
- * in both formats; and, listening from outside, that no frame comes back
- * before every CPU has passed a quiescent point.
+ * Random operations on a p2m against an array with the state of each page, in both formats; and a
+ * recorder checks that no frame comes back before every CPU has passed a quiescent point.
  */
 #include <tests/fake/tables.h>
 
@@ -16,7 +15,7 @@ static struct p2m p;
 static struct frame_batch b;
 static u64 seed, work;
 static u8 model[PAGES];	 /* enum p2m_kind */
-static u32 stamp[PAGES]; /* what the page holds; 0: zero */
+static u32 stamp[PAGES]; /* contents of the page; 0: zero */
 static u16 pins[PAGES];
 
 static u64 kind_count(u64 gfn, u64 n, u8 kind)
@@ -74,7 +73,7 @@ static void do_unlock(u64 gfn, u64 n)
 				model[i] = P2M_EMPTY;
 }
 
-/* A fault of the guest; what comes must read as zero. */
+/* A fault of the guest; the new page must read as zero. */
 static void do_populate(u64 gfn, unsigned int order)
 {
 	struct p2m_entry e = p2m_lookup(&p, gfn);

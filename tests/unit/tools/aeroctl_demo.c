@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* aeroctl with the canned answers of tests/fake/aeroctl.c: to look at, and for other tools to read. */
+/* aeroctl with the fixed answers of tests/fake/aeroctl.c, for people and for other tools. */
 #include <tests/fake/aeroctl.h>
 
 int main(int argc, char **argv)

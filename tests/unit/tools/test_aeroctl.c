@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* aeroctl over a hypervisor of canned answers: numbers, words, what it calls, what it writes. */
+/* aeroctl over a fake hypervisor: numbers, words, its calls, its output. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -287,7 +287,7 @@ static void explanations(void **state)
 	assert_true(has("9.000 s  target 100.0 MiB -> 180.0 MiB: above"));
 	assert_int_equal(run("explain batch"), DONE);
 	assert_true(has("nothing has been decided"));
-	F->explain[0].nr = 1000; /* what does not fit is not looked at */
+	F->explain[0].nr = 1000; /* lines that do not fit are ignored */
 	assert_int_equal(run("explain web"), DONE);
 }
 
@@ -343,7 +343,7 @@ static void metrics(void **state)
 	assert_int_equal(samples, 1 + nr_host_fields + 3 * nr_vm_fields + 3 * 6);
 }
 
-/* python3 reads it, and finds what was put in. */
+/* python3 reads it, and finds the right values. */
 static void json(void **state)
 {
 	FILE *f;

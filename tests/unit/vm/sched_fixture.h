@@ -45,7 +45,7 @@ static inline void start(u32 i, u32 shares, u32 vcpus)
 		;
 }
 
-/* A guest computes until it is stopped; at the end of time all VMs are paused. */
+/* A guest computes until it is stopped; at the end of the simulation all VMs are paused. */
 static inline void run(struct vcpu *v, u64 deadline, struct vmexit *e)
 {
 	u64 from = fake.tsc;
@@ -74,7 +74,7 @@ static inline void idle(u64 deadline, const u32 *wake)
 	}
 }
 
-/* This CPU's life for @ticks. */
+/* Runs this CPU for @ticks. */
 static inline void simulate(u64 ticks)
 {
 	end = fake.tsc + ticks;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Guests of which nothing more will come: who is called panicked, and who halted. */
+/* Guests that will do nothing more: panicked or halted. */
 #include <tests/fake/guest.h>
 
 #include <guest-driver/aerostat_abi.h>
@@ -74,7 +74,7 @@ static void panic_device(void **state)
 	struct vcpu *v = vm->vcpus[0];
 
 	(void)state;
-	assert_int_equal(guest_port(v, PORT_PANIC, 1, true, 0), 3); /* what it understands */
+	assert_int_equal(guest_port(v, PORT_PANIC, 1, true, 0), 3); /* events that it knows */
 	guest_port(v, PORT_PANIC, 1, false, 2);
 	assert_true(fake_log_has("vm one: its kernel has panicked, and starts its crash kernel"));
 	assert_int_equal(status_vm_state(vm), AERO_VM_RUNNING);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A VM that resets itself: what it comes back with, and who may come between. */
+/* A VM that resets itself: its state afterwards, and calls of others in between. */
 #include <tests/fake/guest.h>
 
 #include <guest-driver/aerostat_abi.h>
@@ -147,7 +147,7 @@ static void by_the_reset_vector(void **state)
 	assert_false(vm->again);
 }
 
-/* While a vCPU is on a CPU, here the one that resets, nothing is taken from under it. */
+/* While a vCPU is on a CPU, here the one that resets, its VM is not taken apart. */
 static void waits_for_its_vcpus(void **state)
 {
 	struct vcpu *v = vm->vcpus[0];
@@ -168,7 +168,7 @@ static void waits_for_its_vcpus(void **state)
 	assert_int_equal(vm->starts, 2);
 }
 
-/* Whoever ends it first has ended it. */
+/* The first end of a VM counts. */
 static void the_first_counts(void **state)
 {
 	(void)state;
@@ -275,7 +275,7 @@ static void stopped_as_it_ends(void **state)
 	assert_int_equal(vm->state, VM_RUNNING);
 }
 
-/* One start a second at most, whatever it does, and nothing is lost in any of them. */
+/* At most one start a second, whatever the VM does, and none loses frames. */
 static void reboots_in_a_loop(void **state)
 {
 	struct frame_stats before, after;
@@ -315,7 +315,7 @@ static void reboots_in_a_loop(void **state)
 	tables_check(&other->p2m);
 }
 
-/* What it was promised nobody else gets while it is off for a moment. */
+/* No other VM gets its promised frames while it is off before a restart. */
 static void stays_admitted(void **state)
 {
 	static struct vm_config third;
@@ -342,7 +342,7 @@ static void stays_admitted(void **state)
 	fake.tsc += SECOND;
 	work();
 	assert_int_equal(vm->state, VM_RUNNING);
-	/* Once it is off for good they do. */
+	/* After its end they do. */
 	vm_end(vm, 0, "test");
 	work();
 	assert_int_equal(vm_queue_start(vms[2]), HV_OK);
@@ -371,7 +371,7 @@ static void not_admitted_again(void **state)
 static void no_memory_to_come_back(void **state)
 {
 	static u32 taken[MIB(64) >> PAGE_SHIFT];
-	static struct frame_acct others; /* nobody promised them that */
+	static struct frame_acct others; /* frames that are promised to nobody */
 	struct frame_batch batch = FRAME_BATCH_INIT;
 	u32 n = 0;
 	u64 from = fake.tsc;

@@ -55,10 +55,10 @@ static void note_gap(struct vcpu *v, struct vmexit *e)
 	if (v->vm->id != 1)
 		return;
 	gap = max(gap, fake.tsc - min(fake.tsc, last_seen));
-	last_seen = fake.tsc + SLICE; /* it runs for so long, at most */
+	last_seen = fake.tsc + SLICE; /* the longest run */
 }
 
-/* A device that is never done, in pieces of 20 us. */
+/* A device that always has work, in pieces of 20 us. */
 static void never_done(struct virtio *d, u64 now)
 {
 	while (virtio_may_go_on(d))
@@ -80,7 +80,7 @@ static void give_hogs(u32 i, u32 slots)
 	}
 }
 
-/* Whatever its neighbours' devices do, a VM that computes has its part of the CPU, without gaps. */
+/* A VM that computes has its part of the CPU, without gaps, whatever other VMs' devices do. */
 static void devices_cost_their_own_vm(void **state)
 {
 	(void)state;
@@ -93,7 +93,7 @@ static void devices_cost_their_own_vm(void **state)
 	simulate(4000 * MS);
 	assert_true(total(1) > 1800 * MS);
 	assert_true(gap < 20 * MS);
-	/* What its devices took is missing from the time of its vCPU. */
+	/* The time of a VM's devices is subtracted from its vCPU's. */
 	assert_true(total(0) < 400 * MS);
 }
 
@@ -126,7 +126,7 @@ static void paused_devices_rest(void **state)
 	assert_true(bus_work(true));
 }
 
-/* While one CPU is in the tick, what it serves does not end the runs of others. */
+/* While one CPU is in the tick, its events do not end the runs of other CPUs. */
 static void a_tick_shortens_no_run(void **state)
 {
 	(void)state;
@@ -138,7 +138,7 @@ static void a_tick_shortens_no_run(void **state)
 	assert_true(looked > 0);
 }
 
-/* Having slept for long, it does not then own the CPU for long. */
+/* A VM that has slept for long does not get the CPU for long. */
 static void sleeping_earns_one_slice(void **state)
 {
 	(void)state;
@@ -155,7 +155,7 @@ static void sleeping_earns_one_slice(void **state)
 	assert_in_range(total(0), 45 * MS, 60 * MS);
 }
 
-/* Another CPU's TSC is some ticks behind: what it subtracts is not an age. */
+/* Another CPU's TSC is some ticks behind: the difference must not become a huge age. */
 static void clocks_a_little_apart(void **state)
 {
 	struct vcpu *v;
@@ -188,7 +188,7 @@ static void spinner(struct vcpu *v, struct vmexit *e)
 	*e = (struct vmexit){ .kind = EXIT_PAUSE, .length = 2 };
 }
 
-/* Who spins leaves the CPU to who computes, although it has had less of it. */
+/* A VM that spins leaves the CPU to one that computes, although it has had less time. */
 static void a_spinner_lets_others_go(void **state)
 {
 	u64 unloads;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The scheduler: who sleeps, wakes, waits, starts and ends. */
+/* The scheduler: vCPUs that sleep, wake, wait, start and end. */
 #include <tests/unit/vm/sched_fixture.h>
 
 static u64 latency, wakes, armed_at;
@@ -35,7 +35,7 @@ static void a_sleeper_wakes_in_time(void **state)
 	simulate(2000 * MS);
 	assert_in_range(wakes, 90, 100);
 	assert_true(latency <= SLICE);
-	assert_true(total(1) > 1850 * MS); /* of 2000 */ /* the other has all that it did not use */
+	assert_true(total(1) > 1850 * MS); /* of 2000 */ /* the other has the rest */
 }
 
 /* An idle CPU sleeps until the timer of a halted vCPU. */
@@ -105,7 +105,7 @@ static void wait_for_memory(struct vcpu *v, u64 ticks)
 	assert_int_equal(v->state, VCPU_READY);
 }
 
-/* Does @v run now, and find that it stood still?  As Linux, it takes note of that. */
+/* True: @v runs now and sees that it stood still. It clears the mark, as Linux does. */
 static bool is_told(struct vcpu *v)
 {
 	u64 before = total(0);
@@ -129,7 +129,7 @@ static void who_stood_still_is_told(void **state)
 	start(0, 1000, 1);
 	v = vm[0]->vcpus[0];
 	wait_for_memory(v, 2000 * MS);
-	simulate(50 * MS); /* without a clock there is nobody to tell */
+	simulate(50 * MS); /* without a clock the guest cannot be told */
 	guest_touch(v, 1024);
 	assert_true(guest_wrmsr(v, MSR_PV_SYSTEM_TIME, CLOCK_GPA | 1));
 	assert_false(is_told(v));
@@ -153,7 +153,9 @@ static void see_line(const char *line, size_t length)
 		stood_when_resumed = vm[0]->vcpus[0]->stood_since;
 }
 
-/* Whoever finds a VM resumed, on any CPU, finds its vCPUs marked: the guest's watchdogs ask at once. */
+/*
+ * A CPU that sees a VM resumed sees its vCPUs marked, because the guest's watchdogs look at once.
+ */
 static void told_of_a_pause_in_time(void **state)
 {
 	static struct log_sink sink = { .write = see_line };
@@ -166,7 +168,7 @@ static void told_of_a_pause_in_time(void **state)
 	assert_int_equal(stood_when_resumed, STOOD_BY_PAUSE);
 }
 
-/* What came while it was on its way to sleep keeps it awake. */
+/* An interrupt that comes while it goes to sleep keeps it awake. */
 static void no_lost_wakeup(void **state)
 {
 	struct vcpu *v;
@@ -176,7 +178,7 @@ static void no_lost_wakeup(void **state)
 	v = vm[0]->vcpus[0];
 	on_cpu(v);
 	sched_block(v, VCPU_HALTED);
-	/* While its registers are still on this CPU nobody else may have it. */
+	/* While its registers are still on this CPU no other CPU may run it. */
 	vcpu_notify(v, PENDING_IRQ);
 	assert_int_equal(v->state, VCPU_RUNNING);
 	assert_false(sched_retire(v));
@@ -346,7 +348,7 @@ static void one_ends_the_other_goes_on(void **state)
 	assert_int_equal(vm[0]->p2m.acct.resident, 0);
 	assert_int_equal(vm[0]->p2m.acct.tables, 0);
 	assert_true(frames_stats().free_clean + frames_stats().free_dirty > free);
-	/* What is in use is the other's, every frame of it. */
+	/* All frames in use are the other's. */
 	assert_int_equal(frames_stats().guest, vm[1]->p2m.acct.resident);
 	assert_int_equal(frames_stats().table, vm[1]->p2m.acct.tables);
 	assert_int_equal(frames_stats().quarantine, 0);

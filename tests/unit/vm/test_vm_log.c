@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a guest can make the log say, and how often. */
+/* The log lines that a guest can cause, and their limit. */
 #include <tests/fake/virtio.h>
 
 #include <guest-driver/aerostat_abi.h>
@@ -35,7 +35,7 @@ static s64 start_call(struct vm *of)
 	return guest_call(of->vcpus[0], AERO_CALL_START, AERO_ABI_VERSION, 0, 0);
 }
 
-/* Lines that @times calls of START make, all at the same time. */
+/* The number of lines that @times calls of START make, all at the same time. */
 static u64 lines_of(struct vm *of, u32 times)
 {
 	u64 before = log_lines();
@@ -68,7 +68,7 @@ static void the_neighbour_has_its_own(void **state)
 	assert_false(fake_log_has("vm other: 1"));
 }
 
-/* However it spreads them, two lines a second in the long run. */
+/* Two lines a second in the long run, however the guest spreads its calls. */
 static void the_long_run(void **state)
 {
 	u64 before = log_lines(), seconds = 100;
@@ -79,7 +79,7 @@ static void the_long_run(void **state)
 		start_call(vm);
 	}
 	assert_in_range(log_lines() - before, 2 * seconds, VM_LOG_BURST + 2 * seconds + 1);
-	/* One that was quiet for long has a burst, and no more than that. */
+	/* A VM that was quiet for long has a burst, and no more. */
 	fake.tsc += 3600 * SECOND;
 	assert_int_equal(lines_of(vm, 2000), VM_LOG_BURST);
 }
@@ -95,7 +95,7 @@ static void what_was_left_out_is_said_at_the_end(void **state)
 	assert_false(fake_log_has("vm other: 0"));
 }
 
-/* A driver that makes nonsense of its queue, resets the device, and does it again. */
+/* A driver that damages its queue, resets the device, and does it again. */
 static void a_device_broken_in_a_loop(void **state)
 {
 	struct vio rng = { .v = vm->vcpus[0], .slot = SLOT_RNG, .rings = MIB(2) };

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sets the balloon's target of this VM, which has "control = yes", by hand:
- * insmod settarget.ko pages=N, and rmmod.  So tests need not wait for a time at
- * which they may or may not be ready.  -1 gives it back to the policy.  With start=ID it
- * starts another VM instead, with wake=SECONDS it ends a sleep of this one then.  With
- * busy=SECONDS the driver is kept from all it does, as if the host had stopped it, until the kernel
- * shows it free blocks, four seconds at most, and for so long.
+ * Sets the balloon's target of this VM, which has "control = yes", by hand: insmod settarget.ko
+ * pages=N, and rmmod. So tests need not wait for a time at which they may not be ready. -1 gives it
+ * back to the policy. With start=ID it starts another VM instead; with wake=SECONDS it ends a sleep
+ * of this VM after that time. With busy=SECONDS it stops the driver, as if the host had stopped it:
+ * first until the kernel shows it free blocks, at most 4 s, and then for that time.
  *
- * While it is loaded, what is written to its parameter "pages" is the target at once, and
- * "exits" and "scrubbed" are what this VM has cost so far, and frames that the host has zeroed.
+ * While it is loaded, a write to its parameter "pages" sets the target at once; "exits" counts this
+ * VM's exits so far, and "scrubbed" the frames that the host has zeroed.
  */
 #include <linux/delay.h>
 #include <linux/gfp.h>
