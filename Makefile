@@ -142,17 +142,18 @@ RUN_ARGS = $(if $(EMU),--emu $(EMU)) --mem $(MEM) --smp $(SMP) \
 NESTED_TESTS ?= nested balloon cpu
 NESTED_INTEL_TESTS ?= nested-intel
 
-.PHONY: run linux linux-amd64 foreign debian module module-sparse module-lockdep test-dkms test test-debian image bench machine-test hostile-test firmware-test screen-test console-test test-nested test-nested-intel soak integrity broken deps clean help
+.PHONY: run linux linux-amd64 loader foreign debian debian-server debian-test module module-sparse module-lockdep test-dkms test test-debian image bench machine-test hostile-test firmware-test screen-test console-test test-nested test-nested-intel soak integrity broken deps clean help
 
 # What CONF's guests are made of, if they are Linux.
-linux_files = made=$$(tools/conf made-by "$(CONF)") && \
+linux_files = made=$$(tools/conf made-by "$(CONF)" $(BUILD)) && \
 	{ [ -z "$$made" ] || $(MAKE) --no-print-directory $$made; }
 
 run: ## Boot in an emulator: the main job, three Debians on half of their memory, or CONF
 	$(Q)tools/deps build run $(if $(filter uefi,$(FIRMWARE)),image)
 	$(Q)$(linux_files)
 	$(Q)$(MAKE) --no-print-directory all $(if $(filter uefi,$(FIRMWARE)),$(EFI))
-	$(Q)tools/run --hv $(HV) --conf $(CONF) --svg $(BUILD)/run.svg $(RUN_ARGS)
+	$(Q)disks=$$(tools/conf disks "$(CONF)" $(BUILD)) && \
+		tools/run --hv $(HV) --conf $(CONF) --svg $(BUILD)/run.svg $(RUN_ARGS) $$disks
 
 image: ## build/aerostat.img, for a USB stick, with CONF and its guests
 	$(Q)tools/deps build image
@@ -173,6 +174,8 @@ machine-test: all broken ## Whole-machine tests only; TESTS="cpu apic" chooses
 	$(Q)$(MAKE) --no-print-directory $(LINUX) $(LINUX_AMD64) || \
 		echo "linux: Debian's kernels could not be fetched; the tests with them are skipped"
 	$(Q)[ ! -e $(LINUX) ] || $(MAKE) --no-print-directory $(MODULE)
+	$(Q)$(MAKE) --no-print-directory $(LOADER) $(LOADER_DISK) || \
+		echo "loader: kexec-tools could not be fetched; the test with the loader is skipped"
 	$(Q)$(MAKE) --no-print-directory $(FOREIGN) || \
 		echo "foreign: Xen and GRUB could not be fetched; the test with them is skipped"
 	$(Q)tests/run/run $(if $(EMU),--emu $(EMU) --) $(TESTS)
@@ -264,6 +267,18 @@ linux-amd64: ## The same with Debian's other kernel, linux-image-amd64: build/li
 $(LINUX_AMD64): tools/linux tools/debian.py $(LINUX_PROGRAMS) $(wildcard tests/guest/linux/*.sh)
 	$(Q)tools/linux --kernel amd64 --cache $(BUILD)/nested $(LINUX_PROGRAMS:%=--add %) -o $(@D)
 
+# Starts what is installed on a VM's disk (kernel = loader); and a disk for its test.
+LOADER := $(BUILD)/loader/loader.cpio
+LOADER_DISK := $(BUILD)/loader/disk.ext4
+loader: ## What starts a VM's own system from its disk (kernel = loader): build/loader/
+	$(Q)tools/deps run
+	$(Q)$(MAKE) --no-print-directory $(LOADER)
+$(LOADER): tools/loader tools/debian.py $(wildcard loader/*)
+	$(Q)tools/loader --cache $(BUILD)/nested -o $(@D)
+$(LOADER_DISK): $(LINUX) $(LINUX_AMD64) tests/linux/loader-disk tests/linux/loader.grub.cfg
+	@mkdir -p $(@D)
+	$(Q)tests/linux/loader-disk $(<D) $(BUILD)/linux-amd64 $@
+
 # Multiboot-1 kernels of Debian that know nothing of us.
 FOREIGN := $(BUILD)/foreign/grub.elf
 foreign: ## Xen and GRUB's core, to run as guests: build/foreign/
@@ -274,11 +289,27 @@ $(FOREIGN): tools/foreign tools/debian.py
 
 # Debian's packages, installed once; without packages.tar they are fetched again.
 DEBIAN := $(BUILD)/debian/root.img
-debian: ## A Debian with systemd on a disk, to run as a guest: build/debian/
-	$(Q)tools/deps run debian
+debian: debian-server ## Debians with systemd, to run as guests: a small one in a file, a stock one for a disk
 	$(Q)$(MAKE) --no-print-directory $(DEBIAN)
 $(DEBIAN): tools/debian-root tools/debian.py $(wildcard tests/guest/debian/*)
 	$(Q)tools/debian-root --cache $(BUILD)/nested -o $(@D)
+
+# A stock one for a partition, with GRUB's menu and a kernel of its own, which the loader boots.
+DEBIAN_SERVER := $(BUILD)/debian/server.ext4
+DEBIAN_UPGRADE := $(BUILD)/debian/upgrade.ext4
+debian-server: ## The stock one alone: build/debian/server.ext4
+	$(Q)tools/deps run debian
+	$(Q)$(MAKE) --no-print-directory $(DEBIAN_SERVER)
+$(DEBIAN_SERVER): tools/debian-server tools/debian.py
+	$(Q)tools/debian-server --cache $(BUILD)/nested -o $(@D)
+$(DEBIAN_UPGRADE): tools/debian-server tools/debian.py tests/guest/server/upgrade.sh
+	$(Q)tools/debian-server --cache $(BUILD)/nested -o $(@D) --test
+
+# Not part of `make test`: it has to fetch a whole Debian.
+debian-test: loader ## The stock Debian by the loader: it installs another kernel and reboots into it
+	$(Q)tools/deps debian
+	$(Q)$(MAKE) --no-print-directory all $(DEBIAN_UPGRADE)
+	$(Q)tests/run/run --emu $(or $(EMU),qemu) -- debian-loader
 
 screen-test: all ## What the host's screen shows, in QEMU; CASES="32 text" chooses
 	$(Q)tests/run/screen --keep $(BUILD)/test/screen $(CASES)
@@ -290,8 +321,9 @@ console-test: all ## Somebody types, at the console of several VMs; CASES="qemu/
 	$(Q)tests/run/console $(CASES)
 
 # Minutes, and packages that nothing else needs: not part of `make test`.
-test-debian: debian ## Two Debians with systemd at once on one disk image, 2 to 3 minutes
-	$(Q)$(MAKE) --no-print-directory all
+test-debian: ## Two Debians with systemd at once on one disk image, 2 to 3 minutes
+	$(Q)tools/deps run debian
+	$(Q)$(MAKE) --no-print-directory all $(DEBIAN)
 	$(Q)tests/run/run --emu qemu -- debian
 
 test-nested: ## In KVM, on Linux, on an emulated AMD CPU: no special hardware, 2 to 6 minutes

@@ -13,6 +13,10 @@ import sys
 # Names that depend on the newest one: the kernel for virtual machines, and that for all.
 KERNELS = {"cloud": "linux-image-cloud-amd64", "amd64": "linux-image-amd64"}
 BUSYBOX = "busybox-static"
+SUITE = "bookworm"
+MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"
+# What nobody reads in a guest.  Translations that a program needs at run time are not there.
+LEFT_OUT = ["doc", "info", "lintian", "locale", "man"]
 
 
 def fail(text):
@@ -155,6 +159,54 @@ def libraries(tree, program):
                 found[name] = os.path.realpath(paths[0])
                 todo.append(found[name])
     return found
+
+
+# --- a whole Debian --------------------------------------------------------------------
+
+def sources():
+    """Lines of a sources.list: the archives of Debian that apt uses here."""
+    def targets():
+        lines = subprocess.run(
+            ["apt-get", "indextargets", "--format", "deb $(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)",
+             "Created-By: Packages"], capture_output=True, text=True).stdout
+        return [line[:-len(" Debian")] for line in lines.splitlines()
+                if re.match(rf"\S+ \S+ {SUITE}(-\S+)? .* Debian$", line)]
+    found = targets()
+    if not found:
+        refresh()
+        found = targets()
+    if not found:
+        fail(f"apt knows no archive of Debian {SUITE}: see /etc/apt/sources.list(.d), and, as root, "
+             "type: apt-get update")
+    return "\n".join(found) + "\n"
+
+
+def environment():
+    """Ours, with the proxy that apt is told to use."""
+    env = dict(os.environ)
+    proxy = subprocess.run(["apt-config", "shell", "P", "Acquire::http::Proxy"], capture_output=True,
+                           text=True).stdout
+    found = re.match(r"P='(.*)'", proxy)
+    if found:
+        env["http_proxy"] = found[1]
+    return env
+
+
+def bootstrap(archive, packages):
+    """A Debian with PACKAGES, installed, as the tar file ARCHIVE."""
+    command = ["mmdebstrap", "--quiet", "--variant=apt", "--include=" + ",".join(packages),
+               "--hook-dir=" + MERGED_USR, "--aptopt=APT::Install-Recommends \"false\""]
+    command += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT]
+    # Whoever passes a program on has to pass its licence on.
+    command += ["--dpkgopt=path-include=/usr/share/doc/*/copyright", SUITE, archive, "-"]
+    say(f"installing Debian {SUITE} with {', '.join(packages)}: some minutes")
+    try:
+        done = subprocess.run(command, input=sources(), env=environment(), text=True)
+    except FileNotFoundError:
+        fail("no mmdebstrap: this needs Debian 12 and `tools/deps debian`")
+    if done.returncode:
+        fail("mmdebstrap failed; its last lines are above. Without root it needs the package uidmap "
+             "and a line for you in /etc/subuid")
 
 
 # --- the initramfs ---------------------------------------------------------------------

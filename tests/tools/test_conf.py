@@ -3,11 +3,14 @@
 
 import gzip
 import os
+import subprocess
 import tempfile
 import unittest
 
 from runner import conf
 from runner.errors import Unusable
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 TEXT = """\
 # A comment
@@ -198,6 +201,89 @@ class MadeBy(unittest.TestCase):
         self.assertEqual(self.targets("../build/linux/vmlinuz", "../build/linux/initrd.cpio"), ["linux"])
         self.assertEqual(self.targets("../build/linux/vmlinuz", "../build/linux/module.cpio"),
                          ["linux", "module"])
+
+
+class Loader(unittest.TestCase):
+    TEXT = "[vm a]\nkernel = loader # ours\ndisk = part:a\n[vm b]\nkernel = k\n[vm c]\r\nkernel = loader\r\n"
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.addCleanup(setattr, conf, "LOADER", conf.LOADER)
+        self.folder, conf.LOADER = folder.name, os.path.join(folder.name, "build", "loader")
+
+    def build(self):
+        os.makedirs(conf.LOADER)
+        for name in ("loader.vmlinuz", "loader.cpio"):
+            with open(os.path.join(conf.LOADER, name), "wb"):
+                pass
+
+    def test_it_is_a_kernel_and_an_initrd(self):
+        read = conf.Conf("[vm a]\nkernel = loader\n[vm b]\nkernel = loader\n", "my.conf")
+        self.build()
+        self.assertEqual(read.files(), {name: os.path.join(conf.LOADER, name)
+                                        for name in ("loader.vmlinuz", "loader.cpio")})
+
+    def test_the_hypervisor_reads_an_ordinary_pair(self):
+        self.assertEqual(conf.Conf(self.TEXT).for_machine(),
+                         "[vm a]\nkernel = loader.vmlinuz # ours\ninitrd = loader.cpio\ndisk = part:a\n"
+                         "[vm b]\nkernel = k\n[vm c]\r\nkernel = loader.vmlinuz\r\ninitrd = loader.cpio\r\n")
+
+    def test_elsewhere_it_is_still_the_loader(self):
+        read = conf.Conf(self.TEXT, "/one/my.conf")
+        self.assertEqual(read.edited(read.absolute), self.TEXT.replace("= k\n", "= /one/k\n"))
+
+    def test_one_that_is_not_built(self):
+        with self.assertRaises(Unusable) as caught:
+            conf.Conf("[vm a]\nkernel = loader\n", "my.conf").files()
+        self.assertIn("my.conf:2: the loader is not built: run make loader", str(caught.exception))
+
+    def test_an_initrd_besides(self):
+        self.assertIn('dir/my.conf:2: "initrd = x" cannot be with kernel = loader',
+                      refusal("[vm a]\ninitrd = x\nkernel = loader\n[vm b]\nkernel = loader\n") or "nothing")
+
+    def test_a_kernel_of_that_name_has_a_folder(self):
+        self.assertEqual([e.file for e in conf.Conf("[vm a]\nkernel = ./loader\n").file_entries()], ["./loader"])
+
+    def test_what_is_named_is_made(self):
+        self.assertEqual(conf.Conf("[vm a]\nkernel = loader\n", "x/my.conf").made_by(), ["loader"])
+
+
+class Disks(unittest.TestCase):
+    """tools/conf disks, as make run calls it."""
+
+    def run_conf(self, *words):
+        done = subprocess.run([os.path.join(TOP, "tools", "conf"), *words], capture_output=True, text=True)
+        return done.returncode, done.stdout.strip(), done.stderr
+
+    def test_one_that_is_there_is_kept(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path, image = os.path.join(folder, "my.conf"), os.path.join(folder, "out", "one.img")
+            with open(path, "w") as f:
+                f.write("#! disk: one a=1M b=2M\n#! disk: two block=4096 c=1M\n[host]\n")
+            words = f"--disk {image} --disk {folder}/out/two.img,block=4096"
+            status, said, log = self.run_conf("disks", path, folder + "/out")
+            self.assertEqual((status, said), (0, words))
+            self.assertIn(f"disk: made {image}: part:a 1 MiB, part:b 2 MiB\n", log)
+            with open(image, "r+b") as f:
+                f.seek(1 << 20)
+                f.write(b"written")
+            status, said, log = self.run_conf("disks", path, folder + "/out")
+            self.assertEqual((status, said), (0, words))
+            self.assertIn(f"{image} is there already, and is kept", log)
+            with open(image, "rb") as f:
+                f.seek(1 << 20)
+                self.assertEqual(f.read(7), b"written")
+
+    def test_what_a_new_disk_needs_is_made_and_for_an_old_one_it_is_not(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "my.conf")
+            with open(path, "w") as f:
+                f.write("#! disk: one a=1M:build/debian/server.ext4\n[vm a]\nkernel = k\n")
+            self.assertEqual(self.run_conf("made-by", path, folder)[:2], (0, "debian-server"))
+            with open(os.path.join(folder, "one.img"), "w"):
+                pass
+            self.assertEqual(self.run_conf("made-by", path, folder)[:2], (0, ""))
 
 
 if __name__ == "__main__":

@@ -21,10 +21,14 @@ class Parts(unittest.TestCase):
     def test_what_cannot_be(self):
         for text, why in (("root", "is not LABEL=SIZE"), ("root=16", "is not a size"),
                           ("root=0M", "is not a size"), ("=1M", "is not LABEL=SIZE"),
-                          ("x" * 37 + "=1M", "is not a label"), ("ä=1M", "is not a label"),
-                          ("a=1M:/nowhere", "no such file"), (f"a=1K:{__file__}", "is larger")):
+                          ("x" * 37 + "=1M", "is not a label"), ("ä=1M", "is not a label")):
             with self.assertRaisesRegex(Unusable, why):
                 disks.part_of(text)
+
+    def test_files_that_cannot_be(self):
+        for text, why in (("a=1M:/nowhere", "no such file: /nowhere"), (f"a=1K:{__file__}", "is larger")):
+            with tempfile.TemporaryDirectory() as folder, self.assertRaisesRegex(Unusable, why):
+                disks.make(os.path.join(folder, "x"), [disks.part_of("b=1M"), disks.part_of(text)], 512)
 
 
 class Images(unittest.TestCase):
@@ -44,6 +48,18 @@ class Images(unittest.TestCase):
                               check=True).stdout
         self.assertRegex(dump, r'start= +2048, size= +32768, .*name="root"')
         self.assertRegex(dump, r'start= +34816, size= +600, .*name="my data"')
+
+    def test_zeroes_of_a_file_are_holes(self):
+        path = os.path.join(self.folder.name, "sparse")
+        with open(path, "wb") as f:
+            f.truncate(64 * MIB)
+            f.seek(63 * MIB - 2)
+            f.write(b"text")
+        parts = [disks.part_of(f"a=64M:{path}"), disks.part_of("b=1M")]
+        disks.make(self.image, parts, 512)
+        self.assertLess(os.stat(self.image).st_blocks * 512, 8 * MIB)
+        with open(path, "rb") as f:
+            self.assertEqual(disks.begins(self.image, parts, "a", 64 * MIB), f.read())
 
     def test_files_are_in_their_partitions(self):
         parts = [disks.part_of("first=1M"), disks.part_of(f"me=1M:{__file__}")]

@@ -69,6 +69,11 @@ class Commands(WithFiles):
                       ["-drive", f"file={self.image},format=raw,media=cdrom"]):
             self.assertEqual(command[command.index(words[0]):][:2], words)
 
+    def test_a_disk_by_a_relative_path(self):
+        disk = self.write("my.img", "")
+        command = qemu.Qemu(self.options("--disk", os.path.relpath(disk)), self.folder).command()
+        self.assertIn(f"file={disk},format=raw,if=none,id=disk0", command)
+
     def test_qemu_counts_instructions_for_one_cpu(self):
         self.assertIn("-icount", qemu.Qemu(self.options("--icount"), self.folder).command())
 

@@ -16,6 +16,7 @@ import zlib
 from dataclasses import dataclass
 
 from .errors import Unusable
+from .places import TOP
 
 BOM = "\ufeff"
 BLANKS = " \t\r"
@@ -24,6 +25,9 @@ VM_SECTION = re.compile(r"\[vm[ \t\r]+([A-Za-z0-9_-]{1,31})\]")
 KEY = re.compile(r"([^=]*?)[ \t\r]*=[ \t\r]*(.*)")
 ONE_FILE, FILE_AND_WORDS = ("kernel", "initrd"), ("module", "disk")
 QUOTED_MAX = 60     # characters of a line that a message repeats
+# `kernel = loader` stands for these two, which tools/loader makes.
+LOADER = os.path.join(TOP, "build", "loader")
+LOADER_KERNEL, LOADER_INITRD = "loader.vmlinuz", "loader.cpio"
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,17 @@ class Entry:
     key: str
     value: str
     at: int         # where the value begins in the line
+    implied: bool = False   # it has no line of its own: the initrd of `kernel = loader`
+
+    @property
+    def of_loader(self):
+        return self.implied or bool(self.vm) and self.key == "kernel" and self.value == "loader"
 
     @property
     def file(self):
         """The file that the value names, or None."""
+        if self.of_loader:
+            return LOADER_INITRD if self.implied else LOADER_KERNEL
         if self.vm and self.key in ONE_FILE:
             return self.value or None
         if not self.vm or self.key not in FILE_AND_WORDS:
@@ -48,7 +59,7 @@ class Entry:
 
     def with_file(self, name):
         """The value with NAME in place of its file; what follows the file stays."""
-        return name + self.value[len(self.file):]
+        return name if self.of_loader else name + self.value[len(self.file):]
 
 
 class Conf:
@@ -62,6 +73,7 @@ class Conf:
         self.section = None     # that of the line being read: None, "" is [host], or a VM
         for number, line in enumerate(self.lines, 1):
             self.read(number, line)
+        self.entries += [self.initrd_of(e) for e in self.entries if e.of_loader]
 
     def read(self, number, line):
         comment = COMMENT.search(line)
@@ -92,6 +104,14 @@ class Conf:
             self.refuse(number, text, "comes before any section; start with [host] or [vm NAME]")
         return Entry(number, self.section, found[1], found[2], at + found.start(2))
 
+    def initrd_of(self, kernel):
+        """What `kernel = loader` implies."""
+        for e in self.entries:
+            if e.vm == kernel.vm and e.key == "initrd":
+                self.refuse(e.number, f"initrd = {e.value}", "cannot be with kernel = loader, which has its "
+                            "own; what is installed on the disk has the initrd that its GRUB names")
+        return Entry(kernel.number, kernel.vm, "initrd", LOADER_INITRD, 0, implied=True)
+
     def refuse(self, number, text, why):
         if len(text) > QUOTED_MAX:
             text = text[:QUOTED_MAX] + "..."
@@ -107,6 +127,8 @@ class Conf:
 
     def path_of(self, entry):
         """Where the file of ENTRY is: names are relative to the configuration's folder."""
+        if entry.of_loader:
+            return os.path.join(LOADER, entry.file)
         return os.path.join(os.path.dirname(self.path) or ".", entry.file)
 
     def files(self):
@@ -115,10 +137,15 @@ class Conf:
         for entry in self.file_entries():
             path = self.path_of(entry)
             if not os.path.isfile(path):
-                raise Unusable(f"{self.path}:{entry.number}: "
-                               f"{missing(path, entry.file, os.path.dirname(self.path) or '.')}")
+                raise Unusable(f"{self.path}:{entry.number}: {self.missing(entry)}")
             found[entry.file] = self.packed_path(entry)
         return found
+
+    def missing(self, entry):
+        """Why there is no file of ENTRY."""
+        if entry.of_loader:
+            return f"the loader is not built: run make loader (no {self.path_of(entry)})"
+        return missing(self.path_of(entry), entry.file, os.path.dirname(self.path) or ".")
 
     def packed_path(self, entry):
         """The file that a medium gets for that of ENTRY."""
@@ -137,20 +164,30 @@ class Conf:
         lines = list(self.lines)
         for e in self.entries:
             value = change(e)
-            if value is not None:
+            if value is not None and e.implied:
+                cr = "\r" if lines[e.number - 1].endswith("\r") else ""
+                lines[e.number - 1] += f"\n{e.key} = {value}{cr}"
+            elif value is not None:
                 line = lines[e.number - 1]
                 lines[e.number - 1] = line[:e.at] + value + line[e.at + len(e.value):]
         return self.bom + "\n".join(lines)
 
     def absolute(self, entry):
         """For edited(): the same file, when the configuration is elsewhere."""
-        return entry.with_file(os.path.abspath(self.path_of(entry))) if entry.file else None
+        if not entry.file or entry.of_loader:
+            return None
+        return entry.with_file(os.path.abspath(self.path_of(entry)))
 
-    def made_by(self):
-        """The make targets that make the Linux guests' files named here, which take long."""
-        names = [e.file for e in self.file_entries()]
+    def for_machine(self):
+        """The text that the hypervisor reads: it knows no loader, only a kernel and an initrd."""
+        return self.edited(lambda e: e.file if e.of_loader else None)
+
+    def made_by(self, others=()):
+        """The make targets that make the Linux guests' files named here, and OTHERS, which take long."""
+        names = [self.path_of(e) for e in self.file_entries()] + list(others)
         return [target for target, part in (("linux", "build/linux/"), ("module", "build/linux/module"),
-                                     ("foreign", "build/foreign/"))
+                                     ("foreign", "build/foreign/"), ("loader", "build/loader/"),
+                                     ("debian-server", "build/debian/server.ext4"))
                 if any(part in name for name in names)]
 
 

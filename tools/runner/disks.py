@@ -3,7 +3,6 @@
 
 import os
 import re
-import shutil
 import struct
 import uuid
 import zlib
@@ -32,11 +31,23 @@ def part_of(text):
     label, size, path = match[1], size_of(match[2]), match[3]
     if len(label) > 36 or not label.isascii() or '"' in label:
         raise Unusable(f'"{label}" is not a label: at most 36 ASCII characters')
-    if path and not os.path.isfile(path):
-        raise Unusable(f"no such file: {path}")
-    if path and os.path.getsize(path) > size:
-        raise Unusable(f"{path} is larger than its partition {label}, {match[2]}")
     return label, size, path
+
+
+def check_file(label, size, path):
+    if not os.path.isfile(path):
+        raise Unusable(f"no such file: {path}")
+    if os.path.getsize(path) > size:
+        raise Unusable(f"{path} is larger than its partition {label}, {size >> 10} KiB")
+
+
+def copy(source, image):
+    """All bytes of SOURCE from where IMAGE is; zeroes are left out, as IMAGE has them already."""
+    while piece := source.read(MIB):
+        if piece.count(0) == len(piece):
+            image.seek(len(piece), os.SEEK_CUR)
+        else:
+            image.write(piece)
 
 
 def layout(parts):
@@ -71,6 +82,9 @@ def gpt(laid, blocks, block):
 
 
 def make(image, parts, block):
+    for label, size, path in parts:
+        if path:
+            check_file(label, size, path)
     laid, total = layout(parts)
     with open(image, "xb") as f:
         f.truncate(total)
@@ -81,7 +95,7 @@ def make(image, parts, block):
             f.seek(at)
             if path:
                 with open(path, "rb") as source:
-                    shutil.copyfileobj(source, f)
+                    copy(source, f)
 
 
 def begins(image, parts, label, length):

@@ -57,7 +57,7 @@ class Qemu(Emulator):
             more = dict(word.partition("=")[::2] for word in words_of)
             block = more.get("block")
             serial = more.get("serial", os.path.splitext(os.path.basename(path))[0])[:20]
-            words += ["-drive", f"file={path},format=raw,if=none,id=disk{i}",
+            words += ["-drive", f"file={os.path.abspath(path)},format=raw,if=none,id=disk{i}",
                       "-device", f"nvme,drive=disk{i},serial={serial},"
                       f"logical_block_size={block or 512},physical_block_size={block or 512}"]
         return words

@@ -32,7 +32,7 @@ virtio_balloon virtio[0-9]+: virtio: device refuses features:
 aerostat AERO0001:00: the hypervisor refuses to start the balloon:
 END
 # A kernel that was started by another finds the timer of that one's local APIC still ticking.
-! grep -qw second /proc/cmdline || echo 'Spurious LAPIC timer interrupt on cpu 0$' >>/tmp/known
+! grep -qE '\<(second\>|loaded=)' /proc/cmdline || echo 'Spurious LAPIC timer interrupt on cpu 0$' >>/tmp/known
 
 # One that was started by a crash has one CPU, and leaves the boot CPU alone: an INIT would be a reboot.
 ! grep -qw nr_cpus=1 /proc/cmdline || echo 'APIC: NR_CPUS/possible_cpus limit of 1 (almost )?reached|smpboot: [0-9]+ Processors exceeds NR_CPUS limit of 1$' >>/tmp/known
