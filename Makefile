@@ -273,7 +273,7 @@ LOADER_DISK := $(BUILD)/loader/disk.ext4
 loader: ## What starts a VM's own system from its disk (kernel = loader): build/loader/
 	$(Q)tools/deps run
 	$(Q)$(MAKE) --no-print-directory $(LOADER)
-$(LOADER): tools/loader tools/debian.py $(wildcard loader/*)
+$(LOADER): tools/loader tools/debian.py $(wildcard guest-driver/loader/*)
 	$(Q)tools/loader --cache $(BUILD)/nested -o $(@D)
 $(LOADER_DISK): $(LINUX) $(LINUX_AMD64) tests/linux/loader-disk tests/linux/loader.grub.cfg
 	@mkdir -p $(@D)

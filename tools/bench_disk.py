@@ -137,7 +137,7 @@ class Bench:
 
 def costs(text):
     """{window: instructions a request}"""
-    found = {w: int(n) for w, n in re.findall(r"^bench: (\S+) instructions (\d+)", text, re.M)}
+    found = {w: int(n) for w, n in re.findall(r"bench: (\S+) instructions (\d+)", text)}
     if set(found) != set(WINDOWS):
         sys.exit(f"bench: not all windows were measured: {', '.join(sorted(found))}")
     return found

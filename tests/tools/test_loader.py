@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""loader/menu.sh: what the loader takes from a disk's GRUB, Boot Loader Specification files or links."""
+"""guest-driver/loader/menu.sh: what the loader takes from a disk's GRUB, Boot Loader Specification files or links."""
 
 import os
 import shutil
@@ -43,8 +43,8 @@ class Disk(unittest.TestCase):
                 for name in ("awk", "sed", "tail", "readlink"):
                     os.symlink(BUSYBOX, os.path.join(tools, name))
             path = tools
-        return subprocess.run([*shell, "-c", f". {TOP}/loader/menu.sh; {command}"], text=True,
-                              capture_output=True, env={"PATH": path, "LOADER": f"{TOP}/loader"})
+        return subprocess.run([*shell, "-c", f". {TOP}/guest-driver/loader/menu.sh; {command}"], text=True,
+                              capture_output=True, env={"PATH": path, "LOADER": f"{TOP}/guest-driver/loader"})
 
     def menu(self):
         """[{field: value}] of the entries and {field: value} of the menu, the same by all shells; None: none."""

@@ -1,6 +1,6 @@
-# SPDX-License-Identifier: BSD-2-Clause
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # Reads the files loader/entries/*.conf of the Boot Loader Specification and prints them as a menu,
-# in the form that loader/menu.sh describes.
+# in the form that guest-driver/loader/menu.sh describes.
 #
 # -v env=FILE is grubenv, which some distributions keep the default and parts of the options in;
 # -v settings=FILE is loader.conf.  Either may be /dev/null.

@@ -1,6 +1,6 @@
 #!/bin/sh
-# SPDX-License-Identifier: BSD-2-Clause
-# What a file system has to boot.  Sourced by loader/init, and by nobody else: tests/tools/test_loader.py
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# What a file system has to boot.  Sourced by guest-driver/loader/init, and by nobody else: tests/tools/test_loader.py
 # runs it on the host.  LOADER is the folder with the .awk files.
 #
 # read_menu ROOT prints a menu, and fails if there is none.  A menu is lines FIELD VALUE:

@@ -1,6 +1,6 @@
-# SPDX-License-Identifier: BSD-2-Clause
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # Reads a grub.cfg and prints the entries of its menu that start a Linux, in the form that
-# loader/menu.sh describes.
+# guest-driver/loader/menu.sh describes.
 #
 # It follows GRUB's grammar ("Shell-like scripting" in GRUB's manual) as far as update-grub uses
 # it: words, quotes, variables, blocks.  Conditions are not evaluated: the commands of all branches
