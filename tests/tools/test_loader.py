@@ -105,6 +105,11 @@ class Grub(Disk):
     def test_what_is_meant_for_one_boot_is_not_for_all(self):
         self.assertEqual(self.choose('"${saved_entry}"', "saved_entry=1>1\nnext_entry=1>3\n"), "1>1")
 
+    def test_a_branch_that_sets_no_default_takes_none_away(self):
+        self.put("boot/grub/grub.cfg", 'set default=1\nif [ "${next_entry}" ]; then set default="${next_entry}"; fi\n'
+                 "menuentry a {\nlinux /a\n}\nmenuentry b {\nlinux /b\n}\n")
+        self.assertEqual(self.default()["linux"], "/b")
+
     def test_a_default_that_there_is_not(self):
         self.assertEqual(self.choose('"7"'), "0")
         self.assertEqual(self.menu()[1]["missing"], "7")
