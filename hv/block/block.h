@@ -13,7 +13,7 @@
 #include <hv/base/types.h>
 
 #define BLOCK_SECTOR 512 /* the unit of addresses here, whatever the device's own block is */
-#define BLOCK_PIECES 32
+#define BLOCK_PIECES 128 /* of one request: 512 KiB */
 #define BLOCK_DEVICES_MAX 16
 #define BLOCK_PARTS_MAX 64 /* of all devices */
 #define BLOCK_NAME_MAX 37  /* a GPT's label has 36 characters */

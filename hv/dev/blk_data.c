@@ -48,21 +48,37 @@ void blk_data_unpin(struct blk_slot *s)
 	s->nr_pinned = 0;
 }
 
-/* The leaf that was pinned last. */
-struct leaf {
-	struct p2m_entry e;
-	u64 gfn, pages; /* 0 pages: none was */
+/* Leaves that were pinned last: a buffer's pages lie in few of them, but not in order. */
+#define LEAVES 4
+struct leaves {
+	struct {
+		u64 gfn, pages; /* 0 pages: none */
+		u32 frame;
+	} of[LEAVES];
+	u32 next;
 };
 
-static int pin_leaf(struct blk_host *h, struct blk_slot *s, struct leaf *l, u64 gfn)
+/* The frame of @gfn in a leaf that is pinned already, or FRAME_NONE. */
+static u32 pinned_frame(const struct leaves *l, u64 gfn)
 {
-	int err = guest_pin(&h->d->vm->p2m, GPA(gfn << PAGE_SHIFT), s->type == T_IN, &l->e);
+	for (u32 i = 0; i < LEAVES; i++)
+		if (gfn - l->of[i].gfn < l->of[i].pages)
+			return l->of[i].frame + (u32)(gfn - l->of[i].gfn);
+	return FRAME_NONE;
+}
+
+static int pin_leaf(struct blk_host *h, struct blk_slot *s, struct leaves *l, u64 gfn, u32 *frame)
+{
+	u32 i = l->next++ % LEAVES;
+	struct p2m_entry e;
+	int err = guest_pin(&h->d->vm->p2m, GPA(gfn << PAGE_SHIFT), s->type == T_IN, &e);
 
 	if (err)
 		return err;
-	s->pinned[s->nr_pinned++] = p2m_leaf(&l->e);
-	l->pages = 1UL << l->e.order;
-	l->gfn = ALIGN_DOWN(gfn, l->pages);
+	*frame = e.frame;
+	s->pinned[s->nr_pinned++] = l->of[i].frame = p2m_leaf(&e);
+	l->of[i].pages = 1UL << e.order;
+	l->of[i].gfn = ALIGN_DOWN(gfn, l->of[i].pages);
 	return HV_OK;
 }
 
@@ -71,20 +87,20 @@ static int pin_pages(struct blk_host *h, struct blk_slot *s)
 {
 	u64 left = min(s->bytes - s->done, (u64)h->part.device->max_bytes), gpa;
 	struct place p = data_at(&h->chain, s->type == T_OUT, s->done);
-	struct leaf l = { .pages = 0 };
+	struct leaves l = { .next = 0 };
 	int err = HV_OK;
 	u32 bytes;
 
 	while (left && s->r.nr_pieces < BLOCK_PIECES && next_part(&p, left, &gpa, &bytes) &&
 	       fits_a_piece(gpa, bytes, s->bytes - s->done - s->r.bytes)) {
-		u64 gfn = gpa >> PAGE_SHIFT;
+		u32 frame = pinned_frame(&l, gpa >> PAGE_SHIFT);
 
-		err = gfn - l.gfn < l.pages ? HV_OK : pin_leaf(h, s, &l, gfn);
+		if (frame == FRAME_NONE)
+			err = pin_leaf(h, s, &l, gpa >> PAGE_SHIFT, &frame);
 		if (err)
 			break;
 		s->r.piece[s->r.nr_pieces++] =
-			(struct block_piece){ HPA((p2m_leaf(&l.e) + gfn - l.gfn) << PAGE_SHIFT),
-					      bytes };
+			(struct block_piece){ HPA((u64)frame << PAGE_SHIFT), bytes };
 		s->r.bytes += bytes;
 		left -= bytes;
 	}

@@ -408,7 +408,7 @@ static void add_disk(u32 number, struct ata_disk *d, const u16 *id)
 	b->ops = &ops;
 	b->driver = d;
 	b->block_size = BLOCK_SECTOR;
-	b->max_bytes = BLOCK_PIECES * PAGE_SIZE;
+	b->max_bytes = (u32)PAGE_SIZE << BOUNCE_ORDER; /* all of it may have to go through there */
 	b->poll_us = POLL_US;
 	b->write_cache = id[ID_COMMANDS_ENABLED] & ID_WRITE_CACHE;
 	block_add(b);

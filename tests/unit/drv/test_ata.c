@@ -84,6 +84,7 @@ static void starts_and_transfers(void **state)
 	assert_string_equal(disk.device->model, "A model");
 	assert_int_equal(disk.sectors, SECTORS);
 	assert_true(disk.device->write_cache);
+	assert_int_equal(disk.device->max_bytes, KIB(64)); /* what its bounce holds */
 	both_ways();
 	assert_int_equal(c.last, ATA_FLUSH_CACHE_EXT);
 }
