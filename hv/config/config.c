@@ -115,7 +115,7 @@ static bool set_module(struct parser *p, const char *value)
 	if (p->vm->nr_modules == MAX_VM_MODULES)
 		return fail(p, "too many modules; a VM takes at most %d", MAX_VM_MODULES);
 	if (!str_copy(p->vm->module[p->vm->nr_modules++], value, CONFIG_TEXT_MAX))
-		return fail(p, "the value is too long; %d characters are the most",
+		return fail(p, "the value is too long; at most %d characters are allowed",
 			    CONFIG_TEXT_MAX - 1);
 	return true;
 }
@@ -147,7 +147,7 @@ static bool add_timed(struct parser *p, const char *value)
 	char error[CONFIG_ERROR_MAX];
 
 	if (c->nr_timed == MAX_TIMED)
-		return fail(p, "too many lines \"at\"; %d are the most", MAX_TIMED);
+		return fail(p, "too many lines \"at\"; at most %d are allowed", MAX_TIMED);
 	if (!timed_parse(value, &c->timed[c->nr_timed], error))
 		return fail(p, "%s", error);
 	c->timed[c->nr_timed++].line = p->line;
@@ -214,7 +214,7 @@ static bool set_time(struct parser *p, const struct key *k, u32 *at, const char 
 static bool set_text(struct parser *p, const struct key *k, char *at, const char *value)
 {
 	return str_copy(at, value, k->max) ||
-	       fail(p, "the value is too long; %lu characters are the most", k->max - 1);
+	       fail(p, "the value is too long; at most %lu characters are allowed", k->max - 1);
 }
 
 static bool set_initrd(struct parser *p, const char *value)
@@ -288,7 +288,7 @@ static bool open_vm(struct parser *p, char *name)
 				    "there is a VM \"%s\" already, at line %d; choose another name",
 				    name, c->vm[i].line);
 	if (c->nr_vms == MAX_VMS)
-		return fail(p, "too many VMs; %d are the most", MAX_VMS);
+		return fail(p, "too many VMs; at most %d are allowed", MAX_VMS);
 	p->vm = &c->vm[c->nr_vms++];
 	*p->vm = (struct vm_config){
 		.shares = 1000, .vcpus = 1, .start = true, .min = MIN_DEFAULT, .line = p->line

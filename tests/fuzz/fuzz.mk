@@ -32,8 +32,9 @@ fuzz_efi_SRCS := $(FAKE) $(FRAMES) boot/efi/info.c boot/efi/elf.c boot/multiboot
 	tests/fuzz/efi.c
 fuzz_pci_SRCS := $(test_pci_SRCS) tests/fuzz/pci.c
 fuzz_devices_SRCS := $(GUEST) tests/fuzz/devices.c
+fuzz_block_SRCS := $(test_block_SRCS) tests/fuzz/block.c
 
-FUZZ_TARGETS := machine virtio devices insn config loader boot efi pci
+FUZZ_TARGETS := machine virtio devices insn config loader boot efi pci block
 
 # --- how ---
 fuzz_objs = $(patsubst %.c,$(FUZZ)/obj/%.o,$(sort $(FUZZ_COMMON) $(fuzz_$(1)_SRCS))) \

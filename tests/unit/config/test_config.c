@@ -171,7 +171,7 @@ static void first_console(void **state)
 	refused("[host]\nconsole =\n" VM, "line 2: console has no value");
 	refused("[host]\n" VM "[host]\nconsole = b\n", "line 6: there is no VM \"b\"");
 	refused("[host]\nconsole = a23456789012345678901234567890123\n" VM,
-		"line 2: the value is too long; 31 characters are the most");
+		"line 2: the value is too long; at most 31 characters are allowed");
 }
 
 static void ranges(void **state)
@@ -218,7 +218,7 @@ static void too_much(void **state)
 	assert_true(parse(text));
 	assert_int_equal(c.nr_vms, MAX_VMS);
 	snprintf(text + n, sizeof(text) - (size_t)n, "[vm one-more]\n");
-	refused(text, "line 193: too many VMs; 64 are the most");
+	refused(text, "line 193: too many VMs; at most 64 are allowed");
 }
 
 static void long_lines(void **state)
@@ -230,7 +230,7 @@ static void long_lines(void **state)
 	memset(text + n, 'k', 255);
 	assert_true(parse(text));
 	memset(text + n, 'k', 256);
-	refused(text, "line 3: the value is too long; 255 characters are the most");
+	refused(text, "line 3: the value is too long; at most 255 characters are allowed");
 	memset(text + n, 'k', 600);
 	refused(text, "line 3: the line is longer than 511 characters");
 	text[0] = '#';

@@ -77,7 +77,7 @@ static void no_more_than_32(void **state)
 	strcat(text, VM);
 	assert_true(parse(text));
 	strcat(text, "[host]\nat = 1s audit\n");
-	refused(text, "too many lines \"at\"; 32 are the most");
+	refused(text, "too many lines \"at\"; at most 32 are allowed");
 }
 
 int main(void)
