@@ -13,6 +13,8 @@ RETBleed: WARNING: Spectre v2 mitigation leaves CPU vulnerable
 Spectre V2 : WARNING:
 # A CPU that several VMs share comes late: the watchdog only reports that.
 clocksource: (Long readout interval, skipping|timekeeping watchdog on CPU[0-9]+: .* retried [0-9]+ times before success)
+# So does one whose machine is busy; twice in a row, and Linux takes another clock.
+clocksource: timekeeping watchdog on CPU[0-9]+: .* read-back delay of [0-9]+ns, attempt [0-9]+, marking unstable$
 hrtimer: interrupt took [0-9]+ ns$
 # A VM has no PCI.
 PCI: Fatal: No config space access function found$
