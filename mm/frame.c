@@ -291,7 +291,7 @@ int frame_split_guest(u32 frame)
 
 	if (f->state != FRAME_GUEST || f->order < 9)
 		return HV_ESTATE;
-	if (f->aux)
+	if (atomic_load(&f->aux)) /* a pin may end at any moment, without our lock */
 		return HV_EBUSY;
 	spin_lock(&frames.lock);
 	head = *f;
@@ -318,7 +318,7 @@ int frame_merge_guest(u32 frame, unsigned int order)
 		if (p->state != FRAME_GUEST || p->order != part || p->owner != f->owner ||
 		    p->gfn != f->gfn + ((u64)i << part))
 			err = HV_ESTATE;
-		else if (p->aux)
+		else if (atomic_load(&p->aux))
 			err = HV_EBUSY;
 	}
 	if (!err) {
@@ -334,7 +334,7 @@ int frame_pin(u32 frame)
 {
 	struct frame *f = &frames.buddy.table[frame];
 
-	if (f->state != FRAME_GUEST || f->aux == UINT32_MAX)
+	if (f->state != FRAME_GUEST || atomic_load(&f->aux) == UINT32_MAX)
 		return HV_ESTATE;
 	atomic_add(&f->aux, 1);
 	return HV_OK;
@@ -344,7 +344,7 @@ int frame_unpin(u32 frame)
 {
 	struct frame *f = &frames.buddy.table[frame];
 
-	if (f->state != FRAME_GUEST || !f->aux)
+	if (f->state != FRAME_GUEST || !atomic_load(&f->aux))
 		return HV_ESTATE;
 	atomic_sub(&f->aux, 1);
 	return HV_OK;

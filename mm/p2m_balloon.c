@@ -16,7 +16,8 @@ static int table_lockable(struct p2m *p, u32 table)
 	if (k[P2M_MAPPED] + k[P2M_EMPTY] != PT_ENTRIES)
 		return HV_ERANGE;
 	for (int i = 0; i < PT_ENTRIES; i++, at.slot++)
-		if (backed(p, entry(&at)) && frame_get(backing_frame(entry(&at)))->aux)
+		if (backed(p, entry(&at)) &&
+		    atomic_load(&frame_get(backing_frame(entry(&at)))->aux))
 			return HV_EBUSY;
 	return HV_OK;
 }
@@ -47,7 +48,7 @@ static int lockable(const struct p2m *p, u64 e)
 {
 	switch (kind_of(p, e)) {
 	case P2M_MAPPED:
-		return frame_get(backing_frame(e))->aux ? HV_EBUSY : HV_OK;
+		return atomic_load(&frame_get(backing_frame(e))->aux) ? HV_EBUSY : HV_OK;
 	case P2M_EMPTY:
 		return HV_OK;
 	case P2M_BALLOON:

@@ -33,7 +33,7 @@ int frame_retire_guest(struct frame_acct *acct, u32 frame, struct frame_batch *b
 
 	if (unlikely(f->state != FRAME_GUEST || f->owner != acct->owner))
 		return HV_ESTATE;
-	if (unlikely(f->aux))
+	if (unlikely(atomic_load(&f->aux)))
 		return HV_EBUSY;
 	atomic_store(&f->owner, (u16)0); /* quarantined guest frames are counted in commit */
 	tally_sub(&acct->resident, n);

@@ -140,13 +140,14 @@ static void pin(u32 vm)
 	struct p2m *p = &slot[vm].p2m;
 	struct p2m_entry e;
 
-	spin_lock(&p->lock);
-	if (pinned[vm].kind == P2M_MAPPED) {
+	if (pinned[vm].kind == P2M_MAPPED) { /* a device's interrupt has no lock */
 		threads_assert(!p2m_unpin(&pinned[vm]), "VM %u frame %x", vm, pinned[vm].frame);
 		pinned[vm].kind = P2M_HOLE;
-	} else if (!p2m_pin(p, some_gfn(true), &e)) {
-		pinned[vm] = e;
+		return;
 	}
+	spin_lock(&p->lock);
+	if (!p2m_pin(p, some_gfn(true), &e))
+		pinned[vm] = e;
 	spin_unlock(&p->lock);
 }
 
