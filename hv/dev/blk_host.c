@@ -129,7 +129,7 @@ static int submit(struct blk_host *h, struct blk_slot *s)
 }
 
 /* HV_EBUSY: it was not for lack of the guest's memory that nothing happened. */
-static int not_now(int err)
+static bool not_now(int err)
 {
 	return err == HV_EBUSY || err == HV_ENOMEM || err == HV_EAGAIN;
 }

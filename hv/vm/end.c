@@ -168,6 +168,8 @@ bool vm_reap_step(struct vm *vm)
 		return false;
 	for (u32 i = 0; i < atomic_load_acquire(&vm->nr_vcpus); i++)
 		vcpu_fini(vm->vcpus[i]);
+	if (!atomic_load(&vm->again)) /* a stop that came meanwhile was for this run */
+		atomic_store(&vm->stop.state, (u32)STOP_NOBODY);
 	atomic_store_seq(&vm->state, atomic_load(&vm->again) ? VM_QUEUED : VM_ENDED);
 	return true;
 }
