@@ -55,29 +55,12 @@ def say(text):
     print(f"# {text}", flush=True)
 
 
-class Bench:
-    """The files that all sides boot, in a folder that stays."""
+class Folder:
+    """A folder that stays, with the files that all sides boot."""
 
     def __init__(self, folder, hv, counting_hv):
         self.folder, self.hv, self.counting_hv = folder, hv, counting_hv
         os.makedirs(folder, exist_ok=True)
-        run("gcc", "-std=gnu17", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o", self.path("init"),
-            os.path.join(TESTS, "balloon.c"))
-        shutil.copy(os.path.join(LINUX, "vmlinuz"), self.path("vmlinuz"))
-        initrd = Cpio(self.path("initrd"))
-        initrd.entry("dev", stat.S_IFDIR | 0o755)
-        initrd.entry("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
-        initrd.add_file("init", self.path("init"))
-        tree = fetch_kernel(CACHE)
-        modules = []
-        for name in ("virtio_mmio", "virtio_pci", "virtio_balloon"):
-            where, paths = modules_of(tree, [name])     # what they need comes behind them
-            modules += [path for path in reversed(paths) if path not in modules]
-        for number, module in enumerate(modules):
-            initrd.add_file(f"modules/{number}", os.path.join(tree, where, module))
-        for module in (MODULE, os.path.join(LINUX, "settarget", "settarget.ko")):
-            initrd.add_file(os.path.basename(module), module)
-        initrd.close()
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -89,6 +72,35 @@ class Bench:
     def load(self, name):
         with open(self.path(name), errors="replace") as f:
             return f.read()
+
+    def initrd(self, source, drivers):
+        """An initramfs with init, made of SOURCE, and the modules of DRIVERS in order; not closed."""
+        run("gcc", "-std=gnu17", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o",
+            self.path("init"), os.path.join(TESTS, source))
+        initrd = Cpio(self.path("initrd"))
+        initrd.entry("dev", stat.S_IFDIR | 0o755)
+        initrd.entry("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
+        initrd.add_file("init", self.path("init"))
+        tree = fetch_kernel(CACHE)
+        modules = []
+        for name in drivers:
+            where, paths = modules_of(tree, [name])     # what they need comes behind them
+            modules += [path for path in reversed(paths) if path not in modules]
+        for number, module in enumerate(modules):
+            initrd.add_file(f"modules/{number}", os.path.join(tree, where, module))
+        return initrd
+
+
+class Bench(Folder):
+    """The three balloons."""
+
+    def __init__(self, folder, hv, counting_hv):
+        super().__init__(folder, hv, counting_hv)
+        shutil.copy(os.path.join(LINUX, "vmlinuz"), self.path("vmlinuz"))
+        initrd = self.initrd("balloon.c", ("virtio_mmio", "virtio_pci", "virtio_balloon"))
+        for module in (MODULE, os.path.join(LINUX, "settarget", "settarget.ko")):
+            initrd.add_file(os.path.basename(module), module)
+        initrd.close()
 
     def aerostat(self, side, hv, more=""):
         words = f"{WORDS} host=aerostat driver={side}{more}"

@@ -8,15 +8,13 @@ The emulator counts instructions (-icount), and its one CPU's TSC shows them to 
 
 import os
 import re
-import stat
 import subprocess
 import sys
 import time
 
 sys.dont_write_bytecode = True
 import bench_balloon
-from bench_balloon import BUILD, CACHE, CPU, LINUX, TESTS, TOOLS, ratio, run, say
-from debian import Cpio, fetch_kernel, modules_of
+from bench_balloon import CACHE, CPU, LINUX, TESTS, TOOLS, Folder, ratio, run, say
 from runner import disks
 from runner.lines import joined
 
@@ -32,41 +30,13 @@ WINDOWS = ("read-4k", "write-4k", "read-4k-32", "write-4k-32", "read-1m", "write
 DRIVERS = ("virtio_mmio", "virtio_pci", "virtio_blk", "nvme")
 
 
-class Bench:
+class Bench(Folder):
     def __init__(self, folder, hv, counting_hv):
-        self.folder, self.hv, self.counting_hv = folder, hv, counting_hv
-        os.makedirs(folder, exist_ok=True)
-        run("gcc", "-std=gnu17", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o",
-            self.path("init"), os.path.join(TESTS, "disk.c"))
-        initrd = Cpio(self.path("initrd"))
-        initrd.entry("dev", stat.S_IFDIR | 0o755)
-        initrd.entry("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
-        initrd.add_file("init", self.path("init"))
-        self.tree = fetch_kernel(CACHE)
-        for number, path in enumerate(self.modules(DRIVERS)):
-            initrd.add_file(f"modules/{number}", path)
-        initrd.close()
+        super().__init__(folder, hv, counting_hv)
+        self.initrd("disk.c", DRIVERS).close()
         if os.path.exists(self.path("disk.img")):
             os.remove(self.path("disk.img"))
         disks.make(self.path("disk.img"), [("bench", DISK_MIB << 20, None)], 512)
-
-    def modules(self, names):
-        modules = []
-        for name in names:
-            where, paths = modules_of(self.tree, [name])    # what they need comes behind them
-            modules += [os.path.join(self.tree, where, path) for path in reversed(paths)]
-        return list(dict.fromkeys(modules))
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def save(self, name, text):
-        with open(self.path(name), "w") as f:
-            f.write(text)
-
-    def load(self, name):
-        with open(self.path(name), errors="replace") as f:
-            return f.read()
 
     def aerostat(self, hv, more=""):
         self.save("aerostat.conf", f"[host]\nstatus = 600s\npolicy = 60s\n[vm linux]\nmemory = {MEM}M\n"

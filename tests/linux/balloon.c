@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +31,8 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
+#include "measure.h"
+
 #define PAGE 4096UL
 #define PAGES (512UL << 8) /* pages that the balloon takes */
 #define LEFT (64UL << 8)   /* pages that a touch leaves free */
@@ -40,7 +41,6 @@
 #define BACKGROUND (200 * 1000000UL)
 #define STALLED 100 /* slices in a row in which nobody did anything */
 #define MODULE "/sys/bus/platform/devices/AERO0001:00/"
-#define PORT_COUNT 0xf6 /* port of a hypervisor that counts exits by cause: tests/count.c */
 #define TARGET "/sys/module/settarget/parameters/"
 
 typedef unsigned long u64;
@@ -48,21 +48,6 @@ typedef unsigned long u64;
 static bool kvm, own_driver, counting;
 static int asks;
 static u64 round_cost = ~0UL, look_cost = ~0UL;
-
-static void fail(const char *format, ...)
-{
-	va_list args;
-
-	printf("bench: FAILED: ");
-	va_start(args, format);
-	vprintf(format, args);
-	va_end(args);
-	printf(errno ? " (%m)\n" : "\n");
-	fflush(stdout);
-	tcdrain(1);
-	reboot(RB_POWER_OFF);
-	exit(1);
-}
 
 static void show(const char *window, const char *name, u64 value)
 {

@@ -15,7 +15,6 @@
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,12 +25,12 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
-#define PORT_COUNT 0xf6
+#include "measure.h"
+
 #define DEPTH_MAX 32
 #define SPAN (64L << 20) /* bytes of the disk that are used */
 #define MIB (1L << 20)
@@ -40,7 +39,6 @@ typedef unsigned long u64;
 
 static struct shared {
 	volatile u64 rounds;
-	char rest[4088];
 } * shared;
 static double round_cost;
 static bool counting;
@@ -48,21 +46,6 @@ static char disk[64];
 static int fd;
 static unsigned char *buffer;
 static u64 seed = 1;
-
-static void fail(const char *format, ...)
-{
-	va_list args;
-
-	printf("bench: FAILED: ");
-	va_start(args, format);
-	vprintf(format, args);
-	va_end(args);
-	printf(errno ? " (%m)\n" : "\n");
-	fflush(stdout);
-	tcdrain(1);
-	reboot(RB_POWER_OFF);
-	exit(1);
-}
 
 static void load_modules(void)
 {
